@@ -1,0 +1,2 @@
+-- lthread under the name that it has in Python.
+return require "lthread"

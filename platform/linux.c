@@ -1,0 +1,70 @@
+/*
+** Linux: the parker is a futex; native ids, names and processors as the kernel has them.
+*/
+#define _GNU_SOURCE
+
+#include "platform/platform.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+int plat_parker_init(plat_Parker *parker) {
+  atomic_init(&parker->token, 0);
+  return 0;
+}
+
+void plat_parker_destroy(plat_Parker *parker) {
+  (void)parker;
+}
+
+/* FUTEX_WAIT_BITSET takes an absolute time on the monotonic clock. */
+static long futex_wait(plat_Parker *parker, plat_Time deadline) {
+  struct timespec until;
+  if (deadline == PLAT_FOREVER)
+    return syscall(SYS_futex, &parker->token, FUTEX_WAIT_BITSET_PRIVATE, 0, NULL, NULL,
+                   FUTEX_BITSET_MATCH_ANY);
+  until.tv_sec = (time_t)(deadline / PLAT_SECOND);
+  until.tv_nsec = (long)(deadline % PLAT_SECOND);
+  return syscall(SYS_futex, &parker->token, FUTEX_WAIT_BITSET_PRIVATE, 0, &until, NULL,
+                 FUTEX_BITSET_MATCH_ANY);
+}
+
+plat_Wake plat_park(plat_Parker *parker, plat_Time deadline) {
+  for (;;) {
+    /* Acquire: what the other did before its unpark is seen after the park. */
+    if (atomic_exchange_explicit(&parker->token, 0, memory_order_acquire) != 0)
+      return PLAT_UNPARKED;
+    if (futex_wait(parker, deadline) != 0) {
+      if (errno == ETIMEDOUT)
+        return PLAT_TIMED_OUT;
+      if (errno == EINTR)
+        return PLAT_SIGNALLED;
+    }
+  }
+}
+
+void plat_unpark(plat_Parker *parker) {
+  /* Release: pairs with the exchange in plat_park. */
+  if (atomic_exchange_explicit(&parker->token, 1, memory_order_release) == 0)
+    syscall(SYS_futex, &parker->token, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+void plat_set_thread_name(const char *name) {
+  pthread_setname_np(pthread_self(), name);
+}
+
+uint64_t plat_native_id(void) {
+  return (uint64_t)syscall(SYS_gettid);
+}
+
+unsigned plat_cpu_count(void) {
+  cpu_set_t usable;
+  if (sched_getaffinity(0, sizeof(usable), &usable) == 0)
+    return (unsigned)CPU_COUNT(&usable);
+  long online = sysconf(_SC_NPROCESSORS_ONLN);
+  return online > 0 ? (unsigned)online : 1;
+}

@@ -1,0 +1,241 @@
+/*
+** What all Unix systems share: clock, mutex, threads, pokes (by signal), pinned libraries.
+*/
+#define _GNU_SOURCE
+#define _DARWIN_C_SOURCE
+
+#include "platform/platform.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+plat_Time plat_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (plat_Time)now.tv_sec * PLAT_SECOND + now.tv_nsec;
+}
+
+void plat_mutex_init(plat_Mutex *mutex) {
+  pthread_mutex_init(mutex, NULL);
+}
+
+void plat_mutex_destroy(plat_Mutex *mutex) {
+  pthread_mutex_destroy(mutex);
+}
+
+void plat_mutex_lock(plat_Mutex *mutex) {
+  pthread_mutex_lock(mutex);
+}
+
+void plat_mutex_unlock(plat_Mutex *mutex) {
+  pthread_mutex_unlock(mutex);
+}
+
+/*
+** Threads
+*/
+
+/*
+** Lua lets 200 C calls nest (LUAI_MAXCCALLS). The hungriest of its library, string.gsub with
+** its buffer and match state, takes under 3 KiB each; this much comes on top of the size that was
+** asked for, so that the smallest thread also meets Lua's limit before the end of its stack.
+** It is address space: pages that are never touched cost nothing.
+*/
+#define STACK_RESERVE ((size_t)1024 * 1024)
+#define STACK_DEFAULT ((size_t)8 * 1024 * 1024)
+#define STACK_LARGEST (SIZE_MAX / 4)
+
+typedef struct Start {
+  void (*body)(void *);
+  void *argument;
+} Start;
+
+static void *run_start(void *block) {
+  Start start = *(Start *)block;
+  free(block);
+  start.body(start.argument);
+  return NULL;
+}
+
+/* Faults stay deliverable: blocked, they would end the process without a word. */
+static void mask_host_signals(sigset_t *previous) {
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+  sigset_t blocked;
+  sigfillset(&blocked);
+  for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+    sigdelset(&blocked, faults[i]);
+  pthread_sigmask(SIG_SETMASK, &blocked, previous);
+}
+
+static size_t whole_pages(size_t size) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  return (size + page - 1) / page * page;
+}
+
+static int set_stack_size(pthread_attr_t *attributes, size_t stack_size) {
+  size_t size = stack_size == 0 ? STACK_DEFAULT : stack_size + STACK_RESERVE;
+  return pthread_attr_setstacksize(attributes, whole_pages(size));
+}
+
+bool plat_stack_size_valid(size_t stack_size) {
+  pthread_attr_t attributes;
+  if (stack_size > STACK_LARGEST || pthread_attr_init(&attributes) != 0)
+    return false;
+  int error = set_stack_size(&attributes, stack_size);
+  pthread_attr_destroy(&attributes);
+  return error == 0;
+}
+
+static int create_detached(size_t stack_size, Start *start) {
+  pthread_attr_t attributes;
+  int error = pthread_attr_init(&attributes);
+  if (error != 0)
+    return error;
+  error = set_stack_size(&attributes, stack_size);
+  if (error == 0)
+    error = pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  if (error == 0) {
+    sigset_t previous;
+    pthread_t thread;
+    mask_host_signals(&previous);
+    error = pthread_create(&thread, &attributes, run_start, start);
+    pthread_sigmask(SIG_SETMASK, &previous, NULL);
+  }
+  pthread_attr_destroy(&attributes);
+  return error;
+}
+
+int plat_thread_start(size_t stack_size, void (*body)(void *), void *argument) {
+  Start *start = malloc(sizeof(*start));
+  if (start == NULL)
+    return ENOMEM;
+  start->body = body;
+  start->argument = argument;
+  int error = create_detached(stack_size, start);
+  if (error != 0)
+    free(start);
+  return error;
+}
+
+plat_Thread plat_thread_self(void) {
+  return pthread_self();
+}
+
+void plat_describe_error(int error, char *buffer, size_t length) {
+#if defined(__GLIBC__)
+  const char *text = strerror_r(error, buffer, length);
+  if (text != buffer) {
+    strncpy(buffer, text, length - 1);
+    buffer[length - 1] = '\0';
+  }
+#else
+  if (strerror_r(error, buffer, length) != 0)
+    buffer[0] = '\0';
+#endif
+}
+
+/*
+** Pokes. The signal is one that by default does nothing and that programs hardly use;
+** a handler that was there before is called for the signals that do not come from us.
+*/
+
+#define POKE_SIGNAL SIGURG
+
+/* Written before the handler is installed, read by it: installing it publishes both. */
+static void (*poke_handler)(void);
+static struct sigaction action_before;
+
+/*
+** ThreadSanitizer holds a signal back until the thread enters its runtime, which a thread that
+** computes never does. Its interceptor is passed by, and nothing in the handler is instrumented.
+*/
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define LT_THREAD_SANITIZER
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define LT_THREAD_SANITIZER
+#endif
+#if defined(LT_THREAD_SANITIZER)
+extern int __sigaction(int signal, const struct sigaction *action, struct sigaction *previous);
+#define sigaction_unheld __sigaction
+#define UNINSTRUMENTED __attribute__((no_sanitize("thread")))
+#else
+#define sigaction_unheld sigaction
+#define UNINSTRUMENTED
+#endif
+
+UNINSTRUMENTED
+static void on_poke(int signal, siginfo_t *info, void *context) {
+  int error = errno;
+  poke_handler();
+  if (action_before.sa_flags & SA_SIGINFO)
+    action_before.sa_sigaction(signal, info, context);
+  else if (action_before.sa_handler != SIG_DFL && action_before.sa_handler != SIG_IGN)
+    action_before.sa_handler(signal);
+  errno = error;
+}
+
+int plat_poke_setup(void (*handler)(void)) {
+  static plat_Mutex guard = PLAT_MUTEX_INIT;
+  int error = 0;
+  plat_mutex_lock(&guard);
+  if (poke_handler == NULL) {
+    struct sigaction action;
+    memset(&action, 0, sizeof(action));
+    action.sa_sigaction = on_poke;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK; /* no SA_RESTART: a blocked system call ends */
+    sigemptyset(&action.sa_mask);
+    poke_handler = handler;
+    if (sigaction_unheld(POKE_SIGNAL, NULL, &action_before) != 0 ||
+        sigaction_unheld(POKE_SIGNAL, &action, NULL) != 0) {
+      error = errno;
+      poke_handler = NULL;
+    }
+  }
+  plat_mutex_unlock(&guard);
+  return error;
+}
+
+void plat_poke_accept(void) {
+  sigset_t ours;
+  sigemptyset(&ours);
+  sigaddset(&ours, POKE_SIGNAL);
+  pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
+}
+
+void plat_poke(plat_Thread thread) {
+  pthread_kill(thread, POKE_SIGNAL);
+}
+
+/*
+** Libraries and the error stream
+*/
+
+bool plat_pin_library(const void *address) {
+  Dl_info library;
+  if (dladdr(address, &library) == 0 || library.dli_fname == NULL)
+    return false;
+  /* The handle is never closed. The main program can't be opened by its name, nor unloaded. */
+  void *handle = dlopen(library.dli_fname, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  return handle != NULL;
+}
+
+void plat_write_error(const char *bytes, size_t length) {
+  while (length > 0) {
+    ssize_t written = write(STDERR_FILENO, bytes, length);
+    if (written < 0 && errno != EINTR)
+      return;
+    if (written > 0) {
+      bytes += written;
+      length -= (size_t)written;
+    }
+  }
+}

@@ -1,0 +1,50 @@
+rockspec_format = "3.0"
+package = "lthread"
+version = "scm-1"
+
+source = {
+   url = "git+https://github.com/lthread/lthread.git",
+}
+
+description = {
+   summary = "OS threads for Lua 5.4, with the API of Python's _thread",
+   detailed = [[
+      Real OS threads for Lua: locks, exceptions, interrupts, queues and shared tables,
+      under the names and with the meanings of Python's low-level threading module.
+      Every thread runs a Lua state of its own, so threads run in true parallel.
+   ]],
+   homepage = "https://github.com/lthread/lthread",
+   license = "MIT",
+   labels = { "threading", "concurrency" },
+}
+
+dependencies = {
+   "lua >= 5.4, < 5.5",
+}
+
+local function lthread(define, libraries, ...)
+   return {
+      modules = {
+         lthread = {
+            defines = { define },
+            incdirs = { "." },
+            libraries = libraries,
+            sources = {
+               "lthread.c",
+               ...
+            },
+         },
+      },
+   }
+end
+
+build = {
+   type = "builtin",
+   modules = {
+      _thread = "lua/_thread.lua",
+   },
+   platforms = {
+      unix = lthread("LT_PLATFORM_POSIX", { "pthread" }, "platform/posix.c", "platform/portable.c"),
+      linux = lthread("LT_PLATFORM_LINUX", { "pthread", "dl" }, "platform/posix.c", "platform/linux.c"),
+   },
+}

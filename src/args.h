@@ -1,0 +1,40 @@
+/*
+** Arguments that functions get from Lua: what luaL_check... does, but raising exceptions of ours.
+*/
+#ifndef lt_args_h
+#define lt_args_h
+
+#include <stdbool.h>
+
+#include "platform/platform.h"
+#include "src/exception.h"
+
+/* Seconds, the longest span that can be waited for. */
+#define LT_TIMEOUT_MAX 9223372036.0
+
+/* "bad argument #1 to 'f' (message)", as an exception of the class. */
+int lt_arg_error(lua_State *L, lt_Class *class_object, int arg, const char *format, ...);
+int lt_arg_type_error(lua_State *L, int arg, const char *expected);
+
+/* A string without zeros within; 'length' may be NULL. */
+const char *lt_check_string(lua_State *L, int arg, size_t *length);
+lua_Integer lt_check_integer(lua_State *L, int arg);
+void lt_check_type(lua_State *L, int arg, int type);
+void lt_check_callable(lua_State *L, int arg);
+void lt_check_any(lua_State *L, int arg);
+lt_Object *lt_check_object(lua_State *L, int arg, const lt_Type *type);
+
+/* A flag as Python has them: nil is 'otherwise', 0 and false are false, all else is true. */
+bool lt_opt_flag(lua_State *L, int arg, bool otherwise);
+
+/* A span in seconds; nil and anything negative is for ever. */
+plat_Time lt_opt_deadline(lua_State *L, int arg);
+
+/*
+** If the argument is a single plain table, puts its fields in its place, in the order of the
+** names (the list ends with NULL; "blocking/waitflag" is one argument with two names). Other
+** string keys, and more positional arguments than names, are TypeErrors.
+*/
+void lt_spread_keywords(lua_State *L, int arg, const char *const *names);
+
+#endif

@@ -1,0 +1,353 @@
+/*
+** Nothing here is written once a code object is shared.
+**
+** The global names are read from the dump, in the format of Lua 5.4: names that the function, and
+** the functions within it, read or write as a field of the environment upvalue. A dump of any other
+** format has no names.
+*/
+#include "src/code.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/exception.h"
+
+static const char cache_key;
+
+static void destroy_code(lt_Object *object) {
+  lt_Code *code = (lt_Code *)object;
+  free(code->names);
+  free(code);
+}
+
+static const lt_Type code_type = {"code", NULL, NULL, NULL, destroy_code};
+
+/*
+** Names. A Reader is a cursor over the dump; past the end it reads zeros and says so in 'truncated'.
+*/
+
+typedef struct Reader {
+  const unsigned char *bytes;
+  size_t size;
+  size_t position;
+  bool truncated;
+} Reader;
+
+/* Which upvalues of one function are the environment. */
+typedef struct Upvalues {
+  uint32_t bits[8];
+} Upvalues;
+
+typedef struct Constants {
+  size_t count;
+  lt_Name *strings; /* length SIZE_MAX: not a string */
+} Constants;
+
+enum { NIL = 0, FALSE = 1, TRUE = 17, INTEGER = 3, FLOAT = 19, SHORT_STRING = 4, LONG_STRING = 20 };
+enum { OP_GETUPVAL = 9, OP_GETTABUP = 11, OP_SETTABUP = 15 };
+#define INSTRUCTION_BYTES 4
+#define LARGEST_FIELD_CONSTANT 255
+#define LONGEST_SHORT_STRING 40
+
+static bool is_environment(const Upvalues *upvalues, unsigned index) {
+  return index < 256 && (upvalues->bits[index / 32] >> (index % 32) & 1) != 0;
+}
+
+static void mark_environment(Upvalues *upvalues, unsigned index) {
+  if (index < 256)
+    upvalues->bits[index / 32] |= (uint32_t)1 << (index % 32);
+}
+
+static void skip(Reader *reader, size_t bytes) {
+  if (bytes > reader->size - reader->position) {
+    reader->truncated = true;
+    reader->position = reader->size;
+  } else {
+    reader->position += bytes;
+  }
+}
+
+static unsigned read_byte(Reader *reader) {
+  size_t position = reader->position;
+  skip(reader, 1);
+  return reader->truncated ? 0 : reader->bytes[position];
+}
+
+/* Seven bits a byte, the highest first; the last byte has its top bit set. */
+static size_t read_size(Reader *reader) {
+  size_t size = 0;
+  unsigned byte;
+  do {
+    byte = read_byte(reader);
+    size = size << 7 | (byte & 0x7f);
+  } while ((byte & 0x80) == 0 && !reader->truncated);
+  return reader->truncated ? 0 : size;
+}
+
+static lt_Name read_string(Reader *reader) {
+  size_t size = read_size(reader);
+  lt_Name name = {reader->position, size == 0 ? SIZE_MAX : size - 1};
+  if (size > 0)
+    skip(reader, size - 1);
+  return name;
+}
+
+static bool read_constants(Reader *reader, Constants *constants) {
+  constants->count = read_size(reader);
+  if (constants->count > reader->size)
+    return false;
+  constants->strings = malloc((constants->count + 1) * sizeof(lt_Name));
+  if (constants->strings == NULL)
+    return false;
+  for (size_t i = 0; i < constants->count; i++) {
+    unsigned type = read_byte(reader);
+    constants->strings[i].length = SIZE_MAX;
+    if (type == SHORT_STRING || type == LONG_STRING)
+      constants->strings[i] = read_string(reader);
+    else if (type == INTEGER)
+      skip(reader, sizeof(lua_Integer));
+    else if (type == FLOAT)
+      skip(reader, sizeof(lua_Number));
+    else if (type != NIL && type != FALSE && type != TRUE)
+      return false;
+  }
+  return !reader->truncated;
+}
+
+static bool same_name(const Reader *reader, lt_Name a, lt_Name b) {
+  return a.length == b.length &&
+         memcmp(reader->bytes + a.offset, reader->bytes + b.offset, a.length) == 0;
+}
+
+static bool add_name(const Reader *reader, lt_Code *code, lt_Name name) {
+  if (name.length == SIZE_MAX)
+    return true;
+  for (size_t i = 0; i < code->name_count; i++)
+    if (same_name(reader, code->names[i], name))
+      return true;
+  if (code->name_count % 8 == 0) {
+    lt_Name *names = realloc(code->names, (code->name_count + 8) * sizeof(lt_Name));
+    if (names == NULL)
+      return false;
+    code->names = names;
+  }
+  code->names[code->name_count++] = name;
+  return true;
+}
+
+/*
+** A field of an upvalue has a constant that is a short string with an index of 8 bits. Names beyond
+** that go through a register, after the environment was loaded: all constants that can only be
+** reached so are taken for names.
+*/
+static bool add_indirect_names(const Reader *reader, lt_Code *code, const Constants *constants) {
+  for (size_t i = 0; i < constants->count; i++) {
+    lt_Name name = constants->strings[i];
+    if (i > LARGEST_FIELD_CONSTANT || name.length > LONGEST_SHORT_STRING)
+      if (!add_name(reader, code, name))
+        return false;
+  }
+  return true;
+}
+
+static bool scan_code(const Reader *reader, lt_Code *code, size_t start, size_t count,
+                      const Constants *constants, const Upvalues *environment) {
+  for (size_t i = 0; i < count; i++) {
+    uint32_t instruction;
+    memcpy(&instruction, reader->bytes + start + i * INSTRUCTION_BYTES, sizeof(instruction));
+    unsigned opcode = instruction & 0x7f;
+    unsigned a = instruction >> 7 & 0xff;
+    unsigned b = instruction >> 16 & 0xff;
+    unsigned c = instruction >> 24 & 0xff;
+    bool done = true;
+    if (opcode == OP_GETTABUP && is_environment(environment, b) && c < constants->count)
+      done = add_name(reader, code, constants->strings[c]);
+    else if (opcode == OP_SETTABUP && is_environment(environment, a) && b < constants->count)
+      done = add_name(reader, code, constants->strings[b]);
+    else if (opcode == OP_GETUPVAL && is_environment(environment, b))
+      done = add_indirect_names(reader, code, constants);
+    if (!done)
+      return false;
+  }
+  return true;
+}
+
+static void read_upvalues(Reader *reader, const Upvalues *outer, Upvalues *environment) {
+  size_t count = read_size(reader);
+  for (size_t i = 0; i < count && !reader->truncated; i++) {
+    unsigned in_stack = read_byte(reader);
+    unsigned index = read_byte(reader);
+    read_byte(reader);
+    if (outer != NULL && !in_stack && is_environment(outer, index))
+      mark_environment(environment, (unsigned)i);
+  }
+}
+
+static void skip_debug(Reader *reader) {
+  skip(reader, read_size(reader));
+  for (size_t left = read_size(reader); left > 0 && !reader->truncated; left--) {
+    read_size(reader);
+    read_size(reader);
+  }
+  for (size_t left = read_size(reader); left > 0 && !reader->truncated; left--) {
+    read_string(reader);
+    read_size(reader);
+    read_size(reader);
+  }
+  for (size_t left = read_size(reader); left > 0 && !reader->truncated; left--)
+    read_string(reader);
+}
+
+/*
+** 'outer' tells which upvalues of the enclosing function are the environment; the outermost function
+** has none and comes with its own in 'environment'. The parser of Lua bounds how deep functions nest.
+*/
+static bool read_function(Reader *reader, lt_Code *code, const Upvalues *outer,
+                          Upvalues *environment) {
+  read_string(reader);
+  read_size(reader);
+  read_size(reader);
+  skip(reader, 3);
+  size_t count = read_size(reader);
+  size_t start = reader->position;
+  if (count > reader->size / INSTRUCTION_BYTES)
+    return false;
+  skip(reader, count * INSTRUCTION_BYTES);
+  Constants constants = {0, NULL};
+  bool done = read_constants(reader, &constants);
+  if (done) {
+    read_upvalues(reader, outer, environment);
+    done = scan_code(reader, code, start, count, &constants, environment);
+  }
+  free(constants.strings);
+  for (size_t left = done ? read_size(reader) : 0; left > 0 && done; left--) {
+    Upvalues inner = {{0}};
+    done = read_function(reader, code, environment, &inner);
+  }
+  if (done)
+    skip_debug(reader);
+  return done && !reader->truncated;
+}
+
+/* Up to and with the number of upvalues, which stands before the function. */
+static bool read_header(Reader *reader) {
+  static const unsigned char header[] = {0x1b, 'L',  'u',  'a',  0x54, 0,
+                                         0x19, 0x93, '\r', '\n', 0x1a, '\n'};
+  static const unsigned char sizes[] = {INSTRUCTION_BYTES, sizeof(lua_Integer),
+                                        sizeof(lua_Number)};
+  size_t tail = sizeof(lua_Integer) + sizeof(lua_Number) + 1;
+  if (reader->size < sizeof(header) + sizeof(sizes) + tail)
+    return false;
+  if (memcmp(reader->bytes, header, sizeof(header)) != 0 ||
+      memcmp(reader->bytes + sizeof(header), sizes, sizeof(sizes)) != 0)
+    return false;
+  skip(reader, sizeof(header) + sizeof(sizes) + tail);
+  return true;
+}
+
+static void find_names(lt_Code *code) {
+  Reader reader = {code->bytes, code->size, 0, false};
+  Upvalues environment = {{0}};
+  if (code->environment == LT_NO_ENVIRONMENT || !read_header(&reader))
+    return;
+  mark_environment(&environment, (unsigned)code->environment - 1);
+  if (!read_function(&reader, code, NULL, &environment))
+    code->name_count = 0;
+}
+
+/*
+** Dumping and loading
+*/
+
+typedef struct Dump {
+  lt_Code *code;
+  size_t capacity;
+} Dump;
+
+static int write_dump(lua_State *L, const void *bytes, size_t size, void *state) {
+  Dump *dump = state;
+  (void)L;
+  if (size > dump->capacity - dump->code->size) {
+    size_t capacity = (dump->capacity + size) * 2;
+    lt_Code *code = realloc(dump->code, sizeof(lt_Code) + capacity);
+    if (code == NULL)
+      return 1;
+    dump->code = code;
+    dump->capacity = capacity;
+  }
+  memcpy(dump->code->bytes + dump->code->size, bytes, size);
+  dump->code->size += size;
+  return 0;
+}
+
+/* The function is on the top; lua_dump neither allocates nor raises. */
+static lt_Code *dump_function(lua_State *L, int environment) {
+  Dump dump = {NULL, 1024};
+  dump.code = calloc(1, sizeof(lt_Code) + dump.capacity);
+  if (dump.code == NULL)
+    return NULL;
+  lt_object_init(&dump.code->object, &code_type);
+  if (lua_dump(L, write_dump, &dump, 0) != 0) {
+    free(dump.code);
+    return NULL;
+  }
+  dump.code->environment = environment;
+  find_names(dump.code);
+  return dump.code;
+}
+
+static void push_cache(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &cache_key) == LUA_TTABLE)
+    return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &cache_key);
+}
+
+lt_Code *lt_code_push(lua_State *L, int index, int environment) {
+  index = lua_absindex(L, index);
+  luaL_checkstack(L, 8, "too many values");
+  push_cache(L);
+  lua_pushvalue(L, index);
+  lua_rawget(L, -2);
+  lt_Code *code = (lt_Code *)lt_object_of_type(L, -1, &code_type);
+  if (code == NULL || code->environment != environment) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, index);
+    code = dump_function(L, environment);
+    if (code == NULL)
+      lt_raise_memory(L);
+    lt_object_push_own(L, &code->object);
+    lua_pushvalue(L, -1);
+    lua_insert(L, -3);
+    lua_rawset(L, -4);
+  }
+  lua_remove(L, -2);
+  return code;
+}
+
+typedef struct Load {
+  const lt_Code *code;
+  bool done;
+} Load;
+
+static const char *read_load(lua_State *L, void *state, size_t *size) {
+  Load *load = state;
+  (void)L;
+  if (load->done)
+    return NULL;
+  load->done = true;
+  *size = load->code->size;
+  return (const char *)load->code->bytes;
+}
+
+int lt_code_load(lua_State *L, const lt_Code *code) {
+  Load load = {code, false};
+  return lua_load(L, read_load, &load, "=(transferred)", "b");
+}

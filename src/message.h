@@ -1,0 +1,96 @@
+/*
+** Messages: values on their way from one state to another.
+**
+** A message is a string of bytes and a list of references; it points into no state. It is not
+** changed once it is packed, so any number of threads may unpack it.
+**
+** The bytes hold the values one after the other, each a tag and what belongs to it:
+**
+**   NIL FALSE TRUE
+**   INTEGER FLOAT POINTER CFUNCTION  the 8 (or as many) bytes
+**   STRING                           length, bytes
+**   OBJECT USERDATA CLASS_METATABLE  number of the reference
+**   NAMED                            slot, number of steps, strings; length NO_STEP: to the metatable
+**   SAME                             slot of a value that came before
+**   TABLE                            slot, array size, hash size, has a metatable?; the metatable;
+**                                    values of 1, 2, 3...; KEYED, keys and values in turn; END
+**   FUNCTION                         slot, reference of the code, number of upvalues; for each one
+**                                      CELL, slot, value
+**                                      SAME_CELL, slot of one that came before
+**                                      ENVIRONMENT: the globals of the receiver
+**                                    then any number of GLOBAL, name, value; END
+**
+** A slot is the number under which the receiver keeps a value that comes again; 0 for one that does
+** not. The values are followed by the metatables that were still incomplete when they were needed:
+** LATE_METATABLE, slot of the table, slot of the metatable; END.
+*/
+#ifndef lt_message_h
+#define lt_message_h
+
+#include <stdint.h>
+
+#include "lthread.h"
+#include "src/object.h"
+
+typedef enum lt_Tag {
+  LT_TAG_NIL,
+  LT_TAG_FALSE,
+  LT_TAG_TRUE,
+  LT_TAG_INTEGER,
+  LT_TAG_FLOAT,
+  LT_TAG_POINTER,
+  LT_TAG_CFUNCTION,
+  LT_TAG_STRING,
+  LT_TAG_OBJECT,
+  LT_TAG_USERDATA,
+  LT_TAG_CLASS_METATABLE,
+  LT_TAG_NAMED,
+  LT_TAG_SAME,
+  LT_TAG_TABLE,
+  LT_TAG_KEYED,
+  LT_TAG_FUNCTION,
+  LT_TAG_CELL,
+  LT_TAG_SAME_CELL,
+  LT_TAG_ENVIRONMENT,
+  LT_TAG_GLOBAL,
+  LT_TAG_LATE_METATABLE,
+  LT_TAG_END
+} lt_Tag;
+
+#define LT_NO_STEP SIZE_MAX
+
+/* A shared object, or, where there is a rule, the token of a userdata. */
+typedef struct lt_Reference {
+  const lthread_Transfer *rule;
+  void *target;
+} lt_Reference;
+
+typedef struct lt_Message {
+  int count; /* of values */
+  uint32_t slot_count;
+  size_t reference_count;
+  lt_Reference *references;
+  size_t size;
+  unsigned char *bytes;
+} lt_Message;
+
+/*
+** Packs the 'count' values on the top of the stack and pops them. 'describe' pushes the name of one
+** of them, counted from 0, for an error. Raises TypeError for what can't be transferred; then
+** nothing has changed.
+*/
+typedef void (*lt_Describe)(lua_State *L, int value);
+
+lt_Message *lt_pack(lua_State *L, int count, lt_Describe describe);
+
+/*
+** Pushes the values of a message, and raises what goes wrong in making them. The globals that its
+** functions name are set where the receiver has none of that name, or, with LT_OVERRIDE, always.
+*/
+typedef enum lt_Globals { LT_KEEP, LT_OVERRIDE } lt_Globals;
+
+int lt_unpack(lua_State *L, const lt_Message *message, lt_Globals globals);
+
+void lt_message_free(lt_Message *message); /* NULL is fine */
+
+#endif

@@ -1,0 +1,143 @@
+/*
+** Shared state: 'references' is atomic; 'type' is written before an object is shared.
+*/
+#include "src/object.h"
+
+#include <stdbool.h>
+
+/* Only proxies begin with the address of this variable, whatever metatable they are given. */
+static const char proxy_mark;
+
+/* Addresses in the registry. */
+static const char proxies_key;
+static const char context_key;
+
+typedef struct Proxy {
+  const void *mark;
+  lt_Object *object;
+} Proxy;
+
+void lt_object_init(lt_Object *object, const lt_Type *type) {
+  atomic_init(&object->references, 1);
+  object->type = type;
+}
+
+void lt_object_retain(lt_Object *object) {
+  /* Relaxed: who retains already has a reference to go by. */
+  atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
+}
+
+void lt_object_release(lt_Object *object) {
+  /* Acquire and release: the last one sees all that the others did before it destroys. */
+  if (atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) == 1)
+    object->type->destroy(object);
+}
+
+/*
+** Context
+*/
+
+void lt_context_set(lua_State *L) {
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &context_key);
+}
+
+void lt_context_push(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
+}
+
+void lt_set_functions(lua_State *L, const luaL_Reg *functions) {
+  lt_context_push(L);
+  luaL_setfuncs(L, functions, 1);
+}
+
+/*
+** Proxies
+*/
+
+static int collect_proxy(lua_State *L) {
+  Proxy *proxy = lua_touserdata(L, 1);
+  if (proxy != NULL && proxy->mark == &proxy_mark) {
+    proxy->mark = NULL;
+    lt_object_release(proxy->object);
+  }
+  return 0;
+}
+
+static void push_metatable(lua_State *L, const lt_Type *type) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, type) == LUA_TTABLE)
+    return;
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 12);
+  lua_createtable(L, 0, 16);
+  if (type->methods != NULL)
+    lt_set_functions(L, type->methods);
+  lua_setfield(L, -2, "__index");
+  if (type->metamethods != NULL)
+    lt_set_functions(L, type->metamethods);
+  lua_pushstring(L, type->name);
+  lua_setfield(L, -2, "__name");
+  lua_pushcfunction(L, collect_proxy);
+  lua_setfield(L, -2, "__gc");
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, type);
+}
+
+static void push_proxies(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &proxies_key) == LUA_TTABLE)
+    return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &proxies_key);
+}
+
+void lt_object_push(lua_State *L, lt_Object *object) {
+  luaL_checkstack(L, 6, "too many values");
+  push_proxies(L);
+  if (lua_rawgetp(L, -1, object) == LUA_TUSERDATA) {
+    lua_remove(L, -2);
+    return;
+  }
+  lua_pop(L, 1);
+  push_metatable(L, object->type);
+  Proxy *proxy = lua_newuserdatauv(L, sizeof(*proxy), 1);
+  proxy->mark = NULL;
+  lua_insert(L, -2);
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, -3, object);
+  lt_object_retain(object);
+  proxy->object = object;
+  proxy->mark = &proxy_mark;
+  lua_remove(L, -2);
+}
+
+static int push_protected(lua_State *L) {
+  lt_object_push(L, lua_touserdata(L, 1));
+  return 1;
+}
+
+void lt_object_push_own(lua_State *L, lt_Object *object) {
+  lua_pushcfunction(L, push_protected);
+  lua_pushlightuserdata(L, object);
+  int status = lua_pcall(L, 1, 1, 0);
+  lt_object_release(object);
+  if (status != LUA_OK)
+    lua_error(L);
+}
+
+lt_Object *lt_object_at(lua_State *L, int index) {
+  if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) != sizeof(Proxy))
+    return NULL;
+  const Proxy *proxy = lua_touserdata(L, index);
+  return proxy->mark == &proxy_mark ? proxy->object : NULL;
+}
+
+lt_Object *lt_object_of_type(lua_State *L, int index, const lt_Type *type) {
+  lt_Object *object = lt_object_at(L, index);
+  return object != NULL && object->type == type ? object : NULL;
+}

@@ -1,0 +1,54 @@
+/*
+** Shared objects: C structures with a count of references that any number of states can see.
+**
+** A state sees one through a proxy, a userdata that holds a reference. While a proxy lives, its
+** state gets the same one for the same object each time, so that two of them compare equal.
+*/
+#ifndef lt_object_h
+#define lt_object_h
+
+#include <stdatomic.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+typedef struct lt_Object lt_Object;
+typedef struct lt_Class lt_Class;
+
+typedef struct lt_Type {
+  const char *name;
+  lt_Class *class_object; /* what the type is called in Lua, see exception.h; or NULL */
+  const luaL_Reg *methods;
+  const luaL_Reg *metamethods; /* __gc, __name and, where it is absent, __index come by themselves */
+  void (*destroy)(lt_Object *object);
+} lt_Type;
+
+struct lt_Object {
+  atomic_uint references;
+  const lt_Type *type;
+};
+
+/* An object begins with one reference, that of its maker. */
+void lt_object_init(lt_Object *object, const lt_Type *type);
+void lt_object_retain(lt_Object *object);
+void lt_object_release(lt_Object *object);
+
+/* Pushes the proxy of 'object', which gets a reference of its own. */
+void lt_object_push(lua_State *L, lt_Object *object);
+
+/* The same, and gives the caller's reference away, also when it raises. */
+void lt_object_push_own(lua_State *L, lt_Object *object);
+
+/* The object at 'index', or NULL where there is none, or none of this type. */
+lt_Object *lt_object_at(lua_State *L, int index);
+lt_Object *lt_object_of_type(lua_State *L, int index, const lt_Type *type);
+
+/*
+** The context of a state: one userdata, the first upvalue of every function and method of this
+** library. What it holds is the business of thread.h.
+*/
+void lt_context_set(lua_State *L); /* pops the userdata */
+void lt_context_push(lua_State *L);
+void lt_set_functions(lua_State *L, const luaL_Reg *functions); /* into the table on the top */
+
+#endif

@@ -1,0 +1,736 @@
+/*
+** Packing walks depth-first, on the Lua stack and a stack of frames of its own, so that nesting is
+** bounded by Lua's stack and not by C's. No code of the state runs, but for the __index of an
+** environment.
+*/
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform/platform.h"
+#include "src/code.h"
+#include "src/exception.h"
+#include "src/message.h"
+#include "src/named.h"
+
+/*
+** What has been met: tables, functions, named values, upvalue cells and the names of globals, by
+** address.
+*/
+typedef struct Node {
+  const void *address;
+  size_t slot_offset; /* where in the bytes its slot goes */
+  uint32_t slot;
+  bool open; /* its contents are still being packed */
+} Node;
+
+typedef enum Phase { METATABLE, FIRST, CONTENT, KEY, UPVALUE, NAME } Phase;
+
+/* A table or a function whose contents are being packed. It lies at 'base' on the Lua stack. */
+typedef struct Frame {
+  Phase phase;
+  bool is_function;
+  bool keyed;
+  int base;
+  size_t node;
+  size_t sizes_offset;  /* table: where its sizes go */
+  uint32_t array_size;
+  uint32_t hash_size;
+  int upvalue_count;    /* function */
+  int position;         /* function: of the upvalue, then of the name */
+  const lt_Code *code;
+} Frame;
+
+typedef struct Packer {
+  lt_Message *message;
+  size_t capacity;
+  size_t reference_capacity;
+  Node *nodes; /* node 0 is unused */
+  size_t node_count;
+  size_t node_capacity;
+  size_t *table; /* hashed by address: the number of a node, 0 for none */
+  size_t table_mask;
+  Frame *frames;
+  size_t depth;
+  size_t frame_capacity;
+  size_t (*late)[2]; /* nodes: a table and the metatable that was still open */
+  size_t late_count;
+  size_t late_capacity;
+  const lt_Names *names;
+  lt_Describe describe;
+  int root;
+  bool refused; /* the error is the reason, a string */
+} Packer;
+
+/*
+** Memory
+*/
+
+/* Makes room for one more element. */
+static void *make_room(lua_State *L, void *array, size_t count, size_t *capacity, size_t element) {
+  if (count < *capacity)
+    return array;
+  size_t larger = *capacity == 0 ? 16 : *capacity * 2;
+  void *moved = realloc(array, larger * element);
+  if (moved == NULL)
+    lt_raise_memory(L);
+  *capacity = larger;
+  return moved;
+}
+
+static void reserve(lua_State *L, Packer *packer, size_t size) {
+  lt_Message *message = packer->message;
+  if (size <= packer->capacity - message->size)
+    return;
+  size_t capacity = packer->capacity + packer->capacity / 2 + size + 256;
+  unsigned char *bytes = realloc(message->bytes, capacity);
+  if (bytes == NULL)
+    lt_raise_memory(L);
+  message->bytes = bytes;
+  packer->capacity = capacity;
+}
+
+/* Room for what follows must have been reserved. */
+static void put(Packer *packer, const void *bytes, size_t size) {
+  memcpy(packer->message->bytes + packer->message->size, bytes, size);
+  packer->message->size += size;
+}
+
+static void put_tag(Packer *packer, lt_Tag tag) {
+  packer->message->bytes[packer->message->size++] = (unsigned char)tag;
+}
+
+static void write_tag(lua_State *L, Packer *packer, lt_Tag tag) {
+  reserve(L, packer, 1);
+  put_tag(packer, tag);
+}
+
+static void write_tagged(lua_State *L, Packer *packer, lt_Tag tag, const void *bytes, size_t size) {
+  reserve(L, packer, 1 + size);
+  put_tag(packer, tag);
+  put(packer, bytes, size);
+}
+
+static void write_string(lua_State *L, Packer *packer, const char *string, size_t length) {
+  reserve(L, packer, sizeof(length) + length);
+  put(packer, &length, sizeof(length));
+  put(packer, string, length);
+}
+
+static void patch(Packer *packer, size_t offset, uint32_t value) {
+  memcpy(packer->message->bytes + offset, &value, sizeof(value));
+}
+
+static uint32_t add_reference(lua_State *L, Packer *packer, const lthread_Transfer *rule,
+                              void *target) {
+  lt_Message *message = packer->message;
+  message->references[message->reference_count] = (lt_Reference){rule, target};
+  (void)L;
+  return (uint32_t)message->reference_count++;
+}
+
+/* Called before the target is taken, so that nothing can fail between. */
+static void reserve_reference(lua_State *L, Packer *packer) {
+  lt_Message *message = packer->message;
+  message->references = make_room(L, message->references, message->reference_count,
+                                  &packer->reference_capacity, sizeof(lt_Reference));
+}
+
+static uint32_t add_object(lua_State *L, Packer *packer, lt_Object *object) {
+  reserve_reference(L, packer);
+  lt_object_retain(object);
+  return add_reference(L, packer, NULL, object);
+}
+
+/*
+** Nodes
+*/
+
+static size_t hash(const Packer *packer, const void *address) {
+  return (size_t)((uint64_t)(uintptr_t)address * UINT64_C(0x9E3779B97F4A7C15) >> 24) &
+         packer->table_mask;
+}
+
+static size_t find_node(const Packer *packer, const void *address) {
+  if (packer->table == NULL)
+    return 0;
+  size_t place = hash(packer, address);
+  while (packer->table[place] != 0 && packer->nodes[packer->table[place]].address != address)
+    place = (place + 1) & packer->table_mask;
+  return packer->table[place];
+}
+
+static void hash_node(Packer *packer, size_t node) {
+  size_t place = hash(packer, packer->nodes[node].address);
+  while (packer->table[place] != 0)
+    place = (place + 1) & packer->table_mask;
+  packer->table[place] = node;
+}
+
+static void grow_nodes(lua_State *L, Packer *packer) {
+  size_t capacity = packer->node_capacity == 0 ? 16 : packer->node_capacity * 2;
+  Node *nodes = realloc(packer->nodes, capacity * sizeof(Node));
+  if (nodes == NULL)
+    lt_raise_memory(L);
+  packer->nodes = nodes;
+  size_t *table = calloc(capacity * 2, sizeof(size_t));
+  if (table == NULL)
+    lt_raise_memory(L);
+  free(packer->table);
+  packer->table = table;
+  packer->table_mask = capacity * 2 - 1;
+  packer->node_capacity = capacity;
+  for (size_t node = 1; node < packer->node_count; node++)
+    hash_node(packer, node);
+}
+
+/* A new node, whose slot is written here as 0 until the value comes again. */
+static size_t add_node(lua_State *L, Packer *packer, const void *address, bool open) {
+  static const uint32_t none = 0;
+  if (packer->node_count >= packer->node_capacity)
+    grow_nodes(L, packer);
+  reserve(L, packer, sizeof(none));
+  size_t node = packer->node_count++;
+  packer->nodes[node] = (Node){address, packer->message->size, 0, open};
+  put(packer, &none, sizeof(none));
+  hash_node(packer, node);
+  return node;
+}
+
+static uint32_t slot_of(Packer *packer, size_t node) {
+  Node *known = &packer->nodes[node];
+  if (known->slot == 0) {
+    known->slot = ++packer->message->slot_count;
+    patch(packer, known->slot_offset, known->slot);
+  }
+  return known->slot;
+}
+
+/*
+** Refusals: they name the path to the value, from the values that lie on the Lua stack.
+*/
+
+#define SHOWN_FRAMES 12
+
+static bool is_identifier(const char *name) {
+  if (!isalpha((unsigned char)*name) && *name != '_')
+    return false;
+  while (isalnum((unsigned char)*name) || *name == '_')
+    name++;
+  return *name == '\0';
+}
+
+static void push_key_step(lua_State *L, int key) {
+  if (lua_isinteger(L, key)) {
+    lua_pushfstring(L, "[%I]", lua_tointeger(L, key));
+  } else if (lua_type(L, key) == LUA_TSTRING) {
+    const char *name = lua_tostring(L, key);
+    lua_pushfstring(L, is_identifier(name) ? ".%s" : "[\"%s\"]", name);
+  } else if (lua_type(L, key) == LUA_TNUMBER) {
+    lua_pushfstring(L, "[%f]", lua_tonumber(L, key));
+  } else {
+    lua_pushfstring(L, "[%s]", luaL_typename(L, key));
+  }
+}
+
+static void push_step(lua_State *L, const Frame *frame) {
+  switch (frame->phase) {
+    case METATABLE:
+    case FIRST:
+      lua_pushliteral(L, "'s metatable");
+      break;
+    case KEY:
+      lua_pushliteral(L, "'s key ");
+      push_key_step(L, frame->base + 1);
+      lua_concat(L, 2);
+      break;
+    case CONTENT:
+      push_key_step(L, frame->base + 1);
+      break;
+    case UPVALUE: {
+      const char *name = lua_getupvalue(L, frame->base, frame->position);
+      lua_pop(L, 1);
+      lua_pushfstring(L, "'s upvalue %s", name);
+      break;
+    }
+    case NAME: {
+      lt_Name name = frame->code->names[frame->position - 1];
+      lua_pushliteral(L, "'s global ");
+      lua_pushlstring(L, (const char *)frame->code->bytes + name.offset, name.length);
+      lua_concat(L, 2);
+      break;
+    }
+  }
+}
+
+static void refuse(lua_State *L, Packer *packer, const char *what) {
+  size_t first = packer->depth > SHOWN_FRAMES ? packer->depth - SHOWN_FRAMES : 0;
+  if (!lua_checkstack(L, 10))
+    lt_raise_memory(L);
+  lua_pushfstring(L, "cannot transfer %s (", what);
+  if (packer->describe != NULL)
+    packer->describe(L, packer->root);
+  else
+    lua_pushliteral(L, "value");
+  if (first > 0) {
+    lua_pushliteral(L, "...");
+    lua_concat(L, 2);
+  }
+  for (size_t i = first; i < packer->depth; i++) {
+    push_step(L, &packer->frames[i]);
+    lua_concat(L, 2);
+  }
+  lua_pushliteral(L, ")");
+  lua_concat(L, 3);
+  packer->refused = true;
+  lua_error(L);
+}
+
+static void refuse_userdata(lua_State *L, Packer *packer) {
+  const char *what = "a userdata";
+  if (luaL_getmetafield(L, -1, "__name") == LUA_TSTRING)
+    what = lua_pushfstring(L, "a %s userdata", lua_tostring(L, -1));
+  refuse(L, packer, what);
+}
+
+/*
+** Values. Each of these packs the value on the top and pops it; a table or a function stays there
+** until its frame is done.
+*/
+
+static Frame *push_frame(lua_State *L, Packer *packer, size_t node) {
+  if (!lua_checkstack(L, 20))
+    refuse(L, packer, "a value that is nested too deeply");
+  packer->frames =
+      make_room(L, packer->frames, packer->depth, &packer->frame_capacity, sizeof(Frame));
+  Frame *frame = &packer->frames[packer->depth++];
+  memset(frame, 0, sizeof(*frame));
+  frame->base = lua_gettop(L);
+  frame->node = node;
+  return frame;
+}
+
+static void open_table(lua_State *L, Packer *packer) {
+  static const char header[2 * sizeof(uint32_t) + 1] = {0};
+  write_tag(L, packer, LT_TAG_TABLE);
+  size_t node = add_node(L, packer, lua_topointer(L, -1), true);
+  reserve(L, packer, sizeof(header));
+  size_t sizes_offset = packer->message->size;
+  put(packer, header, sizeof(header));
+  Frame *frame = push_frame(L, packer, node);
+  frame->sizes_offset = sizes_offset;
+  frame->phase = METATABLE;
+}
+
+/* The upvalue whose fields are the globals: the state's own, or a table that stands before them. */
+static int find_environment(lua_State *L, int function) {
+  const char *name;
+  int found = LT_NO_ENVIRONMENT;
+  lua_pushglobaltable(L);
+  for (int i = 1; found == LT_NO_ENVIRONMENT && (name = lua_getupvalue(L, function, i)) != NULL;
+       i++) {
+    if (lua_type(L, -1) == LUA_TTABLE) {
+      if (lua_rawequal(L, -1, -2)) {
+        found = i;
+      } else if (strcmp(name, "_ENV") == 0 && luaL_getmetafield(L, -1, "__index") != LUA_TNIL) {
+        lua_pop(L, 1);
+        found = i;
+      }
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return found;
+}
+
+static void open_function(lua_State *L, Packer *packer) {
+  int function = lua_gettop(L);
+  if (!lua_checkstack(L, 20))
+    refuse(L, packer, "a value that is nested too deeply");
+  lt_Code *code = lt_code_push(L, function, find_environment(L, function));
+  uint32_t reference = add_object(L, packer, &code->object);
+  lua_pop(L, 1);
+  write_tag(L, packer, LT_TAG_FUNCTION);
+  size_t node = add_node(L, packer, lua_topointer(L, -1), true);
+  Frame *frame = push_frame(L, packer, node);
+  frame->is_function = true;
+  frame->phase = UPVALUE;
+  frame->code = code;
+  while (lua_getupvalue(L, function, frame->upvalue_count + 1) != NULL) {
+    lua_pop(L, 1);
+    frame->upvalue_count++;
+  }
+  unsigned char upvalue_count = (unsigned char)frame->upvalue_count;
+  reserve(L, packer, sizeof(reference) + 1);
+  put(packer, &reference, sizeof(reference));
+  put(packer, &upvalue_count, 1);
+}
+
+/* A C function may be called in another state only while its library is there. */
+static void pin_function(const void *address) {
+  enum { REMEMBERED = 64 };
+  static _Atomic(const void *) pinned[REMEMBERED];
+  _Atomic(const void *) *place = &pinned[((uintptr_t)address >> 4) % REMEMBERED];
+  /* Relaxed: it only saves doing again what is harmless to do again. */
+  if (atomic_load_explicit(place, memory_order_relaxed) != address) {
+    plat_pin_library(address);
+    atomic_store_explicit(place, address, memory_order_relaxed);
+  }
+}
+
+static void pack_c_function(lua_State *L, Packer *packer) {
+  if (lua_getupvalue(L, -1, 1) != NULL)
+    refuse(L, packer, "a C function with upvalues");
+  lua_CFunction function = lua_tocfunction(L, -1);
+  const void *address = lua_topointer(L, -1);
+  pin_function(address);
+  write_tagged(L, packer, LT_TAG_CFUNCTION, &function, sizeof(function));
+  lua_pop(L, 1);
+}
+
+static void pack_userdata(lua_State *L, Packer *packer) {
+  if (luaL_getmetafield(L, -1, LTHREAD_TRANSFER) == LUA_TNIL)
+    refuse_userdata(L, packer);
+  const lthread_Transfer *rule = lua_touserdata(L, -1);
+  if (!lua_islightuserdata(L, -1) || rule == NULL)
+    refuse_userdata(L, packer);
+  lua_pop(L, 1);
+  reserve_reference(L, packer);
+  void *token = rule->send(L, lua_gettop(L));
+  uint32_t reference = add_reference(L, packer, rule, token);
+  write_tagged(L, packer, LT_TAG_USERDATA, &reference, sizeof(reference));
+  lua_pop(L, 1);
+}
+
+static void pack_object(lua_State *L, Packer *packer, lt_Tag tag, lt_Object *object) {
+  uint32_t reference = add_object(L, packer, object);
+  write_tagged(L, packer, tag, &reference, sizeof(reference));
+  lua_pop(L, 1);
+}
+
+static bool pack_if_named(lua_State *L, Packer *packer) {
+  lt_Path path;
+  if (packer->names == NULL)
+    packer->names = lt_names_of(L);
+  if (!lt_named_find(L, packer->names, -1, &path))
+    return false;
+  write_tag(L, packer, LT_TAG_NAMED);
+  add_node(L, packer, lua_topointer(L, -1), false);
+  unsigned char length = (unsigned char)path.length;
+  reserve(L, packer, 1);
+  put(packer, &length, 1);
+  for (int i = 0; i < path.length; i++) {
+    static const size_t no_step = LT_NO_STEP;
+    if (path.steps[i] != NULL) {
+      write_string(L, packer, path.steps[i], strlen(path.steps[i]));
+    } else {
+      reserve(L, packer, sizeof(no_step));
+      put(packer, &no_step, sizeof(no_step));
+    }
+  }
+  lua_pop(L, 1);
+  return true;
+}
+
+/* A table, a function or a userdata, which may have come before. */
+static void pack_by_identity(lua_State *L, Packer *packer) {
+  size_t node = find_node(packer, lua_topointer(L, -1));
+  if (node != 0) {
+    uint32_t slot = slot_of(packer, node);
+    write_tagged(L, packer, LT_TAG_SAME, &slot, sizeof(slot));
+    lua_pop(L, 1);
+    return;
+  }
+  lt_Object *object = lt_object_at(L, -1);
+  lt_Class *class_object = lua_type(L, -1) == LUA_TTABLE ? lt_class_of_metatable(L, -1) : NULL;
+  if (object != NULL)
+    pack_object(L, packer, LT_TAG_OBJECT, object);
+  else if (class_object != NULL)
+    pack_object(L, packer, LT_TAG_CLASS_METATABLE, &class_object->object);
+  else if (pack_if_named(L, packer))
+    return;
+  else if (lua_type(L, -1) == LUA_TTABLE)
+    open_table(L, packer);
+  else if (lua_type(L, -1) == LUA_TUSERDATA)
+    pack_userdata(L, packer);
+  else if (lua_iscfunction(L, -1))
+    pack_c_function(L, packer);
+  else
+    open_function(L, packer);
+}
+
+static void pack_number(lua_State *L, Packer *packer) {
+  if (lua_isinteger(L, -1)) {
+    lua_Integer integer = lua_tointeger(L, -1);
+    write_tagged(L, packer, LT_TAG_INTEGER, &integer, sizeof(integer));
+  } else {
+    lua_Number number = lua_tonumber(L, -1);
+    write_tagged(L, packer, LT_TAG_FLOAT, &number, sizeof(number));
+  }
+}
+
+/* Returns whether the value is done; otherwise its frame is. */
+static bool pack_value(lua_State *L, Packer *packer) {
+  size_t length;
+  const char *string;
+  void *pointer;
+  size_t depth = packer->depth;
+  switch (lua_type(L, -1)) {
+    case LUA_TNIL:
+      write_tag(L, packer, LT_TAG_NIL);
+      break;
+    case LUA_TBOOLEAN:
+      write_tag(L, packer, lua_toboolean(L, -1) ? LT_TAG_TRUE : LT_TAG_FALSE);
+      break;
+    case LUA_TNUMBER:
+      pack_number(L, packer);
+      break;
+    case LUA_TSTRING:
+      string = lua_tolstring(L, -1, &length);
+      write_tag(L, packer, LT_TAG_STRING);
+      write_string(L, packer, string, length);
+      break;
+    case LUA_TLIGHTUSERDATA:
+      pointer = lua_touserdata(L, -1);
+      write_tagged(L, packer, LT_TAG_POINTER, &pointer, sizeof(pointer));
+      break;
+    case LUA_TTHREAD:
+      refuse(L, packer, "a coroutine");
+      break;
+    default:
+      pack_by_identity(L, packer);
+      return packer->depth == depth;
+  }
+  lua_pop(L, 1);
+  return true;
+}
+
+/*
+** Tables
+*/
+
+static void close_frame(lua_State *L, Packer *packer, const Frame *frame) {
+  write_tag(L, packer, LT_TAG_END);
+  packer->nodes[frame->node].open = false;
+  lua_settop(L, frame->base - 1);
+  packer->depth--;
+}
+
+static void pack_metatable(lua_State *L, Packer *packer, Frame *frame) {
+  frame->phase = FIRST;
+  if (!lua_getmetatable(L, frame->base))
+    return;
+  size_t metatable = find_node(packer, lua_topointer(L, -1));
+  if (metatable != 0 && packer->nodes[metatable].open) {
+    packer->late = make_room(L, packer->late, packer->late_count, &packer->late_capacity,
+                             sizeof(packer->late[0]));
+    packer->late[packer->late_count][0] = frame->node;
+    packer->late[packer->late_count][1] = metatable;
+    packer->late_count++;
+    lua_pop(L, 1);
+  } else {
+    packer->message->bytes[frame->sizes_offset + 2 * sizeof(uint32_t)] = 1;
+    pack_value(L, packer);
+  }
+}
+
+static bool is_next_index(lua_State *L, int key, uint32_t array_size) {
+  return lua_isinteger(L, key) && lua_tointeger(L, key) == (lua_Integer)array_size + 1;
+}
+
+/* A key and its value are on the top. Returns whether both are done. */
+static bool pack_entry(lua_State *L, Packer *packer, Frame *frame) {
+  if (!frame->keyed && is_next_index(L, -2, frame->array_size)) {
+    frame->array_size++;
+    return pack_value(L, packer);
+  }
+  if (!frame->keyed)
+    write_tag(L, packer, LT_TAG_KEYED);
+  frame->keyed = true;
+  frame->hash_size++;
+  frame->phase = KEY;
+  lua_pushvalue(L, -2);
+  if (!pack_value(L, packer))
+    return false;
+  frame->phase = CONTENT;
+  return pack_value(L, packer);
+}
+
+static void step_table(lua_State *L, Packer *packer, Frame *frame) {
+  if (frame->phase == METATABLE) {
+    pack_metatable(L, packer, frame);
+    return;
+  }
+  if (frame->phase == FIRST) {
+    frame->phase = CONTENT;
+    lua_pushnil(L);
+  } else if (frame->phase == KEY) {
+    frame->phase = CONTENT;
+    if (!pack_value(L, packer))
+      return;
+  }
+  while (lua_next(L, frame->base))
+    if (!pack_entry(L, packer, frame))
+      return;
+  patch(packer, frame->sizes_offset, frame->array_size);
+  patch(packer, frame->sizes_offset + sizeof(uint32_t), frame->hash_size);
+  close_frame(L, packer, frame);
+}
+
+/*
+** Functions
+*/
+
+static void pack_upvalue(lua_State *L, Packer *packer, const Frame *frame) {
+  const void *cell = lua_upvalueid(L, frame->base, frame->position);
+  if (frame->position == frame->code->environment) {
+    write_tag(L, packer, LT_TAG_ENVIRONMENT);
+    return;
+  }
+  size_t node = find_node(packer, cell);
+  if (node != 0) {
+    uint32_t slot = slot_of(packer, node);
+    write_tagged(L, packer, LT_TAG_SAME_CELL, &slot, sizeof(slot));
+    return;
+  }
+  write_tag(L, packer, LT_TAG_CELL);
+  add_node(L, packer, cell, false);
+  lua_getupvalue(L, frame->base, frame->position);
+  pack_value(L, packer);
+}
+
+/* The global on the top is one that every state has under this name. */
+static bool is_standard(lua_State *L, Packer *packer, const char *name) {
+  lt_Path path;
+  if (!lua_isfunction(L, -1) && !lua_istable(L, -1))
+    return false;
+  if (packer->names == NULL)
+    packer->names = lt_names_of(L);
+  return lt_named_find(L, packer->names, -1, &path) && lt_named_is_standard_global(&path, name);
+}
+
+static void pack_global(lua_State *L, Packer *packer, const Frame *frame) {
+  size_t length;
+  lt_Name place = frame->code->names[frame->position - 1];
+  lua_getupvalue(L, frame->base, frame->code->environment);
+  lua_pushlstring(L, (const char *)frame->code->bytes + place.offset, place.length);
+  const char *name = lua_tolstring(L, -1, &length);
+  /* The string is a constant of the function, so its address is not used again meanwhile. */
+  if (find_node(packer, name) != 0) {
+    lua_pop(L, 2);
+    return;
+  }
+  lua_pushvalue(L, -1);
+  lua_gettable(L, -3);
+  lua_remove(L, -3);
+  if (lua_isnil(L, -1) || is_standard(L, packer, name)) {
+    lua_pop(L, 2);
+    return;
+  }
+  write_tag(L, packer, LT_TAG_GLOBAL);
+  add_node(L, packer, name, false);
+  write_string(L, packer, name, length);
+  lua_remove(L, -2);
+  pack_value(L, packer);
+}
+
+static void step_function(lua_State *L, Packer *packer, Frame *frame) {
+  int name_count = (int)frame->code->name_count;
+  if (frame->phase == UPVALUE && frame->position == frame->upvalue_count) {
+    frame->phase = NAME;
+    frame->position = 0;
+  }
+  if (frame->phase == NAME && frame->position == name_count) {
+    close_frame(L, packer, frame);
+    return;
+  }
+  frame->position++;
+  if (frame->phase == UPVALUE)
+    pack_upvalue(L, packer, frame);
+  else
+    pack_global(L, packer, frame);
+}
+
+/*
+** A frame that packs a value may push another one, which moves the frames: it is looked up anew for
+** each step.
+*/
+static void pack_root(lua_State *L, Packer *packer) {
+  pack_value(L, packer);
+  while (packer->depth > 0) {
+    Frame *frame = &packer->frames[packer->depth - 1];
+    if (frame->is_function)
+      step_function(L, packer, frame);
+    else
+      step_table(L, packer, frame);
+  }
+}
+
+static void pack_late_metatables(lua_State *L, Packer *packer) {
+  for (size_t i = 0; i < packer->late_count; i++) {
+    uint32_t slots[2] = {slot_of(packer, packer->late[i][0]), slot_of(packer, packer->late[i][1])};
+    write_tagged(L, packer, LT_TAG_LATE_METATABLE, slots, sizeof(slots));
+  }
+  write_tag(L, packer, LT_TAG_END);
+}
+
+/* The packer is the first argument, the values follow. */
+static int pack_protected(lua_State *L) {
+  Packer *packer = lua_touserdata(L, 1);
+  int count = lua_gettop(L) - 1;
+  luaL_checkstack(L, 20, "too many values");
+  for (packer->root = 0; packer->root < count; packer->root++) {
+    lua_pushvalue(L, packer->root + 2);
+    pack_root(L, packer);
+  }
+  pack_late_metatables(L, packer);
+  packer->message->count = count;
+  return 0;
+}
+
+static void free_packer(Packer *packer) {
+  free(packer->nodes);
+  free(packer->table);
+  free(packer->frames);
+  free(packer->late);
+}
+
+lt_Message *lt_pack(lua_State *L, int count, lt_Describe describe) {
+  Packer packer;
+  memset(&packer, 0, sizeof(packer));
+  packer.node_count = 1;
+  packer.describe = describe;
+  luaL_checkstack(L, 4, "too many values");
+  lua_pushcfunction(L, pack_protected);
+  lua_insert(L, -1 - count);
+  lua_pushlightuserdata(L, &packer);
+  lua_insert(L, -1 - count);
+  packer.message = calloc(1, sizeof(lt_Message));
+  if (packer.message == NULL)
+    lt_raise_memory(L);
+  int status = lua_pcall(L, count + 1, 0, 0);
+  free_packer(&packer);
+  if (status == LUA_OK)
+    return packer.message;
+  lt_message_free(packer.message);
+  if (packer.refused)
+    lt_raise(L, &lt_TypeError, "%s", lua_tostring(L, -1));
+  lua_error(L);
+  return NULL;
+}
+
+void lt_message_free(lt_Message *message) {
+  if (message == NULL)
+    return;
+  for (size_t i = 0; i < message->reference_count; i++) {
+    const lt_Reference *reference = &message->references[i];
+    if (reference->rule != NULL)
+      reference->rule->discard(reference->target);
+    else
+      lt_object_release(reference->target);
+  }
+  free(message->references);
+  free(message->bytes);
+  free(message);
+}

@@ -1,0 +1,220 @@
+/*
+** Shared state: the buckets. A bucket's queue, and every waiter in it up to its 'woken', is
+** written under the bucket's mutex. 'woken' and 'handed' are written by the one who unparks,
+** under the mutex, and read by the waiter.
+**
+** No mutex here is held while anything of Lua is called, nor two of them at once.
+*/
+#include "src/park.h"
+
+#include <stdlib.h>
+
+typedef struct Waiter {
+  struct Waiter *next;
+  struct Waiter *previous;
+  lt_Parker *parker;
+  const void *address;
+  plat_Time since;
+  intptr_t handed;
+  atomic_bool woken;
+} Waiter;
+
+typedef struct Bucket {
+  plat_Mutex mutex;
+  Waiter *first;
+  Waiter *last;
+} Bucket;
+
+#define BUCKETS 256
+
+#define EMPTY_BUCKET                                                                               \
+  { PLAT_MUTEX_INIT, NULL, NULL }
+#define EMPTY_4 EMPTY_BUCKET, EMPTY_BUCKET, EMPTY_BUCKET, EMPTY_BUCKET
+#define EMPTY_16 EMPTY_4, EMPTY_4, EMPTY_4, EMPTY_4
+#define EMPTY_64 EMPTY_16, EMPTY_16, EMPTY_16, EMPTY_16
+
+static Bucket buckets[BUCKETS] = {EMPTY_64, EMPTY_64, EMPTY_64, EMPTY_64};
+
+static Bucket *bucket_of(const void *address) {
+  uint64_t bits = (uint64_t)(uintptr_t)address;
+  return &buckets[(bits * UINT64_C(0x9E3779B97F4A7C15)) >> 56];
+}
+
+static void enqueue(Bucket *bucket, Waiter *waiter) {
+  waiter->next = NULL;
+  waiter->previous = bucket->last;
+  if (bucket->last != NULL)
+    bucket->last->next = waiter;
+  else
+    bucket->first = waiter;
+  bucket->last = waiter;
+}
+
+static void dequeue(Bucket *bucket, Waiter *waiter) {
+  if (waiter->previous != NULL)
+    waiter->previous->next = waiter->next;
+  else
+    bucket->first = waiter->next;
+  if (waiter->next != NULL)
+    waiter->next->previous = waiter->previous;
+  else
+    bucket->last = waiter->previous;
+}
+
+static Waiter *next_on(Waiter *waiter, const void *address) {
+  while (waiter != NULL && waiter->address != address)
+    waiter = waiter->next;
+  return waiter;
+}
+
+/*
+** Parkers
+*/
+
+lt_Parker *lt_parker_new(void) {
+  lt_Parker *parker = malloc(sizeof(*parker));
+  if (parker == NULL)
+    return NULL;
+  if (plat_parker_init(&parker->native) != 0) {
+    free(parker);
+    return NULL;
+  }
+  atomic_init(&parker->references, 1);
+  atomic_init(&parker->interrupted, false);
+  atomic_init(&parker->waiting, NULL);
+  return parker;
+}
+
+static void retain(lt_Parker *parker) {
+  /* Relaxed: who retains already has a reference to go by. */
+  atomic_fetch_add_explicit(&parker->references, 1, memory_order_relaxed);
+}
+
+void lt_parker_release(lt_Parker *parker) {
+  /* Acquire and release: the last one sees all that the others did before it frees. */
+  if (atomic_fetch_sub_explicit(&parker->references, 1, memory_order_acq_rel) == 1) {
+    plat_parker_destroy(&parker->native);
+    free(parker);
+  }
+}
+
+void lt_parker_interrupt(lt_Parker *parker) {
+  atomic_store(&parker->interrupted, true);
+  plat_unpark(&parker->native);
+}
+
+/*
+** Parking
+*/
+
+/* True when the waiter was still queued; false when somebody has woken it meanwhile. */
+static bool give_up(Bucket *bucket, Waiter *waiter) {
+  plat_mutex_lock(&bucket->mutex);
+  /* Relaxed: 'woken' is written under this mutex. */
+  bool queued = !atomic_load_explicit(&waiter->woken, memory_order_relaxed);
+  if (queued)
+    dequeue(bucket, waiter);
+  plat_mutex_unlock(&bucket->mutex);
+  return queued;
+}
+
+static lt_Parked await(Bucket *bucket, Waiter *waiter, plat_Time deadline) {
+  lt_Parker *parker = waiter->parker;
+  for (;;) {
+    plat_Wake wake = PLAT_UNPARKED;
+    /* Acquire: 'handed' and what the other did before it woke us are seen. */
+    if (!atomic_load_explicit(&waiter->woken, memory_order_acquire))
+      wake = plat_park(&parker->native, deadline);
+    if (atomic_load_explicit(&waiter->woken, memory_order_acquire))
+      return LT_UNPARKED;
+    lt_Parked result;
+    if (atomic_load(&parker->interrupted))
+      result = LT_INTERRUPTED;
+    else if (wake == PLAT_TIMED_OUT)
+      result = LT_TIMED_OUT;
+    else if (wake == PLAT_SIGNALLED)
+      result = LT_SIGNALLED;
+    else
+      continue; /* a token that was left from an earlier wait */
+    return give_up(bucket, waiter) ? result : LT_UNPARKED;
+  }
+}
+
+lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
+  Bucket *bucket = bucket_of(wait->address);
+  Waiter waiter;
+  waiter.parker = parker;
+  waiter.address = wait->address;
+  waiter.since = plat_now();
+  waiter.handed = 0;
+  atomic_init(&waiter.woken, false);
+  plat_mutex_lock(&bucket->mutex);
+  bool proceed = wait->validate(wait->context);
+  if (proceed)
+    enqueue(bucket, &waiter);
+  plat_mutex_unlock(&bucket->mutex);
+  if (!proceed)
+    return LT_CHANGED;
+  /* Relaxed: only people read it. */
+  atomic_store_explicit(&parker->waiting, wait->what, memory_order_relaxed);
+  lt_Parked result = await(bucket, &waiter, wait->deadline);
+  atomic_store_explicit(&parker->waiting, NULL, memory_order_relaxed);
+  if (handed != NULL)
+    *handed = waiter.handed;
+  return result;
+}
+
+/* After 'woken' is set the waiter may be gone; the reference keeps its parker. */
+static lt_Parker *take(Bucket *bucket, Waiter *waiter, intptr_t handed) {
+  lt_Parker *parker = waiter->parker;
+  dequeue(bucket, waiter);
+  retain(parker);
+  waiter->handed = handed;
+  /* Release: pairs with the acquiring loads in await. */
+  atomic_store_explicit(&waiter->woken, true, memory_order_release);
+  return parker;
+}
+
+static void wake(lt_Parker *parker) {
+  plat_unpark(&parker->native);
+  lt_parker_release(parker);
+}
+
+void lt_unpark_one(const void *address, lt_Hand hand, void *context) {
+  Bucket *bucket = bucket_of(address);
+  lt_Parker *parker = NULL;
+  plat_mutex_lock(&bucket->mutex);
+  Waiter *waiter = next_on(bucket->first, address);
+  if (waiter == NULL) {
+    hand(context, LT_NOBODY, false);
+  } else {
+    bool more = next_on(waiter->next, address) != NULL;
+    intptr_t handed = hand(context, waiter->since, more);
+    parker = take(bucket, waiter, handed);
+  }
+  plat_mutex_unlock(&bucket->mutex);
+  if (parker != NULL)
+    wake(parker);
+}
+
+/* Takes a handful at a time, so that a waiter who comes back at once is not woken again. */
+#define HANDFUL 64
+
+void lt_unpark_all(const void *address) {
+  Bucket *bucket = bucket_of(address);
+  int count;
+  do {
+    lt_Parker *parkers[HANDFUL];
+    count = 0;
+    plat_mutex_lock(&bucket->mutex);
+    Waiter *waiter = next_on(bucket->first, address);
+    while (waiter != NULL && count < HANDFUL) {
+      Waiter *next = next_on(waiter->next, address);
+      parkers[count++] = take(bucket, waiter, 0);
+      waiter = next;
+    }
+    plat_mutex_unlock(&bucket->mutex);
+    for (int i = 0; i < count; i++)
+      wake(parkers[i]);
+  } while (count == HANDFUL);
+}

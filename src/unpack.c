@@ -1,0 +1,462 @@
+/*
+** Unpacking walks as packing does, with a stack of frames of its own. What it makes is not seen by
+** anyone before all of it is there; the globals come last, all or none.
+*/
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/code.h"
+#include "src/exception.h"
+#include "src/message.h"
+#include "src/named.h"
+
+/* Where things lie on the Lua stack of unpack_protected. */
+enum { UNPACKER = 1, SLOTS, GLOBALS, FIRST_VALUE };
+
+typedef struct Frame {
+  bool is_function;
+  bool has_metatable;
+  bool keyed;
+  bool has_key;   /* the key of the next entry lies on the stack */
+  bool pending;   /* a value that has just been made is to be stored */
+  bool is_global; /* function: the pending value is one */
+  int base;
+  lua_Integer array_size;
+  int upvalue;
+} Frame;
+
+typedef struct Unpacker {
+  const lt_Message *message;
+  const unsigned char *next;
+  Frame *frames;
+  size_t depth;
+  size_t frame_capacity;
+  unsigned char *cells; /* for a slot that is a cell: its number among the upvalues of a function */
+  lt_Globals globals;
+} Unpacker;
+
+/*
+** Reading
+*/
+
+static lt_Tag read_tag(Unpacker *unpacker) {
+  return (lt_Tag)*unpacker->next++;
+}
+
+static lt_Tag peek_tag(const Unpacker *unpacker) {
+  return (lt_Tag)*unpacker->next;
+}
+
+static void read_bytes(Unpacker *unpacker, void *into, size_t size) {
+  memcpy(into, unpacker->next, size);
+  unpacker->next += size;
+}
+
+static uint32_t read_number(Unpacker *unpacker) {
+  uint32_t number;
+  read_bytes(unpacker, &number, sizeof(number));
+  return number;
+}
+
+static void push_string(lua_State *L, Unpacker *unpacker) {
+  size_t length;
+  read_bytes(unpacker, &length, sizeof(length));
+  lua_pushlstring(L, (const char *)unpacker->next, length);
+  unpacker->next += length;
+}
+
+static const lt_Reference *read_reference(Unpacker *unpacker) {
+  return &unpacker->message->references[read_number(unpacker)];
+}
+
+/* Keeps the value on the top for those that come again. */
+static void keep(lua_State *L, uint32_t slot) {
+  if (slot != 0) {
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, SLOTS, slot);
+  }
+}
+
+/*
+** Values
+*/
+
+static Frame *push_frame(lua_State *L, Unpacker *unpacker) {
+  if (unpacker->depth == unpacker->frame_capacity) {
+    size_t capacity = unpacker->frame_capacity == 0 ? 16 : unpacker->frame_capacity * 2;
+    Frame *frames = realloc(unpacker->frames, capacity * sizeof(Frame));
+    if (frames == NULL)
+      lt_raise_memory(L);
+    unpacker->frames = frames;
+    unpacker->frame_capacity = capacity;
+  }
+  Frame *frame = &unpacker->frames[unpacker->depth++];
+  memset(frame, 0, sizeof(*frame));
+  frame->base = lua_gettop(L);
+  return frame;
+}
+
+static void open_table(lua_State *L, Unpacker *unpacker) {
+  uint32_t slot = read_number(unpacker);
+  uint32_t array_size = read_number(unpacker);
+  uint32_t hash_size = read_number(unpacker);
+  unsigned char has_metatable;
+  read_bytes(unpacker, &has_metatable, 1);
+  luaL_checkstack(L, 20, "a value is nested too deeply");
+  lua_createtable(L, (int)array_size, (int)hash_size);
+  keep(L, slot);
+  Frame *frame = push_frame(L, unpacker);
+  frame->has_metatable = has_metatable != 0;
+}
+
+static void open_function(lua_State *L, Unpacker *unpacker) {
+  uint32_t slot = read_number(unpacker);
+  const lt_Code *code = read_reference(unpacker)->target;
+  unsigned char upvalue_count;
+  read_bytes(unpacker, &upvalue_count, 1);
+  luaL_checkstack(L, 20, "a value is nested too deeply");
+  if (lt_code_load(L, code) != LUA_OK)
+    lua_error(L);
+  keep(L, slot);
+  push_frame(L, unpacker)->is_function = true;
+}
+
+static void push_named(lua_State *L, Unpacker *unpacker) {
+  lt_Path path;
+  unsigned char length;
+  uint32_t slot = read_number(unpacker);
+  read_bytes(unpacker, &length, 1);
+  int base = lua_gettop(L);
+  luaL_checkstack(L, LT_PATH_LONGEST + 10, "too many values");
+  path.length = length;
+  for (int i = 0; i < path.length; i++) {
+    size_t size;
+    memcpy(&size, unpacker->next, sizeof(size));
+    if (size == LT_NO_STEP) {
+      unpacker->next += sizeof(size);
+      path.steps[i] = NULL;
+    } else {
+      push_string(L, unpacker);
+      path.steps[i] = lua_tostring(L, -1);
+    }
+  }
+  lt_named_push(L, &path);
+  lua_insert(L, base + 1);
+  lua_settop(L, base + 1);
+  keep(L, slot);
+}
+
+static void push_userdata(lua_State *L, Unpacker *unpacker) {
+  const lt_Reference *reference = read_reference(unpacker);
+  int top = lua_gettop(L);
+  luaL_checkstack(L, LUA_MINSTACK, "too many values");
+  reference->rule->receive(L, reference->target);
+  if (lua_gettop(L) == top)
+    lua_pushnil(L);
+  lua_settop(L, top + 1);
+}
+
+static void push_scalar(lua_State *L, Unpacker *unpacker, lt_Tag tag) {
+  lua_Integer integer;
+  lua_Number number;
+  void *pointer;
+  lua_CFunction function;
+  switch (tag) {
+    case LT_TAG_FALSE:
+    case LT_TAG_TRUE:
+      lua_pushboolean(L, tag == LT_TAG_TRUE);
+      break;
+    case LT_TAG_INTEGER:
+      read_bytes(unpacker, &integer, sizeof(integer));
+      lua_pushinteger(L, integer);
+      break;
+    case LT_TAG_FLOAT:
+      read_bytes(unpacker, &number, sizeof(number));
+      lua_pushnumber(L, number);
+      break;
+    case LT_TAG_POINTER:
+      read_bytes(unpacker, &pointer, sizeof(pointer));
+      lua_pushlightuserdata(L, pointer);
+      break;
+    case LT_TAG_CFUNCTION:
+      read_bytes(unpacker, &function, sizeof(function));
+      lua_pushcfunction(L, function);
+      break;
+    default:
+      lua_pushnil(L);
+  }
+}
+
+/* Pushes the next value. Returns whether it is complete; otherwise its frame goes on with it. */
+static bool push_value(lua_State *L, Unpacker *unpacker) {
+  lt_Tag tag = read_tag(unpacker);
+  switch (tag) {
+    case LT_TAG_STRING:
+      push_string(L, unpacker);
+      return true;
+    case LT_TAG_TABLE:
+      open_table(L, unpacker);
+      return false;
+    case LT_TAG_FUNCTION:
+      open_function(L, unpacker);
+      return false;
+    case LT_TAG_SAME:
+      lua_rawgeti(L, SLOTS, read_number(unpacker));
+      return true;
+    case LT_TAG_NAMED:
+      push_named(L, unpacker);
+      return true;
+    case LT_TAG_OBJECT:
+      lt_object_push(L, read_reference(unpacker)->target);
+      return true;
+    case LT_TAG_CLASS_METATABLE:
+      lt_class_push_metatable(L, read_reference(unpacker)->target);
+      return true;
+    case LT_TAG_USERDATA:
+      push_userdata(L, unpacker);
+      return true;
+    default:
+      push_scalar(L, unpacker, tag);
+      return true;
+  }
+}
+
+/*
+** Tables. Above the table lie its metatable, if it has one, and the key of an entry whose value is
+** being made.
+*/
+
+static void store_entry(lua_State *L, Frame *frame) {
+  frame->pending = false;
+  if (!frame->keyed) {
+    lua_rawseti(L, frame->base, ++frame->array_size);
+  } else if (frame->has_key) {
+    lua_rawset(L, frame->base);
+    frame->has_key = false;
+  } else {
+    frame->has_key = true;
+  }
+}
+
+static void close_table(lua_State *L, Unpacker *unpacker, const Frame *frame) {
+  if (frame->has_metatable)
+    lua_setmetatable(L, frame->base);
+  unpacker->depth--;
+}
+
+static void step_table(lua_State *L, Unpacker *unpacker, Frame *frame) {
+  if (frame->has_metatable && lua_gettop(L) == frame->base) {
+    push_value(L, unpacker);
+    return;
+  }
+  if (frame->pending)
+    store_entry(L, frame);
+  for (;;) {
+    if (peek_tag(unpacker) == LT_TAG_END) {
+      read_tag(unpacker);
+      close_table(L, unpacker, frame);
+      return;
+    }
+    if (peek_tag(unpacker) == LT_TAG_KEYED) {
+      read_tag(unpacker);
+      frame->keyed = true;
+    }
+    frame->pending = true;
+    if (!push_value(L, unpacker))
+      return;
+    store_entry(L, frame);
+  }
+}
+
+/*
+** Functions
+*/
+
+static void store_in_function(lua_State *L, Frame *frame) {
+  frame->pending = false;
+  if (frame->is_global)
+    lua_rawset(L, GLOBALS);
+  else
+    lua_setupvalue(L, frame->base, frame->upvalue);
+}
+
+static void begin_cell(lua_State *L, Unpacker *unpacker, const Frame *frame) {
+  uint32_t slot = read_number(unpacker);
+  if (slot != 0) {
+    lua_pushvalue(L, frame->base);
+    lua_rawseti(L, SLOTS, slot);
+    unpacker->cells[slot] = (unsigned char)frame->upvalue;
+  }
+}
+
+static void join_cell(lua_State *L, Unpacker *unpacker, const Frame *frame) {
+  uint32_t slot = read_number(unpacker);
+  lua_rawgeti(L, SLOTS, slot);
+  lua_upvaluejoin(L, frame->base, frame->upvalue, -1, unpacker->cells[slot]);
+  lua_pop(L, 1);
+}
+
+/* One upvalue or one global. */
+static void step_function(lua_State *L, Unpacker *unpacker, Frame *frame) {
+  if (frame->pending)
+    store_in_function(L, frame);
+  lt_Tag tag = read_tag(unpacker);
+  if (tag == LT_TAG_END) {
+    unpacker->depth--;
+    return;
+  }
+  frame->is_global = tag == LT_TAG_GLOBAL;
+  if (frame->is_global)
+    push_string(L, unpacker);
+  else
+    frame->upvalue++;
+  if (tag == LT_TAG_SAME_CELL) {
+    join_cell(L, unpacker, frame);
+  } else if (tag == LT_TAG_ENVIRONMENT) {
+    lua_pushglobaltable(L);
+    lua_setupvalue(L, frame->base, frame->upvalue);
+  } else {
+    if (tag == LT_TAG_CELL)
+      begin_cell(L, unpacker, frame);
+    frame->pending = true;
+    if (push_value(L, unpacker))
+      store_in_function(L, frame);
+  }
+}
+
+/*
+** The whole
+*/
+
+static void unpack_value(lua_State *L, Unpacker *unpacker) {
+  push_value(L, unpacker);
+  while (unpacker->depth > 0) {
+    Frame *frame = &unpacker->frames[unpacker->depth - 1];
+    if (frame->is_function)
+      step_function(L, unpacker, frame);
+    else
+      step_table(L, unpacker, frame);
+  }
+}
+
+static void set_late_metatables(lua_State *L, Unpacker *unpacker) {
+  while (read_tag(unpacker) == LT_TAG_LATE_METATABLE) {
+    lua_rawgeti(L, SLOTS, read_number(unpacker));
+    lua_rawgeti(L, SLOTS, read_number(unpacker));
+    lua_setmetatable(L, -2);
+    lua_pop(L, 1);
+  }
+}
+
+/*
+** Sets the fields of table 1 in table 2. What is replaced goes into table 3, as the values of its
+** fields, or false where there was nothing. Raises when there is no memory.
+*/
+static int set_fields(lua_State *L) {
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, 2) == LUA_TNIL) {
+      lua_pop(L, 1);
+      lua_pushboolean(L, 0);
+    }
+    lua_rawset(L, 3);
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, 2);
+  }
+  return 0;
+}
+
+/* Table 3 back into table 2; it needs no memory, because the fields are there. */
+static void restore_fields(lua_State *L, int table, int saved) {
+  lua_pushnil(L);
+  while (lua_next(L, saved)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {
+      lua_pop(L, 1);
+      lua_pushnil(L);
+    }
+    lua_rawset(L, table);
+  }
+}
+
+/* Drops those that the receiver has. */
+static void keep_own_globals(lua_State *L) {
+  lua_pushglobaltable(L);
+  lua_pushnil(L);
+  while (lua_next(L, GLOBALS)) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, -3) != LUA_TNIL) {
+      lua_pushvalue(L, -2);
+      lua_pushnil(L);
+      lua_rawset(L, GLOBALS);
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+static void set_globals(lua_State *L, lt_Globals globals) {
+  luaL_checkstack(L, 12, "too many values");
+  if (globals == LT_KEEP)
+    keep_own_globals(L);
+  lua_pushglobaltable(L);
+  lua_newtable(L);
+  int saved = lua_gettop(L);
+  lua_pushcfunction(L, set_fields);
+  lua_pushvalue(L, GLOBALS);
+  lua_pushvalue(L, saved - 1);
+  lua_pushvalue(L, saved);
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
+    restore_fields(L, saved - 1, saved);
+    lua_error(L);
+  }
+  lua_settop(L, saved - 2);
+}
+
+static bool has_field(lua_State *L, int table) {
+  lua_pushnil(L);
+  if (!lua_next(L, table))
+    return false;
+  lua_pop(L, 2);
+  return true;
+}
+
+static int unpack_protected(lua_State *L) {
+  Unpacker *unpacker = lua_touserdata(L, UNPACKER);
+  const lt_Message *message = unpacker->message;
+  luaL_checkstack(L, message->count + 20, "too many values");
+  lua_createtable(L, (int)message->slot_count, 0);
+  lua_newtable(L);
+  for (int i = 0; i < message->count; i++)
+    unpack_value(L, unpacker);
+  set_late_metatables(L, unpacker);
+  if (has_field(L, GLOBALS))
+    set_globals(L, unpacker->globals);
+  return message->count;
+}
+
+int lt_unpack(lua_State *L, const lt_Message *message, lt_Globals globals) {
+  Unpacker unpacker;
+  memset(&unpacker, 0, sizeof(unpacker));
+  unpacker.message = message;
+  unpacker.next = message->bytes;
+  unpacker.globals = globals;
+  luaL_checkstack(L, message->count + 4, "too many values");
+  unpacker.cells = malloc(message->slot_count + 1);
+  if (unpacker.cells == NULL)
+    lt_raise_memory(L);
+  lua_pushcfunction(L, unpack_protected);
+  lua_pushlightuserdata(L, &unpacker);
+  int status = lua_pcall(L, 1, message->count, 0);
+  free(unpacker.cells);
+  free(unpacker.frames);
+  if (status != LUA_OK)
+    lua_error(L);
+  return message->count;
+}
