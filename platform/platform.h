@@ -71,6 +71,24 @@ unsigned plat_cpu_count(void);                                    /* per system 
 void plat_describe_error(int error, char *buffer, size_t length); /* what an errno means */
 
 /*
+** ThreadSanitizer's runtime can't be entered from a handler that interrupts it: what runs in one is
+** not instrumented.
+*/
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define PLAT_THREAD_SANITIZER
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define PLAT_THREAD_SANITIZER
+#endif
+#if defined(PLAT_THREAD_SANITIZER)
+#define PLAT_IN_HANDLER __attribute__((no_sanitize("thread")))
+#else
+#define PLAT_IN_HANDLER
+#endif
+
+/*
 ** Runs 'handler' on another thread, between two of its instructions. The handler may only
 ** do what a signal handler may. plat_poke needs a thread that has not ended.
 */

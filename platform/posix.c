@@ -153,26 +153,16 @@ static struct sigaction action_before;
 
 /*
 ** ThreadSanitizer holds a signal back until the thread enters its runtime, which a thread that
-** computes never does. Its interceptor is passed by, and nothing in the handler is instrumented.
+** computes never does: its interceptor is passed by.
 */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define LT_THREAD_SANITIZER
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define LT_THREAD_SANITIZER
-#endif
-#if defined(LT_THREAD_SANITIZER)
+#if defined(PLAT_THREAD_SANITIZER)
 extern int __sigaction(int signal, const struct sigaction *action, struct sigaction *previous);
 #define sigaction_unheld __sigaction
-#define UNINSTRUMENTED __attribute__((no_sanitize("thread")))
 #else
 #define sigaction_unheld sigaction
-#define UNINSTRUMENTED
 #endif
 
-UNINSTRUMENTED
+PLAT_IN_HANDLER
 static void on_poke(int signal, siginfo_t *info, void *context) {
   int error = errno;
   poke_handler();
@@ -224,7 +214,7 @@ bool plat_pin_library(const void *address) {
   if (dladdr(address, &library) == 0 || library.dli_fname == NULL)
     return false;
   /* The handle is never closed. The main program can't be opened by its name, nor unloaded. */
-  void *handle = dlopen(library.dli_fname, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  void *handle = dlopen(library.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
   return handle != NULL;
 }
 

@@ -71,6 +71,8 @@ static void push_metatable(lua_State *L, const lt_Type *type) {
   lua_createtable(L, 0, 16);
   if (type->methods != NULL)
     lt_set_functions(L, type->methods);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "methods");
   lua_setfield(L, -2, "__index");
   if (type->metamethods != NULL)
     lt_set_functions(L, type->metamethods);

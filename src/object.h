@@ -19,7 +19,8 @@ typedef struct lt_Type {
   const char *name;
   lt_Class *class_object; /* what the type is called in Lua, see exception.h; or NULL */
   const luaL_Reg *methods;
-  const luaL_Reg *metamethods; /* __gc, __name and, where it is absent, __index come by themselves */
+  const luaL_Reg *metamethods; /* __gc, __name and, where it is absent, __index come by themselves;
+                                 the methods are also in the field 'methods' */
   void (*destroy)(lt_Object *object);
 } lt_Type;
 

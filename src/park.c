@@ -3,7 +3,8 @@
 ** written under the bucket's mutex. 'woken' and 'handed' are written by the one who unparks,
 ** under the mutex, and read by the waiter.
 **
-** No mutex here is held while anything of Lua is called, nor two of them at once.
+** No mutex here is held while anything of Lua is called, nor two of them at once. A validation may
+** take a guard within one.
 */
 #include "src/park.h"
 
@@ -120,24 +121,20 @@ static bool give_up(Bucket *bucket, Waiter *waiter) {
 
 static lt_Parked await(Bucket *bucket, Waiter *waiter, plat_Time deadline) {
   lt_Parker *parker = waiter->parker;
-  for (;;) {
-    plat_Wake wake = PLAT_UNPARKED;
-    /* Acquire: 'handed' and what the other did before it woke us are seen. */
-    if (!atomic_load_explicit(&waiter->woken, memory_order_acquire))
-      wake = plat_park(&parker->native, deadline);
-    if (atomic_load_explicit(&waiter->woken, memory_order_acquire))
-      return LT_UNPARKED;
-    lt_Parked result;
-    if (atomic_load(&parker->interrupted))
+  lt_Parked result = LT_UNPARKED;
+  /* Acquire: 'handed' and what the other did before it woke us are seen. */
+  while (!atomic_load_explicit(&waiter->woken, memory_order_acquire)) {
+    if (result == LT_UNPARKED && atomic_load(&parker->interrupted))
       result = LT_INTERRUPTED;
-    else if (wake == PLAT_TIMED_OUT)
+    if (result != LT_UNPARKED)
+      return give_up(bucket, waiter) ? result : LT_UNPARKED;
+    plat_Wake wake = plat_park(&parker->native, deadline);
+    if (wake == PLAT_TIMED_OUT)
       result = LT_TIMED_OUT;
-    else if (wake == PLAT_SIGNALLED)
+    else if (wake == PLAT_SIGNALLED && !atomic_load(&parker->interrupted))
       result = LT_SIGNALLED;
-    else
-      continue; /* a token that was left from an earlier wait */
-    return give_up(bucket, waiter) ? result : LT_UNPARKED;
   }
+  return LT_UNPARKED;
 }
 
 lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
@@ -190,7 +187,8 @@ void lt_unpark_one(const void *address, lt_Hand hand, void *context) {
   } else {
     bool more = next_on(waiter->next, address) != NULL;
     intptr_t handed = hand(context, waiter->since, more);
-    parker = take(bucket, waiter, handed);
+    if (handed != LT_KEEP_PARKED)
+      parker = take(bucket, waiter, handed);
   }
   plat_mutex_unlock(&bucket->mutex);
   if (parker != NULL)

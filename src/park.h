@@ -58,9 +58,10 @@ lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed);
 /*
 ** Unparks the one that has waited longest. 'hand' is called under the bucket's mutex: with the time
 ** at which that waiter came and whether more wait behind it, or with LT_NOBODY. What it returns
-** is handed over.
+** is handed over; LT_KEEP_PARKED leaves the waiter parked.
 */
 #define LT_NOBODY (-1)
+#define LT_KEEP_PARKED INTPTR_MIN
 
 typedef intptr_t (*lt_Hand)(void *context, plat_Time since, bool more);
 

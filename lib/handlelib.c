@@ -1,0 +1,117 @@
+/*
+** Handles, as Lua sees them. A handle is a reference to a thread.
+*/
+#include "lib/libs.h"
+
+#include <string.h>
+
+#include "src/interrupt.h"
+#include "src/thread.h"
+
+/*
+** _ThreadHandle() -> handle
+** A handle of no thread yet, for start_joinable_thread. Follows _thread._ThreadHandle.
+*/
+static int new_handle(lua_State *L) {
+  lt_Thread *thread = lt_thread_new();
+  if (thread == NULL)
+    return lt_raise_memory(L);
+  lt_object_push_own(L, &thread->object);
+  return 1;
+}
+
+LT_CLASS(lt_HandleType, "_thread._ThreadHandle", NULL, new_handle);
+
+static lt_Thread *check_handle(lua_State *L) {
+  return (lt_Thread *)lt_check_object(L, 1, &lt_thread_type);
+}
+
+static bool wait_until_done(lua_State *L, lt_Thread *thread, plat_Time deadline) {
+  lt_Thread *self = lt_self(L);
+  if (lt_thread_status(thread) == LT_UNSTARTED)
+    lt_raise(L, &lt_RuntimeError, "thread not started");
+  if (thread == self)
+    lt_raise(L, &lt_RuntimeError, "Cannot join current thread");
+  while (lt_thread_status(thread) != LT_DONE) {
+    switch (lt_thread_join(thread, self->parker, deadline)) {
+      case LT_TIMED_OUT:
+        return lt_thread_status(thread) == LT_DONE;
+      case LT_INTERRUPTED:
+        lt_interrupt_raise(L, self);
+        break;
+      case LT_SIGNALLED:
+        lt_heed_signal(L);
+        break;
+      default:
+        break;
+    }
+  }
+  return true;
+}
+
+/*
+** handle:join([timeout]) -> boolean
+** Waits until the thread has ended and its state is closed; with a timeout at most so many seconds, a
+** negative one is none. Returns whether it has. Any thread may join, any number of times. Raises
+** RuntimeError for a thread that is not started and for the calling thread, ValueError and OverflowError
+** as lock:acquire does. Follows _ThreadHandle.join.
+*/
+static int handle_join(lua_State *L) {
+  static const char *const names[] = {"timeout", NULL};
+  lt_Thread *thread = check_handle(L);
+  lt_spread_keywords(L, 2, names);
+  lua_pushboolean(L, wait_until_done(L, thread, lt_opt_deadline(L, 2)));
+  return 1;
+}
+
+/* handle:is_done() -> boolean. Whether the thread has ended. Follows _ThreadHandle.is_done. */
+static int handle_is_done(lua_State *L) {
+  lua_pushboolean(L, lt_thread_status(check_handle(L)) == LT_DONE);
+  return 1;
+}
+
+/*
+** handle:result() -> what the thread's function returned
+** Joins the thread and returns copies of its results; if it ended by an error, raises that. Follows
+** result() of Python's concurrent.futures.Future.
+*/
+static int handle_result(lua_State *L) {
+  lt_Thread *thread = check_handle(L);
+  lua_settop(L, 1);
+  wait_until_done(L, thread, PLAT_FOREVER);
+  if (thread->result == NULL)
+    return thread->failed ? lt_raise_memory(L) : 0;
+  int count = lt_unpack(L, thread->result, LT_KEEP);
+  return thread->failed ? lua_error(L) : count;
+}
+
+static int handle_index(lua_State *L) {
+  lt_Thread *thread = check_handle(L);
+  if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "ident") == 0) {
+    lua_pushinteger(L, (lua_Integer)atomic_load(&thread->ident));
+    return 1;
+  }
+  lua_settop(L, 2);
+  lua_getmetatable(L, 1);
+  lua_getfield(L, -1, "methods");
+  lua_pushvalue(L, 2);
+  lua_rawget(L, -2);
+  return 1;
+}
+
+static int handle_tostring(lua_State *L) {
+  lua_Integer ident = (lua_Integer)atomic_load(&check_handle(L)->ident);
+  lua_pushfstring(L, "<_thread._ThreadHandle object: ident=%I>", ident);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {{"join", handle_join},
+                                   {"is_done", handle_is_done},
+                                   {"result", handle_result},
+                                   {NULL, NULL}};
+
+static const luaL_Reg metamethods[] = {
+    {"__index", handle_index}, {"__tostring", handle_tostring}, {NULL, NULL}};
+
+const lt_Type lt_thread_type = {"_thread._ThreadHandle", &lt_HandleType, methods, metamethods,
+                                lt_thread_destroy};

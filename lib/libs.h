@@ -1,0 +1,22 @@
+/*
+** The Lua faces of the concepts in src/. lthread.c puts them together.
+*/
+#ifndef lt_libs_h
+#define lt_libs_h
+
+#include "src/args.h"
+#include "src/exception.h"
+#include "src/runtime.h"
+
+/* Types of objects, with what calling their class does. */
+extern const lt_Type lt_lock_type, lt_rlock_type, lt_local_type;
+extern lt_Class lt_LockType, lt_RLockType, lt_LocalType, lt_HandleType;
+
+/* Functions of the module that are made by one of these. */
+int lt_allocate_lock(lua_State *L);
+int lt_isinstance(lua_State *L);
+
+/* Lets a hook run that a signal handler of the host has set: it may raise. */
+void lt_heed_signal(lua_State *L);
+
+#endif

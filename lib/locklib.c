@@ -1,0 +1,346 @@
+/*
+** Locks, as Lua sees them. A lock and an RLock share all methods; an RLock has some of its own.
+*/
+#include "lib/libs.h"
+
+#include <stdlib.h>
+
+#include "src/interrupt.h"
+#include "src/lock.h"
+
+typedef struct LockObject {
+  lt_Object object;
+  lt_Lock lock;
+} LockObject;
+
+typedef struct RLockObject {
+  lt_Object object;
+  lt_RLock rlock;
+} RLockObject;
+
+static void destroy(lt_Object *object) {
+  free(object);
+}
+
+/*
+** allocate_lock() -> lock
+** A new lock, unlocked. Also allocate(), lock(), LockType(). Follows _thread.allocate_lock.
+*/
+int lt_allocate_lock(lua_State *L) {
+  LockObject *lock = malloc(sizeof(*lock));
+  if (lock == NULL)
+    return lt_raise_memory(L);
+  lt_object_init(&lock->object, &lt_lock_type);
+  lt_lock_init(&lock->lock);
+  lt_object_push_own(L, &lock->object);
+  return 1;
+}
+
+/*
+** RLock() -> rlock
+** A new lock that the thread that has it may acquire again. Follows _thread.RLock.
+*/
+static int allocate_rlock(lua_State *L) {
+  RLockObject *rlock = malloc(sizeof(*rlock));
+  if (rlock == NULL)
+    return lt_raise_memory(L);
+  lt_object_init(&rlock->object, &lt_rlock_type);
+  lt_rlock_init(&rlock->rlock);
+  lt_object_push_own(L, &rlock->object);
+  return 1;
+}
+
+LT_CLASS(lt_LockType, "_thread.lock", NULL, lt_allocate_lock);
+LT_CLASS(lt_RLockType, "_thread.RLock", NULL, allocate_rlock);
+
+static lt_Lock *check_lock(lua_State *L) {
+  return &((LockObject *)lt_check_object(L, 1, &lt_lock_type))->lock;
+}
+
+static lt_RLock *check_rlock(lua_State *L) {
+  return &((RLockObject *)lt_check_object(L, 1, &lt_rlock_type))->rlock;
+}
+
+static uint64_t own_ident(lua_State *L) {
+  return atomic_load_explicit(&lt_self(L)->ident, memory_order_relaxed); /* it wrote it itself */
+}
+
+/*
+** The arguments of acquire, from the second on: (blocking = true [, timeout = -1]). Returns
+** whether to wait at all, and until when.
+*/
+static bool check_waiting(lua_State *L, plat_Time *deadline) {
+  static const char *const names[] = {"blocking/waitflag", "timeout", NULL};
+  lt_spread_keywords(L, 2, names);
+  bool blocking = lt_opt_flag(L, 2, true);
+  *deadline = lt_opt_deadline(L, 3);
+  if (!blocking && *deadline != PLAT_FOREVER)
+    lt_raise(L, &lt_ValueError, "can't specify a timeout for a non-blocking call");
+  return blocking;
+}
+
+/* What is to be acquired: a lock, or an RLock by the calling thread, 'count' times. */
+typedef struct Target {
+  lt_Lock *lock;
+  lt_RLock *rlock;
+  uint64_t count;
+} Target;
+
+static bool wait_for(lua_State *L, const Target *target, plat_Time deadline) {
+  lt_Thread *self = lt_self(L);
+  for (;;) {
+    lt_Acquired acquired =
+        target->rlock == NULL
+            ? lt_lock_acquire(target->lock, self->parker, deadline)
+            : lt_rlock_acquire(target->rlock, own_ident(L), target->count, self->parker, deadline);
+    if (acquired == LT_ACQUIRE_INTERRUPTED)
+      lt_interrupt_raise(L, self);
+    if (acquired != LT_ACQUIRE_SIGNALLED)
+      return acquired == LT_ACQUIRED;
+    lt_heed_signal(L);
+  }
+}
+
+/*
+** lock:acquire([blocking = true [, timeout = -1]]) -> boolean
+** Locks the lock. If it is locked, waits until it is released; without 'blocking' not at all, with a
+** timeout at most so many seconds; a negative one is none. Returns whether the lock was acquired. By
+** name: lock:acquire{timeout = 0.5}. Raises ValueError for a timeout without blocking or one
+** that is NaN, OverflowError beyond TIMEOUT_MAX. Follows lock.acquire.
+*/
+static int lock_acquire(lua_State *L) {
+  lt_Lock *lock = check_lock(L);
+  plat_Time deadline = PLAT_FOREVER;
+  bool blocking = lua_gettop(L) == 1 || check_waiting(L, &deadline);
+  bool acquired = lt_lock_try(lock);
+  if (!acquired && blocking)
+    acquired = wait_for(L, &(Target){lock, NULL, 0}, deadline);
+  lua_pushboolean(L, acquired);
+  return 1;
+}
+
+/*
+** lock:release()
+** Unlocks the lock, in whichever thread it was locked. Raises RuntimeError if it is not locked. Follows
+** lock.release.
+*/
+static int lock_release(lua_State *L) {
+  if (!lt_lock_release(check_lock(L)))
+    return lt_raise(L, &lt_RuntimeError, "release unlocked lock");
+  return 0;
+}
+
+/* lock:locked() -> boolean. Whether somebody has the lock. Follows lock.locked. */
+static int lock_locked(lua_State *L) {
+  lua_pushboolean(L, lt_lock_locked(check_lock(L)));
+  return 1;
+}
+
+static int lock_tostring(lua_State *L) {
+  lt_Lock *lock = check_lock(L);
+  lua_pushfstring(L, "<%s _thread.lock object at %p>", lt_lock_locked(lock) ? "locked" : "unlocked",
+                  (void *)lock);
+  return 1;
+}
+
+/*
+** rlock:acquire([blocking = true [, timeout = -1]]) -> boolean
+** As lock:acquire, but the thread that has the lock acquires it once more, at once. Raises OverflowError
+** when it has it too often to count. Follows RLock.acquire.
+*/
+static int rlock_acquire(lua_State *L) {
+  lt_RLock *rlock = check_rlock(L);
+  plat_Time deadline = PLAT_FOREVER;
+  bool blocking = lua_gettop(L) == 1 || check_waiting(L, &deadline);
+  uint64_t ident = own_ident(L);
+  bool acquired = true;
+  if (lt_rlock_owned(rlock, ident))
+    lt_rlock_again(rlock);
+  else if (!lt_rlock_try(rlock, ident))
+    acquired = blocking && wait_for(L, &(Target){NULL, rlock, 1}, deadline);
+  lua_pushboolean(L, acquired);
+  return 1;
+}
+
+static lt_RLock *check_owned(lua_State *L) {
+  lt_RLock *rlock = check_rlock(L);
+  if (!lt_rlock_owned(rlock, own_ident(L)))
+    lt_raise(L, &lt_RuntimeError, "cannot release un-acquired lock");
+  return rlock;
+}
+
+/*
+** rlock:release()
+** Takes one acquire back; the last one unlocks. Raises RuntimeError in a thread that does not have
+** the lock. Follows RLock.release.
+*/
+static int rlock_release(lua_State *L) {
+  lt_rlock_release(check_owned(L));
+  return 0;
+}
+
+/* rlock:locked() -> boolean. Whether any thread has the lock. Follows RLock.locked. */
+static int rlock_locked(lua_State *L) {
+  lua_pushboolean(L, lt_lock_locked(&check_rlock(L)->lock));
+  return 1;
+}
+
+/* rlock:_is_owned() -> boolean. Whether the calling thread has the lock. Follows RLock._is_owned. */
+static int rlock_is_owned(lua_State *L) {
+  lua_pushboolean(L, lt_rlock_owned(check_rlock(L), own_ident(L)));
+  return 1;
+}
+
+static lua_Integer count_of(const lt_RLock *rlock) {
+  /* Relaxed: of another thread's count the answer may be old before it is seen. */
+  return (lua_Integer)atomic_load_explicit(&rlock->count, memory_order_relaxed);
+}
+
+/*
+** rlock:_recursion_count() -> integer
+** How often the calling thread has acquired the lock, 0 if it does not have it. Follows
+** RLock._recursion_count.
+*/
+static int rlock_recursion_count(lua_State *L) {
+  lt_RLock *rlock = check_rlock(L);
+  lua_pushinteger(L, lt_rlock_owned(rlock, own_ident(L)) ? count_of(rlock) : 0);
+  return 1;
+}
+
+/*
+** rlock:_release_save() -> count, owner
+** Unlocks the lock however often it was acquired; the results are for _acquire_restore. Raises
+** RuntimeError in a thread that does not have the lock. Follows RLock._release_save.
+*/
+static int rlock_release_save(lua_State *L) {
+  lt_RLock *rlock = check_owned(L);
+  lua_pushinteger(L, (lua_Integer)lt_rlock_release_all(rlock));
+  lua_pushinteger(L, (lua_Integer)own_ident(L));
+  return 2;
+}
+
+/*
+** rlock:_acquire_restore(count [, owner])
+** Acquires the lock, waiting as long as it takes, and counts as before _release_save. Raises ValueError
+** if the count is not positive, RuntimeError in a thread that has the lock. Follows
+** RLock._acquire_restore.
+*/
+static int rlock_acquire_restore(lua_State *L) {
+  lt_RLock *rlock = check_rlock(L);
+  lua_Integer count = lt_check_integer(L, 2);
+  if (count < 1)
+    return lt_arg_error(L, &lt_ValueError, 2, "count is %I, it must be positive", count);
+  if (lt_rlock_owned(rlock, own_ident(L)))
+    return lt_raise(L, &lt_RuntimeError, "cannot restore a lock that this thread has");
+  wait_for(L, &(Target){NULL, rlock, (uint64_t)count}, PLAT_FOREVER);
+  return 0;
+}
+
+static int rlock_tostring(lua_State *L) {
+  lt_RLock *rlock = check_rlock(L);
+  lua_Integer owner =
+      (lua_Integer)atomic_load_explicit(&rlock->owner, memory_order_relaxed); /* as count_of */
+  lua_pushfstring(L, "<%s _thread.RLock object owner=%I count=%I at %p>",
+                  lt_lock_locked(&rlock->lock) ? "locked" : "unlocked", owner, count_of(rlock),
+                  (void *)rlock);
+  return 1;
+}
+
+/*
+** What both have. They go by the methods of the lock at hand.
+*/
+
+static void acquire_first(lua_State *L) {
+  lt_Object *object = lt_object_of_type(L, 1, &lt_rlock_type);
+  if (object == NULL) {
+    lt_Lock *lock = check_lock(L);
+    if (!lt_lock_try(lock))
+      wait_for(L, &(Target){lock, NULL, 0}, PLAT_FOREVER);
+    return;
+  }
+  lt_RLock *rlock = &((RLockObject *)object)->rlock;
+  if (lt_rlock_owned(rlock, own_ident(L)))
+    lt_rlock_again(rlock);
+  else if (!lt_rlock_try(rlock, own_ident(L)))
+    wait_for(L, &(Target){NULL, rlock, 1}, PLAT_FOREVER);
+}
+
+static int release_first(lua_State *L) {
+  return lt_object_of_type(L, 1, &lt_rlock_type) != NULL ? rlock_release(L) : lock_release(L);
+}
+
+/*
+** local _ <close> = lock:hold()
+** Acquires the lock, waiting as long as it takes, and returns it: at the end of the variable's scope it
+** is released. Follows Python's "with lock:".
+*/
+static int hold(lua_State *L) {
+  lua_settop(L, 1);
+  acquire_first(L);
+  return 1;
+}
+
+static int finish_with(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  return lua_gettop(L) - 1;
+}
+
+/*
+** lock:with(f, ...) -> what f returns
+** Calls f(...) with the lock held, and releases it however the call ends. Follows Python's "with lock:".
+*/
+static int with(lua_State *L) {
+  lt_check_callable(L, 2);
+  int argument_count = lua_gettop(L) - 2;
+  acquire_first(L);
+  lua_toclose(L, 1);
+  lua_callk(L, argument_count, LUA_MULTRET, 0, finish_with);
+  return finish_with(L, LUA_OK, 0);
+}
+
+/*
+** lock:__enter__() -> true, lock:__exit__(...)
+** acquire and release, by the names that Python's with statement has for them.
+*/
+static int enter(lua_State *L) {
+  acquire_first(L);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static const luaL_Reg lock_methods[] = {{"acquire", lock_acquire},
+                                        {"acquire_lock", lock_acquire},
+                                        {"release", lock_release},
+                                        {"release_lock", lock_release},
+                                        {"locked", lock_locked},
+                                        {"locked_lock", lock_locked},
+                                        {"hold", hold},
+                                        {"with", with},
+                                        {"__enter__", enter},
+                                        {"__exit__", release_first},
+                                        {NULL, NULL}};
+
+static const luaL_Reg lock_metamethods[] = {
+    {"__tostring", lock_tostring}, {"__close", release_first}, {NULL, NULL}};
+
+const lt_Type lt_lock_type = {"_thread.lock", &lt_LockType, lock_methods, lock_metamethods, destroy};
+
+static const luaL_Reg rlock_methods[] = {{"acquire", rlock_acquire},
+                                         {"release", rlock_release},
+                                         {"locked", rlock_locked},
+                                         {"hold", hold},
+                                         {"with", with},
+                                         {"__enter__", enter},
+                                         {"__exit__", release_first},
+                                         {"_is_owned", rlock_is_owned},
+                                         {"_recursion_count", rlock_recursion_count},
+                                         {"_release_save", rlock_release_save},
+                                         {"_acquire_restore", rlock_acquire_restore},
+                                         {NULL, NULL}};
+
+static const luaL_Reg rlock_metamethods[] = {
+    {"__tostring", rlock_tostring}, {"__close", release_first}, {NULL, NULL}};
+
+const lt_Type lt_rlock_type = {"_thread.RLock", &lt_RLockType, rlock_methods, rlock_metamethods,
+                               destroy};

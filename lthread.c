@@ -1,0 +1,495 @@
+/*
+** The functions of the module. The methods of its objects are in lib/.
+*/
+#include "lthread.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/libs.h"
+#include "src/excepthook.h"
+#include "src/interrupt.h"
+#include "src/shutdown.h"
+#include "src/state.h"
+#include "src/thread.h"
+
+static const char module_key;
+
+/*
+** Starting threads
+*/
+
+/* Pushes the elements 1 to n of the list at 'index'; n is its field 'n' or its length. */
+static int push_arguments(lua_State *L, int index) {
+  lt_check_type(L, index, LUA_TTABLE);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, index);
+  lua_pushliteral(L, "n");
+  if (lua_rawget(L, index) != LUA_TNIL) {
+    int is_integer;
+    count = lua_tointegerx(L, -1, &is_integer);
+    if (!is_integer || count < 0)
+      lt_arg_error(L, &lt_TypeError, index, "field 'n' must be a count, got %s",
+                   luaL_tolstring(L, -1, NULL));
+  }
+  lua_pop(L, 1);
+  if (count > LUAI_MAXSTACK - 100 || !lua_checkstack(L, (int)count + 8))
+    lt_arg_error(L, &lt_ValueError, index, "too many arguments (%I)", count);
+  for (lua_Integer i = 1; i <= count; i++)
+    lua_rawgeti(L, index, i);
+  return (int)count;
+}
+
+/* Pushes the function, its arguments and its keyword arguments, if any; returns their number. */
+static int push_call(lua_State *L, int function, int args, int kwargs) {
+  lua_pushvalue(L, function);
+  int count = lua_isnoneornil(L, args) ? 0 : push_arguments(L, args);
+  if (!lua_isnoneornil(L, kwargs)) {
+    lt_check_type(L, kwargs, LUA_TTABLE);
+    lua_pushvalue(L, kwargs);
+    count++;
+  }
+  return count;
+}
+
+static lt_Thread *push_new_thread(lua_State *L) {
+  lt_Thread *thread = lt_thread_new();
+  if (thread == NULL)
+    lt_raise_memory(L);
+  else
+    lt_object_push_own(L, &thread->object);
+  return thread;
+}
+
+/*
+** start_new_thread(f, args [, kwargs]) -> ident
+** Calls f(args[1], ..., args[n] [, kwargs]) in a new thread, a daemon, with a state of its own. n is
+** args.n or #args. f, the arguments and what f names are copied. Returns the ident of the thread.
+** Raises TypeError for wrong arguments and what can't be transferred, RuntimeError "can't start new
+** thread". Also start_new. Follows _thread.start_new_thread.
+*/
+static int start_new_thread(lua_State *L) {
+  lt_Thread *self = lt_self(L);
+  lua_settop(L, 3);
+  lt_check_callable(L, 1);
+  lt_check_type(L, 2, LUA_TTABLE);
+  if (!lua_isnil(L, 3))
+    lt_check_type(L, 3, LUA_TTABLE);
+  lt_Start start = {NULL, 0, !lua_isnil(L, 3), true, NULL};
+  start.thread = push_new_thread(L);
+  start.argument_count = push_call(L, 1, 2, 3);
+  lt_thread_start(L, self, &start);
+  lua_pushinteger(L, (lua_Integer)atomic_load(&start.thread->ident));
+  return 1;
+}
+
+/*
+** start_joinable_thread(f [, handle [, daemon = true]]) -> handle
+** start_joinable_thread(f, {args=, kwargs=, handle=, daemon=, name=}) -> handle
+** As start_new_thread, but returns a handle to join the thread with. 'handle' is an unstarted one to be
+** used for it. A thread that is not a daemon is waited for when the main state closes. 'name' is what
+** the thread is called. Raises as start_new_thread, and RuntimeError "thread already
+** started". Follows _thread.start_joinable_thread.
+*/
+static int start_joinable_thread(lua_State *L) {
+  static const char *const names[] = {"handle", "daemon", "args", "kwargs", "name", NULL};
+  enum { F = 1, HANDLE, DAEMON, ARGS, KWARGS, NAME };
+  lt_Thread *self = lt_self(L);
+  lt_check_callable(L, F);
+  lt_spread_keywords(L, HANDLE, names);
+  lua_settop(L, NAME);
+  lt_Start start = {NULL, 0, !lua_isnil(L, KWARGS), lt_opt_flag(L, DAEMON, true), NULL};
+  if (!lua_isnil(L, NAME))
+    start.name = lt_check_string(L, NAME, NULL);
+  if (lua_isnil(L, HANDLE)) {
+    start.thread = push_new_thread(L);
+    lua_replace(L, HANDLE);
+  } else {
+    start.thread = (lt_Thread *)lt_check_object(L, HANDLE, &lt_thread_type);
+  }
+  start.argument_count = push_call(L, F, ARGS, KWARGS);
+  lt_thread_start(L, self, &start);
+  lua_settop(L, HANDLE);
+  return 1;
+}
+
+/*
+** _make_thread_handle(ident) -> handle
+** A handle of the thread with this ident; if it has ended, one that is done. Raises ValueError if no
+** thread ever had it. Follows _thread._make_thread_handle.
+*/
+static int make_thread_handle(lua_State *L) {
+  lua_Integer ident = lt_check_integer(L, 1);
+  lt_Thread *thread = lt_runtime_find(lt_self(L)->runtime, (uint64_t)ident);
+  if (thread == NULL) {
+    if (!lt_ident_was_given((uint64_t)ident))
+      return lt_arg_error(L, &lt_ValueError, 1, "no thread has the ident %I", ident);
+    thread = lt_thread_new();
+    if (thread == NULL)
+      return lt_raise_memory(L);
+    atomic_store(&thread->ident, (uint64_t)ident);
+    atomic_store(&thread->status, LT_DONE);
+  }
+  lt_object_push_own(L, &thread->object);
+  return 1;
+}
+
+/*
+** stack_size([size]) -> previous size
+** The size in bytes of the stacks of threads that are started from now on: 0 for the default or at
+** least 32768. Without an argument it stays. Raises ValueError for another size or one that the system
+** refuses, TypeError if it is no integer. Follows _thread.stack_size.
+*/
+static int stack_size(lua_State *L) {
+  static const lua_Integer smallest = 32768;
+  atomic_size_t *current = &lt_self(L)->runtime->stack_size;
+  lua_Integer previous = (lua_Integer)atomic_load(current);
+  if (!lua_isnoneornil(L, 1)) {
+    lua_Integer size = lt_check_integer(L, 1);
+    if (size != 0 && size < smallest)
+      return lt_arg_error(L, &lt_ValueError, 1,
+                          "size not valid: %I bytes, it must be 0 for the default or at least %I",
+                          size, smallest);
+    if (!plat_stack_size_valid((size_t)size))
+      return lt_arg_error(L, &lt_ValueError, 1, "size not valid: the system refuses %I bytes", size);
+    previous = (lua_Integer)atomic_exchange(current, (size_t)size);
+  }
+  lua_pushinteger(L, previous);
+  return 1;
+}
+
+/*
+** Identity
+*/
+
+/* get_ident() -> integer. The calling thread's ident; it is never given again. Follows _thread.get_ident. */
+static int get_ident(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)atomic_load(&lt_self(L)->ident));
+  return 1;
+}
+
+/* get_native_id() -> integer. The calling thread's id in the system. Follows _thread.get_native_id. */
+static int get_native_id(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)plat_native_id());
+  return 1;
+}
+
+/* _get_main_thread_ident() -> integer. Follows _thread._get_main_thread_ident. */
+static int get_main_thread_ident(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)lt_self(L)->runtime->main_ident);
+  return 1;
+}
+
+/* _count() -> integer. How many threads there are besides the main one. Follows _thread._count. */
+static int count(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)lt_runtime_count(lt_self(L)->runtime));
+  return 1;
+}
+
+/*
+** set_name(name)
+** Names the calling thread, for people and for the system, which may show less of it. Raises ValueError
+** if it contains a zero byte. Follows _thread.set_name.
+*/
+static int set_name(lua_State *L) {
+  lt_Thread *self = lt_self(L);
+  lt_thread_set_name(self, lt_check_string(L, 1, NULL));
+  return 0;
+}
+
+static const char *state_name(lt_Thread *thread) {
+  switch (lt_thread_status(thread)) {
+    case LT_UNSTARTED:
+    case LT_STARTING:
+      return "starting";
+    case LT_RUNNING:
+      return atomic_load(&thread->parker->waiting) != NULL ? "blocked" : "running";
+    case LT_STOPPING:
+      return "stopping";
+    case LT_DONE:
+      break;
+  }
+  return "done";
+}
+
+static void push_thread_info(lua_State *L, lt_Thread *thread) {
+  char name[LT_NAME_BYTES];
+  plat_mutex_lock(&thread->guard);
+  memcpy(name, thread->name, sizeof(name));
+  uint64_t native_id = thread->native_id;
+  plat_mutex_unlock(&thread->guard);
+  lua_createtable(L, 0, 5);
+  lua_pushinteger(L, (lua_Integer)atomic_load(&thread->ident));
+  lua_setfield(L, -2, "ident");
+  if (native_id != 0) {
+    lua_pushinteger(L, (lua_Integer)native_id);
+    lua_setfield(L, -2, "native_id");
+  }
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "name");
+  lua_pushboolean(L, thread->daemon);
+  lua_setfield(L, -2, "daemon");
+  lua_pushstring(L, state_name(thread));
+  lua_setfield(L, -2, "state");
+}
+
+typedef struct Threads {
+  lt_Thread **list;
+  size_t count;
+} Threads;
+
+static int push_infos(lua_State *L) {
+  const Threads *threads = lua_touserdata(L, 1);
+  lua_createtable(L, (int)threads->count, 0);
+  for (size_t i = 0; i < threads->count; i++) {
+    push_thread_info(L, threads->list[threads->count - 1 - i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+/*
+** enumerate() -> list
+** One table for each thread that is alive, {ident=, native_id=, name=, daemon=, state=}, in the order
+** in which they were started, the main thread first. 'state' is "starting", "running", "blocked"
+** (in a wait of this library) or "stopping". Follows threading.enumerate.
+*/
+static int enumerate(lua_State *L) {
+  Threads threads;
+  threads.list = lt_runtime_threads(lt_self(L)->runtime, &threads.count);
+  if (threads.list == NULL)
+    return lt_raise_memory(L);
+  lua_pushcfunction(L, push_infos);
+  lua_pushlightuserdata(L, &threads);
+  int status = lua_pcall(L, 1, 1, 0);
+  for (size_t i = 0; i < threads.count; i++)
+    lt_object_release(&threads.list[i]->object);
+  free(threads.list);
+  return status == LUA_OK ? 1 : lua_error(L);
+}
+
+/* daemon_threads_allowed() -> true. Follows _thread.daemon_threads_allowed. */
+static int daemon_threads_allowed(lua_State *L) {
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/*
+** _is_main_interpreter() -> boolean
+** Whether this runtime was the only one in the process when it began. Follows
+** _thread._is_main_interpreter.
+*/
+static int is_main_interpreter(lua_State *L) {
+  lua_pushboolean(L, lt_self(L)->runtime->is_first);
+  return 1;
+}
+
+/* cpu_count() -> integer. How many processors the process may use. Follows os.process_cpu_count. */
+static int cpu_count(lua_State *L) {
+  lua_pushinteger(L, plat_cpu_count());
+  return 1;
+}
+
+/*
+** Ending
+*/
+
+/* exit(). Raises SystemExit, which ends the thread silently. Also exit_thread. Follows _thread.exit. */
+static int exit_thread(lua_State *L) {
+  return lt_raise(L, &lt_SystemExit, "");
+}
+
+/*
+** _shutdown()
+** Waits for all threads that are not daemons, but for the calling one. Follows _thread._shutdown.
+*/
+static int shutdown(lua_State *L) {
+  lt_shutdown_wait(L, lt_self(L));
+  return 0;
+}
+
+/*
+** _excepthook(args)
+** Writes what the fields exc_type, exc_value, exc_traceback and thread of args say to the error stream.
+** This is what happens to an uncaught error in a thread by default. Follows _thread._excepthook.
+*/
+static int excepthook(lua_State *L) {
+  lt_check_type(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  return lt_excepthook_default(L);
+}
+
+/*
+** set_excepthook(f)
+** From now on an error that nobody catches in a thread of this runtime calls a copy of f, in that
+** thread, with a table {exc_type=, exc_value=, exc_traceback=, thread=}. nil restores the default. Raises
+** TypeError for what is no function or can't be transferred. Follows setting threading.excepthook.
+*/
+static int set_excepthook(lua_State *L) {
+  lt_Thread *self = lt_self(L);
+  lua_settop(L, 1);
+  if (!lua_isnil(L, 1))
+    lt_check_callable(L, 1);
+  lt_excepthook_set(L, self->runtime);
+  return 0;
+}
+
+/*
+** _ExceptHookArgs{type, value, traceback, thread} -> args
+** The argument of an excepthook: the same values by the names exc_type, exc_value, exc_traceback, thread.
+** Follows _thread._ExceptHookArgs.
+*/
+static int except_hook_args(lua_State *L) {
+  lt_check_type(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  lt_excepthook_args(L);
+  return 1;
+}
+
+/*
+** Time
+*/
+
+static bool always(void *context) {
+  (void)context;
+  return true;
+}
+
+/*
+** sleep(seconds)
+** Waits for so many seconds. Raises ValueError if they are negative or NaN, OverflowError beyond
+** TIMEOUT_MAX. Follows time.sleep.
+*/
+static int sleep_thread(lua_State *L) {
+  lt_Thread *self = lt_self(L);
+  lt_check_any(L, 1);
+  if (lua_isnumber(L, 1) && lua_tonumber(L, 1) < 0)
+    return lt_arg_error(L, &lt_ValueError, 1, "sleep length must be non-negative, got %f",
+                        lua_tonumber(L, 1));
+  const lt_Wait wait = {self, always, NULL, lt_opt_deadline(L, 1), "sleep"};
+  for (;;) {
+    switch (lt_park(self->parker, &wait, NULL)) {
+      case LT_INTERRUPTED:
+        return lt_interrupt_raise(L, self);
+      case LT_SIGNALLED:
+        lt_heed_signal(L);
+        break;
+      default:
+        return 0;
+    }
+  }
+}
+
+/* monotonic() -> seconds, a float. Of a clock that never goes back. Follows time.monotonic. */
+static int monotonic(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)plat_now() / (lua_Number)PLAT_SECOND);
+  return 1;
+}
+
+static int do_nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+void lt_heed_signal(lua_State *L) {
+  luaL_checkstack(L, 1, "too many values");
+  lua_pushcfunction(L, do_nothing);
+  lua_call(L, 0, 0);
+}
+
+/*
+** Opening
+*/
+
+static const luaL_Reg functions[] = {{"start_new_thread", start_new_thread},
+                                     {"start_new", start_new_thread},
+                                     {"start_joinable_thread", start_joinable_thread},
+                                     {"_make_thread_handle", make_thread_handle},
+                                     {"stack_size", stack_size},
+                                     {"get_ident", get_ident},
+                                     {"get_native_id", get_native_id},
+                                     {"_get_main_thread_ident", get_main_thread_ident},
+                                     {"_count", count},
+                                     {"set_name", set_name},
+                                     {"enumerate", enumerate},
+                                     {"daemon_threads_allowed", daemon_threads_allowed},
+                                     {"_is_main_interpreter", is_main_interpreter},
+                                     {"cpu_count", cpu_count},
+                                     {"exit", exit_thread},
+                                     {"exit_thread", exit_thread},
+                                     {"_shutdown", shutdown},
+                                     {"_excepthook", excepthook},
+                                     {"set_excepthook", set_excepthook},
+                                     {"_ExceptHookArgs", except_hook_args},
+                                     {"allocate_lock", lt_allocate_lock},
+                                     {"allocate", lt_allocate_lock},
+                                     {"isinstance", lt_isinstance},
+                                     {"sleep", sleep_thread},
+                                     {"monotonic", monotonic},
+                                     {NULL, NULL}};
+
+static void set_class(lua_State *L, lt_Class *class_object, const char *name) {
+  lt_object_push(L, &class_object->object);
+  lua_setfield(L, -2, name);
+}
+
+static void push_module(lua_State *L) {
+  lua_createtable(L, 0, 48);
+  lt_set_functions(L, functions);
+  lt_exception_classes(L);
+  set_class(L, &lt_RuntimeError, "error");
+  set_class(L, &lt_LockType, "LockType");
+  set_class(L, &lt_LockType, "lock");
+  set_class(L, &lt_RLockType, "RLock");
+  set_class(L, &lt_LocalType, "_local");
+  set_class(L, &lt_HandleType, "_ThreadHandle");
+  lua_pushnumber(L, LT_TIMEOUT_MAX);
+  lua_setfield(L, -2, "TIMEOUT_MAX");
+}
+
+/* The main state is being closed: its runtime ends with it. */
+static int close_runtime(lua_State *L) {
+  lt_Context *context = lua_touserdata(L, 1);
+  lt_Thread *main = context->thread;
+  if (main == NULL)
+    return 0;
+  lt_shutdown(L, main);
+  context->thread = NULL;
+  lt_interrupt_detach(main);
+  lt_coroutines_close(main->coroutines);
+  if (!lt_coroutines_unwrap(main->coroutines, L))
+    main->coroutines = NULL; /* the host's allocator still goes through it */
+  atomic_store(&main->status, LT_DONE);
+  lt_unpark_all(&main->status);
+  lt_runtime_leave(main->runtime, main);
+  lt_object_release(&main->object);
+  return 0;
+}
+
+static void open_runtime(lua_State *L) {
+  lt_Thread *main = lt_thread_new();
+  if (main == NULL || lt_runtime_new(main) == NULL)
+    lt_raise_memory(L);
+  plat_pin_library(&module_key);
+  int error = lt_interrupt_attach(main);
+  if (error != 0) {
+    char reason[128];
+    plat_describe_error(error, reason, sizeof(reason));
+    lt_raise(L, &lt_RuntimeError, "can't catch signals: %s", reason);
+  }
+  lt_state_adopt(L, main, close_runtime);
+  atomic_store(&main->status, LT_RUNNING);
+  lt_state_replace_print(L);
+}
+
+int luaopen_lthread(lua_State *L) {
+  luaL_checkversion(L);
+  if (lt_thread_of(L) == NULL)
+    open_runtime(L);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) == LUA_TTABLE)
+    return 1;
+  lua_pop(L, 1);
+  push_module(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
+  return 1;
+}

@@ -1,0 +1,262 @@
+/*
+** All of this is used by one thread; but a signal handler on that thread may read the table, and set
+** 'armed' and 'saved', between any two instructions. So an entry is complete before it is entered,
+** a table before it replaces another, and a coroutine leaves the table before its memory goes.
+*/
+#include "src/coroutines.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform/platform.h"
+
+typedef struct Saved {
+  lua_Hook hook;
+  int mask;
+  int count;
+} Saved;
+
+typedef struct Entry {
+  lua_State *L; /* NULL: never used; REMOVED: used no more */
+  bool armed;
+  Saved saved;
+} Entry;
+
+typedef struct Table {
+  size_t mask;
+  size_t used; /* entries that are not NULL */
+  size_t live;
+  Entry entries[];
+} Table;
+
+struct lt_Coroutines {
+  lua_Alloc allocate;
+  void *allocator;
+  size_t size;      /* of a coroutine's block; 0: not known yet */
+  ptrdiff_t offset; /* of the lua_State in its block */
+  const void *last_block;
+  size_t last_size;
+  Table *table;
+  volatile bool closed;
+  Entry first; /* the main coroutine of the state, kept apart */
+};
+
+static const char removed_mark;
+#define REMOVED ((lua_State *)(uintptr_t)&removed_mark)
+
+/* The compiler may not move what the handler sees across this. */
+#define HANDLER_FENCE() atomic_signal_fence(memory_order_seq_cst)
+
+static size_t hash(const Table *table, const void *address) {
+  return (size_t)((uint64_t)(uintptr_t)address * UINT64_C(0x9E3779B97F4A7C15) >> 24) & table->mask;
+}
+
+static Table *new_table(size_t capacity) {
+  Table *table = calloc(1, sizeof(Table) + capacity * sizeof(Entry));
+  if (table != NULL)
+    table->mask = capacity - 1;
+  return table;
+}
+
+static void insert(Table *table, const Entry *entry) {
+  size_t place = hash(table, entry->L);
+  while (table->entries[place].L != NULL)
+    place = (place + 1) & table->mask;
+  table->used++;
+  table->live++;
+  table->entries[place].armed = entry->armed;
+  table->entries[place].saved = entry->saved;
+  HANDLER_FENCE();
+  table->entries[place].L = entry->L;
+}
+
+static Entry *find(Table *table, const lua_State *L) {
+  size_t place = hash(table, L);
+  while (table->entries[place].L != NULL && table->entries[place].L != L)
+    place = (place + 1) & table->mask;
+  return table->entries[place].L == NULL ? NULL : &table->entries[place];
+}
+
+static bool make_room(lt_Coroutines *coroutines) {
+  Table *old = coroutines->table;
+  if ((old->used + 1) * 2 <= old->mask + 1)
+    return true;
+  size_t capacity = 16;
+  while (capacity < (old->live + 1) * 4)
+    capacity *= 2;
+  Table *table = new_table(capacity);
+  if (table == NULL)
+    return false;
+  for (size_t i = 0; i <= old->mask; i++)
+    if (old->entries[i].L != NULL && old->entries[i].L != REMOVED)
+      insert(table, &old->entries[i]);
+  HANDLER_FENCE();
+  coroutines->table = table;
+  HANDLER_FENCE();
+  free(old);
+  return true;
+}
+
+static void enter(lt_Coroutines *coroutines, lua_State *L) {
+  Entry entry = {L, false, {NULL, 0, 0}};
+  insert(coroutines->table, &entry);
+}
+
+static void leave(lt_Coroutines *coroutines, const lua_State *L) {
+  Entry *entry = find(coroutines->table, L);
+  if (entry != NULL) {
+    entry->L = REMOVED;
+    coroutines->table->live--;
+    HANDLER_FENCE();
+  }
+}
+
+/*
+** The allocator
+*/
+
+static lua_State *state_in(const lt_Coroutines *coroutines, void *block) {
+  return (lua_State *)(void *)((char *)block + coroutines->offset);
+}
+
+/*
+** A new coroutine's block is cleared, so that what a handler may find in it before Lua has filled it
+** is a coroutine that does nothing.
+*/
+static void *make_coroutine(lt_Coroutines *coroutines, size_t size) {
+  if (!make_room(coroutines))
+    return NULL;
+  void *block = coroutines->allocate(coroutines->allocator, NULL, LUA_TTHREAD, size);
+  if (block != NULL) {
+    memset(block, 0, size);
+    HANDLER_FENCE();
+    enter(coroutines, state_in(coroutines, block));
+  }
+  return block;
+}
+
+static void *allocate(void *context, void *block, size_t old_size, size_t new_size) {
+  lt_Coroutines *coroutines = context;
+  if (block == NULL && old_size == LUA_TTHREAD) {
+    if (new_size == coroutines->size)
+      return make_coroutine(coroutines, new_size);
+    if (coroutines->size == 0) {
+      void *made = coroutines->allocate(coroutines->allocator, NULL, old_size, new_size);
+      coroutines->last_block = made;
+      coroutines->last_size = new_size;
+      return made;
+    }
+  } else if (new_size == 0 && block != NULL && old_size == coroutines->size) {
+    leave(coroutines, state_in(coroutines, block));
+  }
+  return coroutines->allocate(coroutines->allocator, block, old_size, new_size);
+}
+
+/* Makes one coroutine to learn how long its block is and where in it the lua_State lies. */
+static int learn_layout(lua_State *L) {
+  lt_Coroutines *coroutines = lua_touserdata(L, 1);
+  lua_State *probe = lua_newthread(L);
+  const char *block = coroutines->last_block;
+  if (block != NULL && (const char *)probe >= block &&
+      (const char *)probe < block + coroutines->last_size) {
+    coroutines->offset = (const char *)probe - block;
+    coroutines->size = coroutines->last_size;
+  }
+  return 0;
+}
+
+lt_Coroutines *lt_coroutines_follow(lua_State *L) {
+  lt_Coroutines *coroutines = calloc(1, sizeof(*coroutines));
+  if (coroutines == NULL)
+    return NULL;
+  coroutines->table = new_table(16);
+  coroutines->allocate = lua_getallocf(L, &coroutines->allocator);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  coroutines->first.L = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  if (coroutines->table == NULL) {
+    lt_coroutines_free(coroutines);
+    return NULL;
+  }
+  lua_setallocf(L, allocate, coroutines);
+  lua_pushcfunction(L, learn_layout);
+  lua_pushlightuserdata(L, coroutines);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    lt_coroutines_unwrap(coroutines, L);
+    lt_coroutines_free(coroutines);
+    return NULL;
+  }
+  if (coroutines->size != 0 && L != coroutines->first.L)
+    enter(coroutines, L);
+  return coroutines;
+}
+
+bool lt_coroutines_unwrap(lt_Coroutines *coroutines, lua_State *L) {
+  void *context;
+  if (lua_getallocf(L, &context) != allocate || context != coroutines)
+    return false;
+  lua_setallocf(L, coroutines->allocate, coroutines->allocator);
+  return true;
+}
+
+void lt_coroutines_close(lt_Coroutines *coroutines) {
+  coroutines->closed = true;
+  HANDLER_FENCE();
+}
+
+void lt_coroutines_free(lt_Coroutines *coroutines) {
+  free(coroutines->table);
+  free(coroutines);
+}
+
+/*
+** Hooks
+*/
+
+#define EVERYTHING (LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT)
+
+PLAT_IN_HANDLER static void arm(Entry *entry, lua_Hook hook) {
+  lua_State *L = entry->L;
+  if (lua_gethook(L) != hook) {
+    entry->saved.hook = lua_gethook(L);
+    entry->saved.mask = lua_gethookmask(L);
+    entry->saved.count = lua_gethookcount(L);
+  }
+  entry->armed = true;
+  lua_sethook(L, hook, EVERYTHING, 1);
+}
+
+PLAT_IN_HANDLER void lt_coroutines_arm(lt_Coroutines *coroutines, lua_Hook hook) {
+  Table *table = coroutines->table;
+  if (coroutines->closed)
+    return;
+  arm(&coroutines->first, hook);
+  for (size_t i = 0; i <= table->mask; i++) {
+    lua_State *L = table->entries[i].L;
+    if (L != NULL && L != REMOVED)
+      arm(&table->entries[i], hook);
+  }
+}
+
+static void disarm(Entry *entry, lua_Hook hook) {
+  if (entry->armed) {
+    entry->armed = false;
+    if (lua_gethook(entry->L) == hook)
+      lua_sethook(entry->L, entry->saved.hook, entry->saved.mask, entry->saved.count);
+  }
+}
+
+void lt_coroutines_disarm(lt_Coroutines *coroutines, lua_State *L, lua_Hook hook) {
+  Table *table = coroutines->table;
+  const Saved *saved = &coroutines->first.saved;
+  disarm(&coroutines->first, hook);
+  for (size_t i = 0; i <= table->mask; i++)
+    if (table->entries[i].L != NULL && table->entries[i].L != REMOVED)
+      disarm(&table->entries[i], hook);
+  if (lua_gethook(L) == hook) /* it was made while its maker was armed, and has inherited this */
+    lua_sethook(L, saved->hook, saved->mask, saved->count);
+}

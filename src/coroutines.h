@@ -1,0 +1,38 @@
+/*
+** All the coroutines of one state, so that a hook can be set on whichever of them runs.
+**
+** Lua tells nobody which coroutine is running, but it tells the allocator when it makes one. The
+** state's allocator is wrapped to keep their list; what they cost is paid when they are made.
+** Coroutines that were there before are not known, but for the one that is named at the beginning.
+*/
+#ifndef lt_coroutines_h
+#define lt_coroutines_h
+
+#include <stdbool.h>
+
+#include <lua.h>
+
+typedef struct lt_Coroutines lt_Coroutines;
+
+/* Begins to follow the state of L; NULL without memory. Its allocator is wrapped from then on. */
+lt_Coroutines *lt_coroutines_follow(lua_State *L);
+
+/* Gives the state its own allocator back; false: it has got another one meanwhile. */
+bool lt_coroutines_unwrap(lt_Coroutines *coroutines, lua_State *L);
+
+/* The state is being closed: it is not armed any more. */
+void lt_coroutines_close(lt_Coroutines *coroutines);
+
+/* When the state is closed or unwrapped. */
+void lt_coroutines_free(lt_Coroutines *coroutines);
+
+/*
+** Sets a hook that is called before each instruction and call, on all coroutines. Only from the
+** state's own thread, also in a signal handler.
+*/
+void lt_coroutines_arm(lt_Coroutines *coroutines, lua_Hook hook);
+
+/* Gives all coroutines, L at any rate, the hooks back that they had. */
+void lt_coroutines_disarm(lt_Coroutines *coroutines, lua_State *L, lua_Hook hook);
+
+#endif

@@ -1,0 +1,166 @@
+/*
+** Shared state: the word of a lock. Its bits:
+**
+**   LOCKED   somebody has the lock
+**   WAITED   somebody may be parked on the word: the release has to look
+**
+** Both are only changed by compare-and-swap. While both are set, only a releaser changes
+** the word, under the mutex of its bucket. A waiter parks only if it finds both set there,
+** so none can be missed.
+**
+** A release lets newcomers take the lock before the waiter it wakes, which is fast; but a waiter
+** that has been there for FAIR is handed the lock while it stays locked, so that none starves.
+**
+** 'owner' and 'count' of an RLock are written by its owner only, with the lock held.
+*/
+#include "src/lock.h"
+
+#define LOCKED 1u
+#define WAITED 2u
+#define FAIR ((plat_Time)1000000)
+
+enum { NOT_HANDED, HANDED };
+
+void lt_lock_init(lt_Lock *lock) {
+  atomic_init(&lock->state, 0);
+}
+
+bool lt_lock_locked(const lt_Lock *lock) {
+  /* Relaxed: the answer may be old before the caller sees it. */
+  return (atomic_load_explicit(&lock->state, memory_order_relaxed) & LOCKED) != 0;
+}
+
+bool lt_lock_try(lt_Lock *lock) {
+  unsigned state = 0;
+  do {
+    /* Acquire: what was done before the release is seen by the next owner. */
+    if (atomic_compare_exchange_weak_explicit(&lock->state, &state, state | LOCKED,
+                                              memory_order_acquire, memory_order_relaxed))
+      return true;
+  } while ((state & LOCKED) == 0);
+  return false;
+}
+
+static bool still_waits(void *context) {
+  lt_Lock *lock = context;
+  /* Relaxed: the word is compared, nothing is read because of it. */
+  return atomic_load_explicit(&lock->state, memory_order_relaxed) == (LOCKED | WAITED);
+}
+
+/* Returns whether the lock is locked with WAITED set. */
+static bool announce_waiter(lt_Lock *lock) {
+  unsigned state = LOCKED;
+  return atomic_compare_exchange_strong_explicit(&lock->state, &state, LOCKED | WAITED,
+                                                 memory_order_relaxed, memory_order_relaxed) ||
+         state == (LOCKED | WAITED);
+}
+
+lt_Acquired lt_lock_acquire(lt_Lock *lock, lt_Parker *parker, plat_Time deadline) {
+  const lt_Wait wait = {&lock->state, still_waits, lock, deadline, "lock"};
+  while (!lt_lock_try(lock)) {
+    intptr_t handed = NOT_HANDED;
+    if (!announce_waiter(lock))
+      continue;
+    switch (lt_park(parker, &wait, &handed)) {
+      case LT_UNPARKED:
+        if (handed == HANDED)
+          return LT_ACQUIRED;
+        break;
+      case LT_TIMED_OUT:
+        return LT_NOT_ACQUIRED;
+      case LT_INTERRUPTED:
+        return LT_ACQUIRE_INTERRUPTED;
+      case LT_SIGNALLED:
+        return LT_ACQUIRE_SIGNALLED;
+      case LT_CHANGED:
+        break;
+    }
+  }
+  return LT_ACQUIRED;
+}
+
+typedef struct Release {
+  lt_Lock *lock;
+  bool released;
+} Release;
+
+static intptr_t hand_over(void *context, plat_Time since, bool more) {
+  Release *release = context;
+  atomic_uint *word = &release->lock->state;
+  bool fair = since != LT_NOBODY && plat_now() - since >= FAIR;
+  unsigned next = since == LT_NOBODY ? 0 : (fair ? LOCKED : 0) | (more ? WAITED : 0);
+  unsigned state = atomic_load_explicit(word, memory_order_relaxed);
+  do {
+    if ((state & LOCKED) == 0) { /* another release was faster */
+      release->released = false;
+      return LT_KEEP_PARKED;
+    }
+    /* Release: the next owner sees what was done with the lock held. */
+  } while (!atomic_compare_exchange_weak_explicit(word, &state, next, memory_order_release,
+                                                  memory_order_relaxed));
+  return fair ? HANDED : NOT_HANDED;
+}
+
+bool lt_lock_release(lt_Lock *lock) {
+  unsigned state = LOCKED;
+  /* Release: as in hand_over. */
+  if (atomic_compare_exchange_strong_explicit(&lock->state, &state, 0, memory_order_release,
+                                              memory_order_relaxed))
+    return true;
+  if ((state & LOCKED) == 0)
+    return false;
+  Release release = {lock, true};
+  lt_unpark_one(&lock->state, hand_over, &release);
+  return release.released;
+}
+
+/*
+** RLock. Relaxed everywhere: a thread finds its own ident only where it wrote it itself, and the
+** lock orders what one owner does before what the next one does.
+*/
+
+void lt_rlock_init(lt_RLock *rlock) {
+  lt_lock_init(&rlock->lock);
+  atomic_init(&rlock->owner, 0);
+  atomic_init(&rlock->count, 0);
+}
+
+bool lt_rlock_owned(const lt_RLock *rlock, uint64_t ident) {
+  return atomic_load_explicit(&rlock->owner, memory_order_relaxed) == ident;
+}
+
+static void own(lt_RLock *rlock, uint64_t ident, uint64_t count) {
+  atomic_store_explicit(&rlock->owner, ident, memory_order_relaxed);
+  atomic_store_explicit(&rlock->count, count, memory_order_relaxed);
+}
+
+lt_Acquired lt_rlock_acquire(lt_RLock *rlock, uint64_t ident, uint64_t count, lt_Parker *parker,
+                             plat_Time deadline) {
+  lt_Acquired acquired = lt_lock_acquire(&rlock->lock, parker, deadline);
+  if (acquired == LT_ACQUIRED)
+    own(rlock, ident, count);
+  return acquired;
+}
+
+bool lt_rlock_try(lt_RLock *rlock, uint64_t ident) {
+  if (!lt_lock_try(&rlock->lock))
+    return false;
+  own(rlock, ident, 1);
+  return true;
+}
+
+void lt_rlock_again(lt_RLock *rlock) {
+  atomic_fetch_add_explicit(&rlock->count, 1, memory_order_relaxed);
+}
+
+void lt_rlock_release(lt_RLock *rlock) {
+  if (atomic_fetch_sub_explicit(&rlock->count, 1, memory_order_relaxed) == 1)
+    lt_rlock_release_all(rlock);
+}
+
+uint64_t lt_rlock_release_all(lt_RLock *rlock) {
+  uint64_t count = atomic_load_explicit(&rlock->count, memory_order_relaxed);
+  own(rlock, 0, 0);
+  lt_lock_release(&rlock->lock);
+  return count;
+}

@@ -1,0 +1,47 @@
+/*
+** Locks: a word each, and the table of parked waiters behind it.
+*/
+#ifndef lt_lock_h
+#define lt_lock_h
+
+#include "src/park.h"
+
+/* Any thread may release a lock. */
+typedef struct lt_Lock {
+  atomic_uint state;
+} lt_Lock;
+
+typedef enum lt_Acquired {
+  LT_ACQUIRED,
+  LT_NOT_ACQUIRED, /* the deadline passed */
+  LT_ACQUIRE_INTERRUPTED,
+  LT_ACQUIRE_SIGNALLED /* a signal handler of the host ran: let it be heard, then try again */
+} lt_Acquired;
+
+void lt_lock_init(lt_Lock *lock);
+bool lt_lock_try(lt_Lock *lock);
+lt_Acquired lt_lock_acquire(lt_Lock *lock, lt_Parker *parker, plat_Time deadline);
+bool lt_lock_release(lt_Lock *lock); /* false: it was not locked */
+bool lt_lock_locked(const lt_Lock *lock);
+
+/* A lock that its owner, a thread's ident, may acquire again. */
+typedef struct lt_RLock {
+  lt_Lock lock;
+  atomic_uint_least64_t owner; /* 0: nobody */
+  atomic_uint_least64_t count;
+} lt_RLock;
+
+void lt_rlock_init(lt_RLock *rlock);
+bool lt_rlock_owned(const lt_RLock *rlock, uint64_t ident);
+
+/* For one who does not own it; 'count' is what it then holds. */
+lt_Acquired lt_rlock_acquire(lt_RLock *rlock, uint64_t ident, uint64_t count, lt_Parker *parker,
+                             plat_Time deadline);
+bool lt_rlock_try(lt_RLock *rlock, uint64_t ident);
+
+/* For the owner. */
+void lt_rlock_again(lt_RLock *rlock);
+void lt_rlock_release(lt_RLock *rlock);
+uint64_t lt_rlock_release_all(lt_RLock *rlock); /* returns the count it had */
+
+#endif

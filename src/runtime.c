@@ -1,0 +1,202 @@
+/*
+** Shared state: see the fields of lt_Runtime and lt_Thread. The guards are held for a few
+** instructions, and never while Lua is called.
+**
+** 'status' of a thread only grows. Idents are given in order and never twice.
+*/
+#include "src/runtime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/exception.h"
+
+static atomic_uint_least64_t last_ident;
+static atomic_uint open_runtimes;
+
+/*
+** Threads
+*/
+
+lt_Thread *lt_thread_new(void) {
+  lt_Thread *thread = calloc(1, sizeof(*thread));
+  if (thread == NULL)
+    return NULL;
+  thread->parker = lt_parker_new();
+  if (thread->parker == NULL) {
+    free(thread);
+    return NULL;
+  }
+  lt_object_init(&thread->object, &lt_thread_type);
+  atomic_init(&thread->status, LT_UNSTARTED);
+  atomic_init(&thread->ident, 0);
+  atomic_init(&thread->must_end, false);
+  plat_mutex_init(&thread->guard);
+  return thread;
+}
+
+void lt_thread_destroy(lt_Object *object) {
+  lt_Thread *thread = (lt_Thread *)object;
+  lt_message_free(thread->message);
+  lt_message_free(thread->result);
+  if (thread->coroutines != NULL)
+    lt_coroutines_free(thread->coroutines);
+  plat_mutex_destroy(&thread->guard);
+  lt_parker_release(thread->parker);
+  if (thread->runtime != NULL)
+    lt_runtime_release(thread->runtime);
+  free(thread);
+}
+
+lt_Thread *lt_thread_of(lua_State *L) {
+  lt_context_push(L);
+  lt_Context *context = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return context == NULL ? NULL : context->thread;
+}
+
+lt_Thread *lt_self(lua_State *L) {
+  lt_Context *context = lua_touserdata(L, lua_upvalueindex(1));
+  if (context == NULL || context->thread == NULL)
+    lt_raise(L, &lt_RuntimeError, "the main state of this thread is being closed");
+  return context->thread;
+}
+
+/*
+** Runtimes
+*/
+
+lt_Runtime *lt_runtime_new(lt_Thread *main) {
+  lt_Runtime *runtime = calloc(1, sizeof(*runtime));
+  if (runtime == NULL)
+    return NULL;
+  atomic_init(&runtime->references, 1);
+  atomic_init(&runtime->stack_size, 0);
+  plat_mutex_init(&runtime->guard);
+  runtime->is_first = atomic_fetch_add(&open_runtimes, 1) == 0;
+  strcpy(main->name, "MainThread");
+  main->is_main = true;
+  lt_runtime_enter(runtime, main);
+  runtime->main_ident = atomic_load(&main->ident);
+  lt_runtime_release(runtime); /* the main thread has a reference */
+  return runtime;
+}
+
+void lt_runtime_release(lt_Runtime *runtime) {
+  /* Acquire and release: the last one sees all that the others did before it frees. */
+  if (atomic_fetch_sub_explicit(&runtime->references, 1, memory_order_acq_rel) != 1)
+    return;
+  if (runtime->excepthook != NULL)
+    lt_object_release(runtime->excepthook);
+  plat_mutex_destroy(&runtime->guard);
+  atomic_fetch_sub(&open_runtimes, 1);
+  free(runtime);
+}
+
+static void link_thread(lt_Runtime *runtime, lt_Thread *thread) {
+  thread->next = runtime->threads;
+  thread->previous = NULL;
+  if (thread->next != NULL)
+    thread->next->previous = thread;
+  runtime->threads = thread;
+}
+
+static void unlink_thread(lt_Runtime *runtime, lt_Thread *thread) {
+  if (thread->previous != NULL)
+    thread->previous->next = thread->next;
+  else
+    runtime->threads = thread->next;
+  if (thread->next != NULL)
+    thread->next->previous = thread->previous;
+}
+
+bool lt_runtime_enter(lt_Runtime *runtime, lt_Thread *thread) {
+  uint64_t ident = atomic_fetch_add(&last_ident, 1) + 1;
+  if (thread->name[0] == '\0')
+    snprintf(thread->name, LT_NAME_BYTES, "Thread-%llu", (unsigned long long)ident);
+  plat_mutex_lock(&runtime->guard);
+  bool open = !runtime->closing;
+  if (open) {
+    link_thread(runtime, thread);
+    runtime->count += !thread->is_main;
+    lt_object_retain(&thread->object);
+    thread->runtime = runtime;
+    /* Relaxed: who retains already has a reference to go by. */
+    atomic_fetch_add_explicit(&runtime->references, 1, memory_order_relaxed);
+    atomic_store(&thread->ident, ident);
+  }
+  plat_mutex_unlock(&runtime->guard);
+  return open;
+}
+
+void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread) {
+  plat_mutex_lock(&runtime->guard);
+  unlink_thread(runtime, thread);
+  runtime->count -= !thread->is_main;
+  plat_mutex_unlock(&runtime->guard);
+  lt_unpark_all(runtime);
+  lt_object_release(&thread->object);
+}
+
+lt_Thread **lt_runtime_threads(lt_Runtime *runtime, size_t *count) {
+  size_t capacity = 0;
+  lt_Thread **threads = NULL;
+  for (;;) {
+    plat_mutex_lock(&runtime->guard);
+    size_t needed = runtime->count + 1;
+    if (needed <= capacity)
+      break;
+    plat_mutex_unlock(&runtime->guard);
+    capacity = needed + 8;
+    free(threads);
+    threads = malloc(capacity * sizeof(*threads));
+    if (threads == NULL)
+      return NULL;
+  }
+  *count = 0;
+  for (lt_Thread *thread = runtime->threads; thread != NULL; thread = thread->next) {
+    lt_object_retain(&thread->object);
+    threads[(*count)++] = thread;
+  }
+  plat_mutex_unlock(&runtime->guard);
+  return threads;
+}
+
+lt_Thread *lt_runtime_find(lt_Runtime *runtime, uint64_t ident) {
+  plat_mutex_lock(&runtime->guard);
+  lt_Thread *thread = runtime->threads;
+  while (thread != NULL && atomic_load(&thread->ident) != ident)
+    thread = thread->next;
+  if (thread != NULL)
+    lt_object_retain(&thread->object);
+  plat_mutex_unlock(&runtime->guard);
+  return thread;
+}
+
+bool lt_ident_was_given(uint64_t ident) {
+  return ident != 0 && ident <= atomic_load(&last_ident);
+}
+
+void lt_runtime_close(lt_Runtime *runtime) {
+  plat_mutex_lock(&runtime->guard);
+  runtime->closing = true;
+  plat_mutex_unlock(&runtime->guard);
+}
+
+size_t lt_runtime_count(lt_Runtime *runtime) {
+  plat_mutex_lock(&runtime->guard);
+  size_t count = runtime->count;
+  plat_mutex_unlock(&runtime->guard);
+  return count;
+}
+
+bool lt_runtime_has_others(lt_Runtime *runtime, const lt_Thread *than, bool daemons_too) {
+  plat_mutex_lock(&runtime->guard);
+  lt_Thread *thread = runtime->threads;
+  while (thread != NULL &&
+         (thread == than || thread->is_main || (thread->daemon && !daemons_too)))
+    thread = thread->next;
+  plat_mutex_unlock(&runtime->guard);
+  return thread != NULL;
+}

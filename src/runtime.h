@@ -1,0 +1,113 @@
+/*
+** A runtime: a main state, and the threads that began in it. And what a thread is.
+*/
+#ifndef lt_runtime_h
+#define lt_runtime_h
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "platform/platform.h"
+#include "src/coroutines.h"
+#include "src/message.h"
+#include "src/object.h"
+#include "src/park.h"
+
+typedef struct lt_Runtime lt_Runtime;
+typedef struct lt_Thread lt_Thread;
+
+typedef enum lt_Status {
+  LT_UNSTARTED,
+  LT_STARTING, /* the system has been asked for a thread */
+  LT_RUNNING,
+  LT_STOPPING, /* its function has ended, its state is being closed */
+  LT_DONE
+} lt_Status;
+
+#define LT_NAME_BYTES 64
+
+/* A thread is what its handles refer to; it is there before the OS thread and after it. */
+struct lt_Thread {
+  lt_Object object;
+  atomic_int status; /* the word that joins wait on */
+  atomic_uint_least64_t ident; /* 0 before it is started */
+  bool daemon;
+  bool is_main;
+  lt_Runtime *runtime; /* a reference, from its start on */
+  lt_Parker *parker;
+  lt_Coroutines *coroutines; /* of its state; only for itself */
+  lt_Thread *next_on_os_thread;
+  atomic_bool must_end; /* interrupts are raised again and again */
+
+  lt_Message *message; /* what it starts with; its own once it runs */
+  lt_Message *result;  /* what its function returned, or the error; complete before LT_DONE */
+  bool failed;         /* 'result' is the error */
+
+  plat_Mutex guard; /* of what follows */
+  bool reachable;   /* 'os_thread' has not ended and may be poked */
+  plat_Thread os_thread;
+  uint64_t native_id;
+  char name[LT_NAME_BYTES];
+
+  lt_Thread *next; /* in the list of the runtime, under its guard */
+  lt_Thread *previous;
+};
+
+extern const lt_Type lt_thread_type; /* lib/handlelib.c */
+
+struct lt_Runtime {
+  atomic_uint references;
+  bool is_first;
+  uint64_t main_ident;
+  atomic_size_t stack_size;  /* bytes, 0: the default */
+  plat_Mutex guard;          /* of what follows; a thread's guard may be taken within it */
+  bool closing;              /* no thread may start any more */
+  lt_Object *excepthook;     /* a reference, NULL: the default */
+  lt_Thread *threads;        /* those that have started and not ended; references */
+  size_t count;              /* of them, without the main thread */
+};
+
+lt_Thread *lt_thread_new(void); /* unstarted; NULL without memory */
+void lt_thread_destroy(lt_Object *object);
+
+/* A runtime with its main thread entered; NULL without memory. */
+lt_Runtime *lt_runtime_new(lt_Thread *main);
+void lt_runtime_release(lt_Runtime *runtime);
+
+/*
+** Enters a thread into the list and gives it its ident, its runtime and a name, if it has none.
+** False: the runtime is closing.
+*/
+bool lt_runtime_enter(lt_Runtime *runtime, lt_Thread *thread);
+
+/* Takes a thread off the list and lets those who wait for that know. */
+void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread);
+
+/* All threads that are alive, with a reference each: to be released, and freed. NULL: no memory. */
+lt_Thread **lt_runtime_threads(lt_Runtime *runtime, size_t *count);
+
+/* The thread that has this ident, with a reference, or NULL. */
+lt_Thread *lt_runtime_find(lt_Runtime *runtime, uint64_t ident);
+
+/* Whether any thread of the process ever had this ident. */
+bool lt_ident_was_given(uint64_t ident);
+
+/* No thread may start any more. */
+void lt_runtime_close(lt_Runtime *runtime);
+
+size_t lt_runtime_count(lt_Runtime *runtime);
+/* Whether another thread than this and the main one is there. */
+bool lt_runtime_has_others(lt_Runtime *runtime, const lt_Thread *than, bool daemons_too);
+
+/* The thread to which the state L belongs; NULL before lthread is open in it, and after. */
+lt_Thread *lt_thread_of(lua_State *L);
+
+/* The same for a function of this library, by its first upvalue; raises RuntimeError if NULL. */
+lt_Thread *lt_self(lua_State *L);
+
+typedef struct lt_Context {
+  lt_Thread *thread;
+} lt_Context;
+
+#endif

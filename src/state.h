@@ -1,0 +1,21 @@
+/*
+** The Lua states of threads: fresh ones, with the full standard library.
+*/
+#ifndef lt_state_h
+#define lt_state_h
+
+#include "src/runtime.h"
+
+/*
+** Makes a thread's context known to its state, and lets the thread follow the state's coroutines.
+** 'on_close' runs when the state is closed, with the context as its argument. May raise.
+*/
+void lt_state_adopt(lua_State *L, lt_Thread *thread, lua_CFunction on_close);
+
+/* The same for a new state, with the libraries and with 'loader' for the modules of this one. */
+void lt_state_open(lua_State *L, lt_Thread *thread, lua_CFunction loader);
+
+/* Replaces Lua's own 'print', if the state has it, by one that writes a line in one piece. */
+void lt_state_replace_print(lua_State *L);
+
+#endif
