@@ -18,7 +18,7 @@
 **                                      CELL, slot, value
 **                                      SAME_CELL, slot of one that came before
 **                                      ENVIRONMENT: the globals of the receiver
-**                                    then any number of GLOBAL, name, value; END
+**                                    then any number of GLOBAL, slot (unused), name, value; END
 **
 ** A slot is the number under which the receiver keeps a value that comes again; 0 for one that does
 ** not. The values are followed by the metatables that were still incomplete when they were needed:

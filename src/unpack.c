@@ -307,10 +307,12 @@ static void step_function(lua_State *L, Unpacker *unpacker, Frame *frame) {
     return;
   }
   frame->is_global = tag == LT_TAG_GLOBAL;
-  if (frame->is_global)
+  if (frame->is_global) {
+    read_number(unpacker);
     push_string(L, unpacker);
-  else
+  } else {
     frame->upvalue++;
+  }
   if (tag == LT_TAG_SAME_CELL) {
     join_cell(L, unpacker, frame);
   } else if (tag == LT_TAG_ENVIRONMENT) {
