@@ -55,14 +55,14 @@ static lt_Thread *push_new_thread(lua_State *L) {
   lt_Thread *thread = lt_thread_new();
   if (thread == NULL)
     lt_raise_memory(L);
-  else
-    lt_object_push_own(L, &thread->object);
+  lt_object_push_own(L, &thread->object);
   return thread;
 }
 
 /*
 ** start_new_thread(f, args [, kwargs]) -> ident
-** Calls f(args[1], ..., args[n] [, kwargs]) in a new thread, a daemon, with a state of its own. n is
+** Calls f(args[1], ..., args[n] [, kwargs]) in a new thread, a daemon, with a state of its own. n
+*is
 ** args.n or #args. f, the arguments and what f names are copied. Returns the ident of the thread.
 ** Raises TypeError for wrong arguments and what can't be transferred, RuntimeError "can't start new
 ** thread". Also start_new. Follows _thread.start_new_thread.
@@ -85,8 +85,10 @@ static int start_new_thread(lua_State *L) {
 /*
 ** start_joinable_thread(f [, handle [, daemon = true]]) -> handle
 ** start_joinable_thread(f, {args=, kwargs=, handle=, daemon=, name=}) -> handle
-** As start_new_thread, but returns a handle to join the thread with. 'handle' is an unstarted one to be
-** used for it. A thread that is not a daemon is waited for when the main state closes. 'name' is what
+** As start_new_thread, but returns a handle to join the thread with. 'handle' is an unstarted one
+*to be
+** used for it. A thread that is not a daemon is waited for when the main state closes. 'name' is
+*what
 ** the thread is called. Raises as start_new_thread, and RuntimeError "thread already
 ** started". Follows _thread.start_joinable_thread.
 */
@@ -114,7 +116,8 @@ static int start_joinable_thread(lua_State *L) {
 
 /*
 ** _make_thread_handle(ident) -> handle
-** A handle of the thread with this ident; if it has ended, one that is done. Raises ValueError if no
+** A handle of the thread with this ident; if it has ended, one that is done. Raises ValueError if
+*no
 ** thread ever had it. Follows _thread._make_thread_handle.
 */
 static int make_thread_handle(lua_State *L) {
@@ -136,7 +139,8 @@ static int make_thread_handle(lua_State *L) {
 /*
 ** stack_size([size]) -> previous size
 ** The size in bytes of the stacks of threads that are started from now on: 0 for the default or at
-** least 32768. Without an argument it stays. Raises ValueError for another size or one that the system
+** least 32768. Without an argument it stays. Raises ValueError for another size or one that the
+*system
 ** refuses, TypeError if it is no integer. Follows _thread.stack_size.
 */
 static int stack_size(lua_State *L) {
@@ -150,7 +154,8 @@ static int stack_size(lua_State *L) {
                           "size not valid: %I bytes, it must be 0 for the default or at least %I",
                           size, smallest);
     if (!plat_stack_size_valid((size_t)size))
-      return lt_arg_error(L, &lt_ValueError, 1, "size not valid: the system refuses %I bytes", size);
+      return lt_arg_error(L, &lt_ValueError, 1, "size not valid: the system refuses %I bytes",
+                          size);
     previous = (lua_Integer)atomic_exchange(current, (size_t)size);
   }
   lua_pushinteger(L, previous);
@@ -161,13 +166,15 @@ static int stack_size(lua_State *L) {
 ** Identity
 */
 
-/* get_ident() -> integer. The calling thread's ident; it is never given again. Follows _thread.get_ident. */
+/* get_ident() -> integer. The calling thread's ident; it is never given again. Follows
+ * _thread.get_ident. */
 static int get_ident(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)atomic_load(&lt_self(L)->ident));
   return 1;
 }
 
-/* get_native_id() -> integer. The calling thread's id in the system. Follows _thread.get_native_id. */
+/* get_native_id() -> integer. The calling thread's id in the system. Follows _thread.get_native_id.
+ */
 static int get_native_id(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)plat_native_id());
   return 1;
@@ -187,7 +194,8 @@ static int count(lua_State *L) {
 
 /*
 ** set_name(name)
-** Names the calling thread, for people and for the system, which may show less of it. Raises ValueError
+** Names the calling thread, for people and for the system, which may show less of it. Raises
+*ValueError
 ** if it contains a zero byte. Follows _thread.set_name.
 */
 static int set_name(lua_State *L) {
@@ -198,15 +206,15 @@ static int set_name(lua_State *L) {
 
 static const char *state_name(lt_Thread *thread) {
   switch (lt_thread_status(thread)) {
-    case LT_UNSTARTED:
-    case LT_STARTING:
-      return "starting";
-    case LT_RUNNING:
-      return atomic_load(&thread->parker->waiting) != NULL ? "blocked" : "running";
-    case LT_STOPPING:
-      return "stopping";
-    case LT_DONE:
-      break;
+  case LT_UNSTARTED:
+  case LT_STARTING:
+    return "starting";
+  case LT_RUNNING:
+    return atomic_load(&thread->parker->waiting) != NULL ? "blocked" : "running";
+  case LT_STOPPING:
+    return "stopping";
+  case LT_DONE:
+    break;
   }
   return "done";
 }
@@ -249,7 +257,8 @@ static int push_infos(lua_State *L) {
 
 /*
 ** enumerate() -> list
-** One table for each thread that is alive, {ident=, native_id=, name=, daemon=, state=}, in the order
+** One table for each thread that is alive, {ident=, native_id=, name=, daemon=, state=}, in the
+*order
 ** in which they were started, the main thread first. 'state' is "starting", "running", "blocked"
 ** (in a wait of this library) or "stopping". Follows threading.enumerate.
 */
@@ -293,7 +302,8 @@ static int cpu_count(lua_State *L) {
 ** Ending
 */
 
-/* exit(). Raises SystemExit, which ends the thread silently. Also exit_thread. Follows _thread.exit. */
+/* exit(). Raises SystemExit, which ends the thread silently. Also exit_thread. Follows
+ * _thread.exit. */
 static int exit_thread(lua_State *L) {
   return lt_raise(L, &lt_SystemExit, "");
 }
@@ -309,7 +319,8 @@ static int shutdown(lua_State *L) {
 
 /*
 ** _excepthook(args)
-** Writes what the fields exc_type, exc_value, exc_traceback and thread of args say to the error stream.
+** Writes what the fields exc_type, exc_value, exc_traceback and thread of args say to the error
+*stream.
 ** This is what happens to an uncaught error in a thread by default. Follows _thread._excepthook.
 */
 static int excepthook(lua_State *L) {
@@ -321,7 +332,8 @@ static int excepthook(lua_State *L) {
 /*
 ** set_excepthook(f)
 ** From now on an error that nobody catches in a thread of this runtime calls a copy of f, in that
-** thread, with a table {exc_type=, exc_value=, exc_traceback=, thread=}. nil restores the default. Raises
+** thread, with a table {exc_type=, exc_value=, exc_traceback=, thread=}. nil restores the default.
+*Raises
 ** TypeError for what is no function or can't be transferred. Follows setting threading.excepthook.
 */
 static int set_excepthook(lua_State *L) {
@@ -335,7 +347,8 @@ static int set_excepthook(lua_State *L) {
 
 /*
 ** _ExceptHookArgs{type, value, traceback, thread} -> args
-** The argument of an excepthook: the same values by the names exc_type, exc_value, exc_traceback, thread.
+** The argument of an excepthook: the same values by the names exc_type, exc_value, exc_traceback,
+*thread.
 ** Follows _thread._ExceptHookArgs.
 */
 static int except_hook_args(lua_State *L) {
@@ -368,13 +381,13 @@ static int sleep_thread(lua_State *L) {
   const lt_Wait wait = {self, always, NULL, lt_opt_deadline(L, 1), "sleep"};
   for (;;) {
     switch (lt_park(self->parker, &wait, NULL)) {
-      case LT_INTERRUPTED:
-        return lt_interrupt_raise(L, self);
-      case LT_SIGNALLED:
-        lt_heed_signal(L);
-        break;
-      default:
-        return 0;
+    case LT_INTERRUPTED:
+      return lt_interrupt_raise(L, self);
+    case LT_SIGNALLED:
+      lt_heed_signal(L);
+      break;
+    default:
+      return 0;
     }
   }
 }

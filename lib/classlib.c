@@ -41,7 +41,8 @@ static int class_call(lua_State *L) {
 
 /*
 ** class:subclass(name) -> class
-** A new exception class below this one. Raises ValueError if the name contains a zero byte, TypeError
+** A new exception class below this one. Raises ValueError if the name contains a zero byte,
+*TypeError
 ** on a class that is not one of exceptions. Follows Python's class statement.
 */
 static int class_subclass(lua_State *L) {
@@ -75,10 +76,8 @@ static int class_tostring(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg lt_class_metamethods[] = {{"__call", class_call},
-                                         {"__index", class_index},
-                                         {"__tostring", class_tostring},
-                                         {NULL, NULL}};
+const luaL_Reg lt_class_metamethods[] = {
+    {"__call", class_call}, {"__index", class_index}, {"__tostring", class_tostring}, {NULL, NULL}};
 
 static bool is_instance(lua_State *L, const lt_Class *of, int index) {
   lt_Object *object = lt_object_of_type(L, index, &lt_class_type);
@@ -90,7 +89,8 @@ static bool is_instance(lua_State *L, const lt_Class *of, int index) {
 /*
 ** isinstance(value, class) -> boolean
 ** Whether any value is an exception or an object of the class or of one below it. A list of
-** classes stands for any one of them. Raises TypeError if 'class' is something else. Follows Python's
+** classes stands for any one of them. Raises TypeError if 'class' is something else. Follows
+*Python's
 ** isinstance.
 */
 int lt_isinstance(lua_State *L) {

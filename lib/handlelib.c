@@ -34,16 +34,15 @@ static bool wait_until_done(lua_State *L, lt_Thread *thread, plat_Time deadline)
     lt_raise(L, &lt_RuntimeError, "Cannot join current thread");
   while (lt_thread_status(thread) != LT_DONE) {
     switch (lt_thread_join(thread, self->parker, deadline)) {
-      case LT_TIMED_OUT:
-        return lt_thread_status(thread) == LT_DONE;
-      case LT_INTERRUPTED:
-        lt_interrupt_raise(L, self);
-        break;
-      case LT_SIGNALLED:
-        lt_heed_signal(L);
-        break;
-      default:
-        break;
+    case LT_TIMED_OUT:
+      return lt_thread_status(thread) == LT_DONE;
+    case LT_INTERRUPTED:
+      lt_interrupt_raise(L, self);
+    case LT_SIGNALLED:
+      lt_heed_signal(L);
+      break;
+    default:
+      break;
     }
   }
   return true;
@@ -51,9 +50,11 @@ static bool wait_until_done(lua_State *L, lt_Thread *thread, plat_Time deadline)
 
 /*
 ** handle:join([timeout]) -> boolean
-** Waits until the thread has ended and its state is closed; with a timeout at most so many seconds, a
+** Waits until the thread has ended and its state is closed; with a timeout at most so many seconds,
+*a
 ** negative one is none. Returns whether it has. Any thread may join, any number of times. Raises
-** RuntimeError for a thread that is not started and for the calling thread, ValueError and OverflowError
+** RuntimeError for a thread that is not started and for the calling thread, ValueError and
+*OverflowError
 ** as lock:acquire does. Follows _ThreadHandle.join.
 */
 static int handle_join(lua_State *L) {
@@ -105,10 +106,8 @@ static int handle_tostring(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"join", handle_join},
-                                   {"is_done", handle_is_done},
-                                   {"result", handle_result},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"join", handle_join}, {"is_done", handle_is_done}, {"result", handle_result}, {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {
     {"__index", handle_index}, {"__tostring", handle_tostring}, {NULL, NULL}};

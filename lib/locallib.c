@@ -90,7 +90,8 @@ static int local_pairs(lua_State *L) {
 }
 
 static int local_tostring(lua_State *L) {
-  lua_pushfstring(L, "<_thread._local object at %p>", (void *)lt_check_object(L, 1, &lt_local_type));
+  lua_pushfstring(L, "<_thread._local object at %p>",
+                  (void *)lt_check_object(L, 1, &lt_local_type));
   return 1;
 }
 

@@ -103,8 +103,10 @@ static bool wait_for(lua_State *L, const Target *target, plat_Time deadline) {
 
 /*
 ** lock:acquire([blocking = true [, timeout = -1]]) -> boolean
-** Locks the lock. If it is locked, waits until it is released; without 'blocking' not at all, with a
-** timeout at most so many seconds; a negative one is none. Returns whether the lock was acquired. By
+** Locks the lock. If it is locked, waits until it is released; without 'blocking' not at all, with
+*a
+** timeout at most so many seconds; a negative one is none. Returns whether the lock was acquired.
+*By
 ** name: lock:acquire{timeout = 0.5}. Raises ValueError for a timeout without blocking or one
 ** that is NaN, OverflowError beyond TIMEOUT_MAX. Follows lock.acquire.
 */
@@ -121,7 +123,8 @@ static int lock_acquire(lua_State *L) {
 
 /*
 ** lock:release()
-** Unlocks the lock, in whichever thread it was locked. Raises RuntimeError if it is not locked. Follows
+** Unlocks the lock, in whichever thread it was locked. Raises RuntimeError if it is not locked.
+*Follows
 ** lock.release.
 */
 static int lock_release(lua_State *L) {
@@ -145,7 +148,8 @@ static int lock_tostring(lua_State *L) {
 
 /*
 ** rlock:acquire([blocking = true [, timeout = -1]]) -> boolean
-** As lock:acquire, but the thread that has the lock acquires it once more, at once. Raises OverflowError
+** As lock:acquire, but the thread that has the lock acquires it once more, at once. Raises
+*OverflowError
 ** when it has it too often to count. Follows RLock.acquire.
 */
 static int rlock_acquire(lua_State *L) {
@@ -185,7 +189,8 @@ static int rlock_locked(lua_State *L) {
   return 1;
 }
 
-/* rlock:_is_owned() -> boolean. Whether the calling thread has the lock. Follows RLock._is_owned. */
+/* rlock:_is_owned() -> boolean. Whether the calling thread has the lock. Follows RLock._is_owned.
+ */
 static int rlock_is_owned(lua_State *L) {
   lua_pushboolean(L, lt_rlock_owned(check_rlock(L), own_ident(L)));
   return 1;
@@ -221,7 +226,8 @@ static int rlock_release_save(lua_State *L) {
 
 /*
 ** rlock:_acquire_restore(count [, owner])
-** Acquires the lock, waiting as long as it takes, and counts as before _release_save. Raises ValueError
+** Acquires the lock, waiting as long as it takes, and counts as before _release_save. Raises
+*ValueError
 ** if the count is not positive, RuntimeError in a thread that has the lock. Follows
 ** RLock._acquire_restore.
 */
@@ -271,7 +277,8 @@ static int release_first(lua_State *L) {
 
 /*
 ** local _ <close> = lock:hold()
-** Acquires the lock, waiting as long as it takes, and returns it: at the end of the variable's scope it
+** Acquires the lock, waiting as long as it takes, and returns it: at the end of the variable's
+*scope it
 ** is released. Follows Python's "with lock:".
 */
 static int hold(lua_State *L) {
@@ -288,7 +295,8 @@ static int finish_with(lua_State *L, int status, lua_KContext context) {
 
 /*
 ** lock:with(f, ...) -> what f returns
-** Calls f(...) with the lock held, and releases it however the call ends. Follows Python's "with lock:".
+** Calls f(...) with the lock held, and releases it however the call ends. Follows Python's "with
+*lock:".
 */
 static int with(lua_State *L) {
   lt_check_callable(L, 2);
@@ -324,7 +332,8 @@ static const luaL_Reg lock_methods[] = {{"acquire", lock_acquire},
 static const luaL_Reg lock_metamethods[] = {
     {"__tostring", lock_tostring}, {"__close", release_first}, {NULL, NULL}};
 
-const lt_Type lt_lock_type = {"_thread.lock", &lt_LockType, lock_methods, lock_metamethods, destroy};
+const lt_Type lt_lock_type = {"_thread.lock", &lt_LockType, lock_methods, lock_metamethods,
+                              destroy};
 
 static const luaL_Reg rlock_methods[] = {{"acquire", rlock_acquire},
                                          {"release", rlock_release},

@@ -60,7 +60,7 @@ void plat_unpark(plat_Parker *parker);
 */
 typedef pthread_t plat_Thread;
 
-#define PLAT_NAME_BYTES 16 /* of a thread's name the system shows this much, with the final zero */
+#define PLAT_NAME_BYTES 16 /* what the system shows of a thread's name, with the zero */
 
 plat_Thread plat_thread_self(void);
 int plat_thread_start(size_t stack_size, void (*body)(void *), void *argument); /* 0 or an errno */

@@ -18,10 +18,10 @@ int lt_arg_error(lua_State *L, lt_Class *class_object, int arg, const char *form
       function = call.name;
     if (strcmp(call.namewhat, "method") == 0) {
       if (--arg == 0)
-        return lt_raise(L, class_object, "calling '%s' on bad self (%s)", function, message);
+        lt_raise(L, class_object, "calling '%s' on bad self (%s)", function, message);
     }
   }
-  return lt_raise(L, class_object, "bad argument #%d to '%s' (%s)", arg, function, message);
+  lt_raise(L, class_object, "bad argument #%d to '%s' (%s)", arg, function, message);
 }
 
 int lt_arg_type_error(lua_State *L, int arg, const char *expected) {
@@ -32,7 +32,7 @@ int lt_arg_type_error(lua_State *L, int arg, const char *expected) {
     actual = "light userdata";
   else
     actual = luaL_typename(L, arg);
-  return lt_arg_error(L, &lt_TypeError, arg, "%s expected, got %s", expected, actual);
+  lt_arg_error(L, &lt_TypeError, arg, "%s expected, got %s", expected, actual);
 }
 
 const char *lt_check_string(lua_State *L, int arg, size_t *length) {
@@ -103,9 +103,8 @@ plat_Time lt_opt_deadline(lua_State *L, int arg) {
   if (seconds < 0)
     return PLAT_FOREVER;
   if (seconds > LT_TIMEOUT_MAX)
-    lt_arg_error(L, &lt_OverflowError, arg,
-                 "timeout of %f seconds is too large, TIMEOUT_MAX is %f", seconds,
-                 LT_TIMEOUT_MAX);
+    lt_arg_error(L, &lt_OverflowError, arg, "timeout of %f seconds is too large, TIMEOUT_MAX is %f",
+                 seconds, LT_TIMEOUT_MAX);
   plat_Time span = (plat_Time)ceil(seconds * (lua_Number)PLAT_SECOND);
   plat_Time now = plat_now();
   return span < PLAT_FOREVER - now ? now + span : PLAT_FOREVER;
@@ -141,7 +140,8 @@ static bool names_keyword(const char *name, const char *key, size_t length) {
 static void check_keyword(lua_State *L, int arg, const char *const *names) {
   size_t length;
   if (lua_type(L, -1) != LUA_TSTRING)
-    lt_arg_error(L, &lt_TypeError, arg, "a table of arguments has no keys but their names, got a %s",
+    lt_arg_error(L, &lt_TypeError, arg,
+                 "a table of arguments has no keys but their names, got a %s",
                  luaL_typename(L, -1));
   const char *key = lua_tolstring(L, -1, &length);
   for (; *names != NULL; names++)

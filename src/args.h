@@ -13,8 +13,8 @@
 #define LT_TIMEOUT_MAX 9223372036.0
 
 /* "bad argument #1 to 'f' (message)", as an exception of the class. */
-int lt_arg_error(lua_State *L, lt_Class *class_object, int arg, const char *format, ...);
-int lt_arg_type_error(lua_State *L, int arg, const char *expected);
+_Noreturn int lt_arg_error(lua_State *L, lt_Class *class_object, int arg, const char *format, ...);
+_Noreturn int lt_arg_type_error(lua_State *L, int arg, const char *expected);
 
 /* A string without zeros within; 'length' may be NULL. */
 const char *lt_check_string(lua_State *L, int arg, size_t *length);

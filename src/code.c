@@ -24,7 +24,8 @@ static void destroy_code(lt_Object *object) {
 static const lt_Type code_type = {"code", NULL, NULL, NULL, destroy_code};
 
 /*
-** Names. A Reader is a cursor over the dump; past the end it reads zeros and says so in 'truncated'.
+** Names. A Reader is a cursor over the dump; past the end it reads zeros and says so in
+*'truncated'.
 */
 
 typedef struct Reader {
@@ -200,8 +201,10 @@ static void skip_debug(Reader *reader) {
 }
 
 /*
-** 'outer' tells which upvalues of the enclosing function are the environment; the outermost function
-** has none and comes with its own in 'environment'. The parser of Lua bounds how deep functions nest.
+** 'outer' tells which upvalues of the enclosing function are the environment; the outermost
+*function
+** has none and comes with its own in 'environment'. The parser of Lua bounds how deep functions
+*nest.
 */
 static bool read_function(Reader *reader, lt_Code *code, const Upvalues *outer,
                           Upvalues *environment) {
@@ -234,8 +237,7 @@ static bool read_function(Reader *reader, lt_Code *code, const Upvalues *outer,
 static bool read_header(Reader *reader) {
   static const unsigned char header[] = {0x1b, 'L',  'u',  'a',  0x54, 0,
                                          0x19, 0x93, '\r', '\n', 0x1a, '\n'};
-  static const unsigned char sizes[] = {INSTRUCTION_BYTES, sizeof(lua_Integer),
-                                        sizeof(lua_Number)};
+  static const unsigned char sizes[] = {INSTRUCTION_BYTES, sizeof(lua_Integer), sizeof(lua_Number)};
   size_t tail = sizeof(lua_Integer) + sizeof(lua_Number) + 1;
   if (reader->size < sizeof(header) + sizeof(sizes) + tail)
     return false;

@@ -50,10 +50,9 @@ void lt_excepthook_set(lua_State *L, lt_Runtime *runtime) {
     if (hook == NULL) {
       lt_message_free(message);
       lt_raise_memory(L);
-    } else {
-      lt_object_init(&hook->object, &hook_type);
-      hook->message = message;
     }
+    lt_object_init(&hook->object, &hook_type);
+    hook->message = message;
   } else {
     lua_pop(L, 1);
   }

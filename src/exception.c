@@ -21,8 +21,8 @@ LT_CLASS(lt_SystemExit, "SystemExit", &lt_BaseException, NULL);
 LT_CLASS(lt_KeyboardInterrupt, "KeyboardInterrupt", &lt_BaseException, NULL);
 
 void lt_exception_classes(lua_State *L) {
-  static lt_Class *const classes[] = {&lt_BaseException, &lt_Exception,     &lt_RuntimeError,
-                                      &lt_ValueError,    &lt_TypeError,     &lt_OverflowError,
+  static lt_Class *const classes[] = {&lt_BaseException, &lt_Exception,        &lt_RuntimeError,
+                                      &lt_ValueError,    &lt_TypeError,        &lt_OverflowError,
                                       &lt_SystemExit,    &lt_KeyboardInterrupt};
   for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
     lt_object_push(L, &classes[i]->object);
@@ -139,6 +139,12 @@ void lt_exception_push(lua_State *L, lt_Class *class_object, const char *message
   lt_exception_make(L, class_object, level);
 }
 
+/* Lua does not declare that lua_error never returns. */
+void lt_throw(lua_State *L) {
+  lua_error(L);
+  abort();
+}
+
 int lt_raise(lua_State *L, lt_Class *class_object, const char *format, ...) {
   va_list values;
   luaL_checkstack(L, 8, "too many values");
@@ -146,12 +152,12 @@ int lt_raise(lua_State *L, lt_Class *class_object, const char *format, ...) {
   const char *message = lua_pushvfstring(L, format, values);
   va_end(values);
   lt_exception_push(L, class_object, message, 1);
-  return lua_error(L);
+  lt_throw(L);
 }
 
 int lt_raise_memory(lua_State *L) {
   lua_pushliteral(L, "not enough memory");
-  return lua_error(L);
+  lt_throw(L);
 }
 
 /*

@@ -1,5 +1,6 @@
 /*
-** A request is a flag in the thread's parker. The one who asks sets it, unparks the thread, and pokes
+** A request is a flag in the thread's parker. The one who asks sets it, unparks the thread, and
+*pokes
 ** it: a handler then runs on that very thread and sets a hook on its coroutines, as lua.c does for
 ** Ctrl-C. The hook raises. While nobody asks there is no hook.
 **
@@ -82,5 +83,5 @@ int lt_interrupt_raise(lua_State *L, lt_Thread *thread) {
   if (!atomic_load(&thread->must_end))
     lt_interrupt_clear(L, thread);
   lt_exception_push(L, &lt_SystemExit, "", 0);
-  return lua_error(L);
+  lt_throw(L);
 }

@@ -62,18 +62,18 @@ lt_Acquired lt_lock_acquire(lt_Lock *lock, lt_Parker *parker, plat_Time deadline
     if (!announce_waiter(lock))
       continue;
     switch (lt_park(parker, &wait, &handed)) {
-      case LT_UNPARKED:
-        if (handed == HANDED)
-          return LT_ACQUIRED;
-        break;
-      case LT_TIMED_OUT:
-        return LT_NOT_ACQUIRED;
-      case LT_INTERRUPTED:
-        return LT_ACQUIRE_INTERRUPTED;
-      case LT_SIGNALLED:
-        return LT_ACQUIRE_SIGNALLED;
-      case LT_CHANGED:
-        break;
+    case LT_UNPARKED:
+      if (handed == HANDED)
+        return LT_ACQUIRED;
+      break;
+    case LT_TIMED_OUT:
+      return LT_NOT_ACQUIRED;
+    case LT_INTERRUPTED:
+      return LT_ACQUIRE_INTERRUPTED;
+    case LT_SIGNALLED:
+      return LT_ACQUIRE_SIGNALLED;
+    case LT_CHANGED:
+      break;
     }
   }
   return LT_ACQUIRED;

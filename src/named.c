@@ -49,17 +49,17 @@ static bool is_in(const char *name, const char *const *list) {
 }
 
 static bool is_standard_module(const char *name) {
-  static const char *const modules[] = {"_G",     "coroutine", "debug", "io",   "math", "os",
-                                        "package", "string",   "table", "utf8", NULL};
+  static const char *const modules[] = {"_G",      "coroutine", "debug", "io",   "math", "os",
+                                        "package", "string",    "table", "utf8", NULL};
   return is_in(name, modules);
 }
 
 static bool is_base_function(const char *name) {
   static const char *const functions[] = {
-      "assert",   "collectgarbage", "dofile", "error",  "getmetatable", "ipairs",       "load",
-      "loadfile", "next",           "pairs",  "pcall",  "print",        "rawequal",     "rawget",
-      "rawlen",   "rawset",         "require", "select", "setmetatable", "tonumber",    "tostring",
-      "type",     "warn",           "xpcall", NULL};
+      "assert",   "collectgarbage", "dofile",  "error",  "getmetatable", "ipairs",   "load",
+      "loadfile", "next",           "pairs",   "pcall",  "print",        "rawequal", "rawget",
+      "rawlen",   "rawset",         "require", "select", "setmetatable", "tonumber", "tostring",
+      "type",     "warn",           "xpcall",  NULL};
   return is_in(name, functions);
 }
 
@@ -165,7 +165,8 @@ static void add_metatable(lua_State *L, lt_Names *names, size_t parent) {
 }
 
 /* Adds the members of the table on the top, and theirs. */
-static void add_members(lua_State *L, lt_Names *names, const char *module, size_t parent, int depth) {
+static void add_members(lua_State *L, lt_Names *names, const char *module, size_t parent,
+                        int depth) {
   luaL_checkstack(L, 6, "too many values");
   lua_pushnil(L);
   while (lua_next(L, -2)) {

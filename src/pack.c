@@ -34,11 +34,11 @@ typedef struct Frame {
   bool keyed;
   int base;
   size_t node;
-  size_t sizes_offset;  /* table: where its sizes go */
+  size_t sizes_offset; /* table: where its sizes go */
   uint32_t array_size;
   uint32_t hash_size;
-  int upvalue_count;    /* function */
-  int position;         /* function: of the upvalue, then of the name */
+  int upvalue_count; /* function */
+  int position;      /* function: of the upvalue, then of the name */
   const lt_Code *code;
 } Frame;
 
@@ -236,35 +236,35 @@ static void push_key_step(lua_State *L, int key) {
 
 static void push_step(lua_State *L, const Frame *frame) {
   switch (frame->phase) {
-    case METATABLE:
-    case FIRST:
-      lua_pushliteral(L, "'s metatable");
-      break;
-    case KEY:
-      lua_pushliteral(L, "'s key ");
-      push_key_step(L, frame->base + 1);
-      lua_concat(L, 2);
-      break;
-    case CONTENT:
-      push_key_step(L, frame->base + 1);
-      break;
-    case UPVALUE: {
-      const char *name = lua_getupvalue(L, frame->base, frame->position);
-      lua_pop(L, 1);
-      lua_pushfstring(L, "'s upvalue %s", name);
-      break;
-    }
-    case NAME: {
-      lt_Name name = frame->code->names[frame->position - 1];
-      lua_pushliteral(L, "'s global ");
-      lua_pushlstring(L, (const char *)frame->code->bytes + name.offset, name.length);
-      lua_concat(L, 2);
-      break;
-    }
+  case METATABLE:
+  case FIRST:
+    lua_pushliteral(L, "'s metatable");
+    break;
+  case KEY:
+    lua_pushliteral(L, "'s key ");
+    push_key_step(L, frame->base + 1);
+    lua_concat(L, 2);
+    break;
+  case CONTENT:
+    push_key_step(L, frame->base + 1);
+    break;
+  case UPVALUE: {
+    const char *name = lua_getupvalue(L, frame->base, frame->position);
+    lua_pop(L, 1);
+    lua_pushfstring(L, "'s upvalue %s", name);
+    break;
+  }
+  case NAME: {
+    lt_Name name = frame->code->names[frame->position - 1];
+    lua_pushliteral(L, "'s global ");
+    lua_pushlstring(L, (const char *)frame->code->bytes + name.offset, name.length);
+    lua_concat(L, 2);
+    break;
+  }
   }
 }
 
-static void refuse(lua_State *L, Packer *packer, const char *what) {
+static _Noreturn void refuse(lua_State *L, Packer *packer, const char *what) {
   size_t first = packer->depth > SHOWN_FRAMES ? packer->depth - SHOWN_FRAMES : 0;
   if (!lua_checkstack(L, 10))
     lt_raise_memory(L);
@@ -284,10 +284,10 @@ static void refuse(lua_State *L, Packer *packer, const char *what) {
   lua_pushliteral(L, ")");
   lua_concat(L, 3);
   packer->refused = true;
-  lua_error(L);
+  lt_throw(L);
 }
 
-static void refuse_userdata(lua_State *L, Packer *packer) {
+static _Noreturn void refuse_userdata(lua_State *L, Packer *packer) {
   const char *what = "a userdata";
   if (luaL_getmetafield(L, -1, "__name") == LUA_TSTRING)
     what = lua_pushfstring(L, "a %s userdata", lua_tostring(L, -1));
@@ -477,30 +477,30 @@ static bool pack_value(lua_State *L, Packer *packer) {
   void *pointer;
   size_t depth = packer->depth;
   switch (lua_type(L, -1)) {
-    case LUA_TNIL:
-      write_tag(L, packer, LT_TAG_NIL);
-      break;
-    case LUA_TBOOLEAN:
-      write_tag(L, packer, lua_toboolean(L, -1) ? LT_TAG_TRUE : LT_TAG_FALSE);
-      break;
-    case LUA_TNUMBER:
-      pack_number(L, packer);
-      break;
-    case LUA_TSTRING:
-      string = lua_tolstring(L, -1, &length);
-      write_tag(L, packer, LT_TAG_STRING);
-      write_string(L, packer, string, length);
-      break;
-    case LUA_TLIGHTUSERDATA:
-      pointer = lua_touserdata(L, -1);
-      write_tagged(L, packer, LT_TAG_POINTER, &pointer, sizeof(pointer));
-      break;
-    case LUA_TTHREAD:
-      refuse(L, packer, "a coroutine");
-      break;
-    default:
-      pack_by_identity(L, packer);
-      return packer->depth == depth;
+  case LUA_TNIL:
+    write_tag(L, packer, LT_TAG_NIL);
+    break;
+  case LUA_TBOOLEAN:
+    write_tag(L, packer, lua_toboolean(L, -1) ? LT_TAG_TRUE : LT_TAG_FALSE);
+    break;
+  case LUA_TNUMBER:
+    pack_number(L, packer);
+    break;
+  case LUA_TSTRING:
+    string = lua_tolstring(L, -1, &length);
+    write_tag(L, packer, LT_TAG_STRING);
+    write_string(L, packer, string, length);
+    break;
+  case LUA_TLIGHTUSERDATA:
+    pointer = lua_touserdata(L, -1);
+    write_tagged(L, packer, LT_TAG_POINTER, &pointer, sizeof(pointer));
+    break;
+  case LUA_TTHREAD:
+    refuse(L, packer, "a coroutine");
+    break;
+  default:
+    pack_by_identity(L, packer);
+    return packer->depth == depth;
   }
   lua_pop(L, 1);
   return true;
@@ -716,8 +716,7 @@ lt_Message *lt_pack(lua_State *L, int count, lt_Describe describe) {
   lt_message_free(packer.message);
   if (packer.refused)
     lt_raise(L, &lt_TypeError, "%s", lua_tostring(L, -1));
-  lua_error(L);
-  return NULL;
+  lt_throw(L);
 }
 
 void lt_message_free(lt_Message *message) {

@@ -19,7 +19,7 @@
 */
 typedef struct lt_Parker {
   atomic_uint references;
-  atomic_bool interrupted;      /* set by lt_parker_interrupt, cleared by its own thread */
+  atomic_bool interrupted;       /* set by lt_parker_interrupt, cleared by its own thread */
   _Atomic(const char *) waiting; /* what the thread waits in, for people; NULL while it runs */
   plat_Parker native;
 } lt_Parker;

@@ -71,7 +71,7 @@ lt_Runtime *lt_runtime_new(lt_Thread *main) {
   lt_Runtime *runtime = calloc(1, sizeof(*runtime));
   if (runtime == NULL)
     return NULL;
-  atomic_init(&runtime->references, 1);
+  atomic_init(&runtime->references, 0); /* its threads have them */
   atomic_init(&runtime->stack_size, 0);
   plat_mutex_init(&runtime->guard);
   runtime->is_first = atomic_fetch_add(&open_runtimes, 1) == 0;
@@ -79,7 +79,6 @@ lt_Runtime *lt_runtime_new(lt_Thread *main) {
   main->is_main = true;
   lt_runtime_enter(runtime, main);
   runtime->main_ident = atomic_load(&main->ident);
-  lt_runtime_release(runtime); /* the main thread has a reference */
   return runtime;
 }
 
@@ -140,26 +139,25 @@ void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread) {
 }
 
 lt_Thread **lt_runtime_threads(lt_Runtime *runtime, size_t *count) {
-  size_t capacity = 0;
   lt_Thread **threads = NULL;
-  for (;;) {
-    plat_mutex_lock(&runtime->guard);
-    size_t needed = runtime->count + 1;
-    if (needed <= capacity)
-      break;
-    plat_mutex_unlock(&runtime->guard);
-    capacity = needed + 8;
+  size_t needed = lt_runtime_count(runtime) + 1;
+  do { /* more of them may start meanwhile */
+    size_t capacity = needed + 8;
     free(threads);
-    threads = malloc(capacity * sizeof(*threads));
+    threads = malloc(capacity * sizeof(lt_Thread *));
     if (threads == NULL)
       return NULL;
-  }
-  *count = 0;
-  for (lt_Thread *thread = runtime->threads; thread != NULL; thread = thread->next) {
-    lt_object_retain(&thread->object);
-    threads[(*count)++] = thread;
-  }
-  plat_mutex_unlock(&runtime->guard);
+    *count = 0;
+    plat_mutex_lock(&runtime->guard);
+    needed = runtime->count + 1;
+    if (needed <= capacity) {
+      for (lt_Thread *thread = runtime->threads; thread != NULL; thread = thread->next) {
+        lt_object_retain(&thread->object);
+        threads[(*count)++] = thread;
+      }
+    }
+    plat_mutex_unlock(&runtime->guard);
+  } while (*count == 0);
   return threads;
 }
 
@@ -194,8 +192,7 @@ size_t lt_runtime_count(lt_Runtime *runtime) {
 bool lt_runtime_has_others(lt_Runtime *runtime, const lt_Thread *than, bool daemons_too) {
   plat_mutex_lock(&runtime->guard);
   lt_Thread *thread = runtime->threads;
-  while (thread != NULL &&
-         (thread == than || thread->is_main || (thread->daemon && !daemons_too)))
+  while (thread != NULL && (thread == than || thread->is_main || (thread->daemon && !daemons_too)))
     thread = thread->next;
   plat_mutex_unlock(&runtime->guard);
   return thread != NULL;

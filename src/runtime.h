@@ -30,7 +30,7 @@ typedef enum lt_Status {
 /* A thread is what its handles refer to; it is there before the OS thread and after it. */
 struct lt_Thread {
   lt_Object object;
-  atomic_int status; /* the word that joins wait on */
+  atomic_int status;           /* the word that joins wait on */
   atomic_uint_least64_t ident; /* 0 before it is started */
   bool daemon;
   bool is_main;
@@ -60,12 +60,12 @@ struct lt_Runtime {
   atomic_uint references;
   bool is_first;
   uint64_t main_ident;
-  atomic_size_t stack_size;  /* bytes, 0: the default */
-  plat_Mutex guard;          /* of what follows; a thread's guard may be taken within it */
-  bool closing;              /* no thread may start any more */
-  lt_Object *excepthook;     /* a reference, NULL: the default */
-  lt_Thread *threads;        /* those that have started and not ended; references */
-  size_t count;              /* of them, without the main thread */
+  atomic_size_t stack_size; /* bytes, 0: the default */
+  plat_Mutex guard;         /* of what follows; a thread's guard may be taken within it */
+  bool closing;             /* no thread may start any more */
+  lt_Object *excepthook;    /* a reference, NULL: the default */
+  lt_Thread *threads;       /* those that have started and not ended; references */
+  size_t count;             /* of them, without the main thread */
 };
 
 lt_Thread *lt_thread_new(void); /* unstarted; NULL without memory */

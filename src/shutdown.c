@@ -26,13 +26,12 @@ void lt_shutdown_wait(lua_State *L, lt_Thread *self) {
   Others others = {self, false};
   for (;;) {
     switch (wait_for_others(&others, PLAT_FOREVER)) {
-      case LT_CHANGED:
-        return;
-      case LT_INTERRUPTED:
-        lt_interrupt_raise(L, self);
-        return;
-      default:
-        break;
+    case LT_CHANGED:
+      return;
+    case LT_INTERRUPTED:
+      lt_interrupt_raise(L, self);
+    default:
+      break;
     }
   }
 }

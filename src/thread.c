@@ -1,5 +1,6 @@
 /*
-** Shared state: see lt_Thread. Each 'status' but the first is set by one thread only: STARTING by the one
+** Shared state: see lt_Thread. Each 'status' but the first is set by one thread only: STARTING by
+*the one
 ** who starts it, the others by the thread itself.
 **
 ** A thread ends in this order: its function, its excepthook, its state with all finalizers; then it
@@ -7,7 +8,7 @@
 */
 #include "src/thread.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lthread.h"
@@ -140,11 +141,10 @@ static void finish(lt_Thread *thread) {
 }
 
 static void show_name(lt_Thread *thread) {
-  char shown[PLAT_NAME_BYTES];
+  char shown[PLAT_NAME_BYTES] = "";
   plat_mutex_lock(&thread->guard);
-  strncpy(shown, thread->name, sizeof(shown) - 1);
+  memcpy(shown, thread->name, sizeof(shown) - 1);
   plat_mutex_unlock(&thread->guard);
-  shown[sizeof(shown) - 1] = '\0';
   plat_set_thread_name(shown);
 }
 
@@ -165,8 +165,7 @@ static void run(void *argument) {
 
 void lt_thread_set_name(lt_Thread *thread, const char *name) {
   plat_mutex_lock(&thread->guard);
-  strncpy(thread->name, name, LT_NAME_BYTES - 1);
-  thread->name[LT_NAME_BYTES - 1] = '\0';
+  snprintf(thread->name, LT_NAME_BYTES, "%s", name);
   bool own = thread->reachable && pthread_equal(thread->os_thread, plat_thread_self());
   plat_mutex_unlock(&thread->guard);
   if (own)
@@ -177,14 +176,14 @@ void lt_thread_set_name(lt_Thread *thread, const char *name) {
 ** Starting, on the thread that starts it
 */
 
-
 static int try_pack(lua_State *L) {
   lt_message_free(lt_pack(L, 1, NULL));
   return 0;
 }
 
 /*
-** A copy of package.preload, or nil if there is nothing in it. What can't be transferred is left out:
+** A copy of package.preload, or nil if there is nothing in it. What can't be transferred is left
+*out:
 ** the thread may never want it.
 */
 static void push_preload(lua_State *L) {
@@ -249,7 +248,7 @@ static lt_Message *pack_start(lua_State *L, int argument_count) {
 }
 
 /* Takes back what lt_thread_start has done to the thread, and raises. */
-static void start_failed(lua_State *L, lt_Thread *thread, const char *reason) {
+static _Noreturn void start_failed(lua_State *L, lt_Thread *thread, const char *reason) {
   lt_Runtime *runtime = thread->runtime;
   lt_message_free(thread->message);
   thread->message = NULL;
@@ -277,7 +276,6 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start)
     lt_thread_set_name(thread, start->name);
   if (!lt_runtime_enter(self->runtime, thread)) {
     start_failed(L, thread, "the main state is being closed");
-    return;
   }
   lt_object_retain(&thread->object);
   int error = plat_thread_start(atomic_load(&self->runtime->stack_size), run, thread);

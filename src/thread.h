@@ -7,7 +7,8 @@
 #include "src/runtime.h"
 
 /*
-** Starts 'thread', an unstarted one, in the runtime of 'self'. On the top of the stack lie the function and
+** Starts 'thread', an unstarted one, in the runtime of 'self'. On the top of the stack lie the
+*function and
 ** its 'argument_count' arguments, the last one being keyword arguments if 'has_keywords'; they are
 ** popped. Raises RuntimeError if it is started already or the system makes no thread, TypeError
 ** for what can't be transferred; then the thread is still unstarted.

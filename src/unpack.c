@@ -163,28 +163,28 @@ static void push_scalar(lua_State *L, Unpacker *unpacker, lt_Tag tag) {
   void *pointer;
   lua_CFunction function;
   switch (tag) {
-    case LT_TAG_FALSE:
-    case LT_TAG_TRUE:
-      lua_pushboolean(L, tag == LT_TAG_TRUE);
-      break;
-    case LT_TAG_INTEGER:
-      read_bytes(unpacker, &integer, sizeof(integer));
-      lua_pushinteger(L, integer);
-      break;
-    case LT_TAG_FLOAT:
-      read_bytes(unpacker, &number, sizeof(number));
-      lua_pushnumber(L, number);
-      break;
-    case LT_TAG_POINTER:
-      read_bytes(unpacker, &pointer, sizeof(pointer));
-      lua_pushlightuserdata(L, pointer);
-      break;
-    case LT_TAG_CFUNCTION:
-      read_bytes(unpacker, &function, sizeof(function));
-      lua_pushcfunction(L, function);
-      break;
-    default:
-      lua_pushnil(L);
+  case LT_TAG_FALSE:
+  case LT_TAG_TRUE:
+    lua_pushboolean(L, tag == LT_TAG_TRUE);
+    break;
+  case LT_TAG_INTEGER:
+    read_bytes(unpacker, &integer, sizeof(integer));
+    lua_pushinteger(L, integer);
+    break;
+  case LT_TAG_FLOAT:
+    read_bytes(unpacker, &number, sizeof(number));
+    lua_pushnumber(L, number);
+    break;
+  case LT_TAG_POINTER:
+    read_bytes(unpacker, &pointer, sizeof(pointer));
+    lua_pushlightuserdata(L, pointer);
+    break;
+  case LT_TAG_CFUNCTION:
+    read_bytes(unpacker, &function, sizeof(function));
+    lua_pushcfunction(L, function);
+    break;
+  default:
+    lua_pushnil(L);
   }
 }
 
@@ -192,33 +192,33 @@ static void push_scalar(lua_State *L, Unpacker *unpacker, lt_Tag tag) {
 static bool push_value(lua_State *L, Unpacker *unpacker) {
   lt_Tag tag = read_tag(unpacker);
   switch (tag) {
-    case LT_TAG_STRING:
-      push_string(L, unpacker);
-      return true;
-    case LT_TAG_TABLE:
-      open_table(L, unpacker);
-      return false;
-    case LT_TAG_FUNCTION:
-      open_function(L, unpacker);
-      return false;
-    case LT_TAG_SAME:
-      lua_rawgeti(L, SLOTS, read_number(unpacker));
-      return true;
-    case LT_TAG_NAMED:
-      push_named(L, unpacker);
-      return true;
-    case LT_TAG_OBJECT:
-      lt_object_push(L, read_reference(unpacker)->target);
-      return true;
-    case LT_TAG_CLASS_METATABLE:
-      lt_class_push_metatable(L, read_reference(unpacker)->target);
-      return true;
-    case LT_TAG_USERDATA:
-      push_userdata(L, unpacker);
-      return true;
-    default:
-      push_scalar(L, unpacker, tag);
-      return true;
+  case LT_TAG_STRING:
+    push_string(L, unpacker);
+    return true;
+  case LT_TAG_TABLE:
+    open_table(L, unpacker);
+    return false;
+  case LT_TAG_FUNCTION:
+    open_function(L, unpacker);
+    return false;
+  case LT_TAG_SAME:
+    lua_rawgeti(L, SLOTS, read_number(unpacker));
+    return true;
+  case LT_TAG_NAMED:
+    push_named(L, unpacker);
+    return true;
+  case LT_TAG_OBJECT:
+    lt_object_push(L, read_reference(unpacker)->target);
+    return true;
+  case LT_TAG_CLASS_METATABLE:
+    lt_class_push_metatable(L, read_reference(unpacker)->target);
+    return true;
+  case LT_TAG_USERDATA:
+    push_userdata(L, unpacker);
+    return true;
+  default:
+    push_scalar(L, unpacker, tag);
+    return true;
   }
 }
 

@@ -1,0 +1,172 @@
+-- What becomes of threads when the main state closes. Each case is a process of its own: it must end
+-- by itself, with status 0 and nothing on its error stream.
+
+local lua = os.getenv "LTHREAD_LUA" or "lua5.4"
+
+local function run(code)
+  local script, output = os.tmpname(), os.tmpname()
+  local file = io.open(script, "w")
+  file:write('local _thread = require "lthread"\n', code)
+  file:close()
+  local ended, how, status = os.execute(("timeout 60 '%s' '%s' >'%s' 2>&1"):format(lua, script, output))
+  file = io.open(output)
+  local text = file:read "a"
+  file:close()
+  os.remove(script)
+  os.remove(output)
+  return {ok = ended == true and how == "exit" and status == 0, text = text}
+end
+
+-- The main thread goes on when the thread says that it is there.
+local ready = [[
+  local there = _thread.allocate_lock()
+  there:acquire()
+]]
+
+local busy = {
+  ["computes for ever"] = [[
+    _thread.start_new_thread(function() there:release() while true do local t = {} end end, {})
+    there:acquire()]],
+  ["computes for ever in a coroutine that never yields"] = [[
+    _thread.start_new_thread(function()
+      coroutine.wrap(function()
+        coroutine.wrap(function() there:release() while true do local t = {} end end)()
+      end)()
+    end, {})
+    there:acquire()]],
+  ["catches every error and goes on"] = [[
+    _thread.start_new_thread(function()
+      there:release()
+      while true do pcall(function() while true do local t = {} end end) end
+    end, {})
+    there:acquire()]],
+  ["is blocked in a lock"] = [[
+    local lock = _thread.allocate_lock()
+    lock:acquire()
+    _thread.start_new_thread(function() there:release() lock:acquire() end, {})
+    there:acquire()]],
+  ["is blocked in a lock and catches that"] = [[
+    local lock = _thread.allocate_lock()
+    lock:acquire()
+    _thread.start_new_thread(function()
+      there:release()
+      while true do pcall(lock.acquire, lock) end
+    end, {})
+    there:acquire()]],
+  ["sleeps"] = [[
+    _thread.start_new_thread(function() there:release() _thread.sleep(1e6) end, {})
+    there:acquire()]],
+  ["joins another thread"] = [[
+    local sleeper = _thread.start_joinable_thread(function() _thread.sleep(1e6) end)
+    _thread.start_new_thread(function() there:release() sleeper:join() end, {})
+    there:acquire()]],
+  ["starts threads all the time"] = [[
+    _thread.start_new_thread(function()
+      there:release()
+      while true do _thread.start_new_thread(function() end, {}) end
+    end, {})
+    there:acquire()]],
+  ["prints"] = [[
+    local line = ("x"):rep(100)
+    _thread.start_new_thread(function() there:release() while true do print(line) end end, {})
+    _thread.start_new_thread(function() while true do print(line) end end, {})
+    there:acquire()]],
+  ["has not run its first instruction"] = [[
+    _thread.start_new_thread(function() end, {})]],
+}
+
+local ends = {
+  ["at the end of the script"] = "",
+  ["by os.exit(true, true)"] = "os.exit(true, true)",
+  ["by os.exit without closing"] = "os.exit(true)",
+}
+
+for what, code in pairs(busy) do
+  for how, ending in pairs(ends) do
+    describe("a daemon that " .. what, function()
+      it("is stopped " .. how, function()
+        local result = run(ready .. code .. "\n" .. ending)
+        assert.equal("", (result.text:gsub(("x"):rep(100) .. "\n", "")))
+        assert.is_true(result.ok)
+      end)
+    end)
+  end
+end
+
+describe("closing the main state", function()
+  it("waits for threads that are not daemons", function()
+    local result = run(ready .. [[
+      _thread.start_joinable_thread(function()
+        there:acquire()
+        _thread.sleep(0.05)
+        print "done"
+      end, {daemon = false})
+      there:release()
+    ]])
+    assert.equal("done\n", result.text)
+    assert.is_true(result.ok)
+  end)
+
+  it("runs the <close> variables and the finalizers of a thread that is stopped", function()
+    local result = run(ready .. [[
+      _thread.start_new_thread(function()
+        local finalized <const> = setmetatable({}, {__gc = function() print "finalized" end})
+        local closed <close> = setmetatable({}, {__close = function() print "closed" end})
+        there:release()
+        while true do local t = {} end
+      end, {})
+      there:acquire()
+    ]])
+    assert.equal("closed\nfinalized\n", result.text)
+    assert.is_true(result.ok)
+  end)
+
+  it("joins the threads that such threads start", function()
+    local result = run [[
+      _thread.start_joinable_thread(function()
+        _thread.start_joinable_thread(function()
+          _thread.sleep(0.02)
+          print "grandchild"
+        end, {daemon = false})
+      end, {daemon = false})
+    ]]
+    assert.equal("grandchild\n", result.text)
+    assert.is_true(result.ok)
+  end)
+
+  it("leaves finalizers of the main state able to fail politely", function()
+    local result = run [[
+      local lock = _thread.allocate_lock()
+      KEEP = setmetatable({}, {__gc = function()
+        local ok, e = pcall(_thread.get_ident)
+        print(ok or tostring(e))
+      end})
+      package.loaded.lthread = nil
+    ]]
+    assert.is_true(result.ok)
+    assert.equal("true\n", result.text)
+  end)
+
+  it("is not kept up by a thread that sits in a system call", function()
+    local result = run(ready .. [[
+      _thread.start_new_thread(function()
+        there:release()
+        os.execute("exec sleep 4")
+      end, {})
+      there:acquire()
+    ]])
+    assert.is_true(result.ok)
+    assert.equal("", result.text)
+  end)
+end)
+
+describe("_shutdown", function()
+  it("waits for the threads that are not daemons", function()
+    local result = run [[
+      local h = _thread.start_joinable_thread(function() _thread.sleep(0.02) end, {daemon = false})
+      _thread._shutdown()
+      print(h:is_done())
+    ]]
+    assert.equal("true\n", result.text)
+  end)
+end)
