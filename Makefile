@@ -108,7 +108,7 @@ asan:
 	$(SANITIZE_HOST) SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
 
 ## tsan       the specs under the thread sanitizer
-tsan: export TSAN_OPTIONS = halt_on_error=0:exitcode=66$(SUPPRESSIONS:%=:suppressions=%)
+tsan: export TSAN_OPTIONS = halt_on_error=0:exitcode=66:atexit_sleep_ms=0$(SUPPRESSIONS:%=:suppressions=%)
 tsan:
 	$(SANITIZE_HOST) SANITIZE='-fsanitize=thread'
 

@@ -25,14 +25,17 @@ local ready = [[
 
 local busy = {
   ["computes for ever"] = [[
-    _thread.start_new_thread(function() there:release() while true do local t = {} end end, {})
+    _thread.start_new_thread(function() there:release() while true do end end, {})
     there:acquire()]],
   ["computes for ever in a coroutine that never yields"] = [[
     _thread.start_new_thread(function()
       coroutine.wrap(function()
-        coroutine.wrap(function() there:release() while true do local t = {} end end)()
+        coroutine.wrap(function() there:release() while true do end end)()
       end)()
     end, {})
+    there:acquire()]],
+  ["makes garbage for ever"] = [[
+    _thread.start_new_thread(function() there:release() while true do local t = {} end end, {})
     there:acquire()]],
   ["catches every error and goes on"] = [[
     _thread.start_new_thread(function()

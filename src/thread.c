@@ -247,8 +247,8 @@ static lt_Message *pack_start(lua_State *L, int argument_count) {
   return lt_pack(L, argument_count + FUNCTION, describe_argument);
 }
 
-/* Takes back what lt_thread_start has done to the thread, and raises. */
-static _Noreturn void start_failed(lua_State *L, lt_Thread *thread, const char *reason) {
+/* Takes back what lt_thread_start has done to the thread. */
+static void make_unstarted(lt_Thread *thread) {
   lt_Runtime *runtime = thread->runtime;
   lt_message_free(thread->message);
   thread->message = NULL;
@@ -257,6 +257,20 @@ static _Noreturn void start_failed(lua_State *L, lt_Thread *thread, const char *
   atomic_store(&thread->status, LT_UNSTARTED);
   if (runtime != NULL)
     lt_runtime_release(runtime);
+}
+
+/* A thread that finds its runtime closing is about to be stopped, so it is not told of an error. */
+static _Noreturn void refuse_start(lua_State *L, const lt_Thread *self, lt_Thread *thread) {
+  make_unstarted(thread);
+  if (!self->is_main)
+    lt_raise(L, &lt_SystemExit, "");
+  lt_raise(L, &lt_RuntimeError, "can't start new thread: the main state is being closed");
+}
+
+static _Noreturn void start_failed(lua_State *L, lt_Thread *thread, int error) {
+  char reason[128];
+  plat_describe_error(error, reason, sizeof(reason));
+  make_unstarted(thread);
   lt_raise(L, &lt_RuntimeError, "can't start new thread: %s", reason);
 }
 
@@ -274,17 +288,14 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start)
   thread->daemon = start->daemon;
   if (start->name != NULL)
     lt_thread_set_name(thread, start->name);
-  if (!lt_runtime_enter(self->runtime, thread)) {
-    start_failed(L, thread, "the main state is being closed");
-  }
+  if (!lt_runtime_enter(self->runtime, thread))
+    refuse_start(L, self, thread);
   lt_object_retain(&thread->object);
   int error = plat_thread_start(atomic_load(&self->runtime->stack_size), run, thread);
   if (error != 0) {
-    char reason[128];
-    plat_describe_error(error, reason, sizeof(reason));
     lt_runtime_leave(self->runtime, thread);
     lt_object_release(&thread->object);
-    start_failed(L, thread, reason);
+    start_failed(L, thread, error);
   }
 }
 

@@ -1,0 +1,585 @@
+local _thread = require "lthread"
+
+local isinstance = _thread.isinstance
+
+local function start(f, ...)
+  return _thread.start_joinable_thread(f, { args = table.pack(...) })
+end
+
+local function state_of(handle)
+  for _, info in ipairs(_thread.enumerate()) do
+    if info.ident == handle.ident then
+      return info.state
+    end
+  end
+  return "done"
+end
+
+-- Whether the thread comes to wait for something before it ends.
+local function blocks(handle)
+  for _ = 1, 20000 do
+    if state_of(handle) == "blocked" then
+      return true
+    end
+    if handle:join(0.001) then
+      return false
+    end
+  end
+  return false
+end
+
+-- Calls f(...), which must raise an exception of the class, and returns it.
+local function raised(class, f, ...)
+  local ok, exception = pcall(f, ...)
+  assert.is_false(ok)
+  assert.is_true(isinstance(exception, class), tostring(exception))
+  return exception
+end
+
+local function acquire_and_release(lock)
+  local acquired = lock:acquire()
+  lock:release()
+  return acquired
+end
+
+for name, new in pairs { lock = _thread.allocate_lock, RLock = _thread.RLock } do
+  describe("any " .. name, function()
+    local lock
+
+    -- Another thread's attempt to acquire the lock; it keeps nothing.
+    local function is_free()
+      return start(function()
+        local acquired = lock:acquire(false)
+        if acquired then
+          lock:release()
+        end
+        return acquired
+      end):result()
+    end
+
+    before_each(function()
+      lock = new()
+    end)
+
+    it("is unlocked when it is new", function()
+      assert.is_false(lock:locked())
+      assert.is_true(is_free())
+    end)
+
+    it("is locked between acquire and release", function()
+      assert.is_true(lock:acquire())
+      assert.is_true(lock:locked())
+      assert.is_false(is_free())
+      assert.equal(0, select("#", lock:release()))
+      assert.is_false(lock:locked())
+      assert.is_true(is_free())
+    end)
+
+    it("says in its string whether it is locked", function()
+      local pattern = "^<%s _thread%%.%s object .*at 0x%%x+>$"
+      assert.matches(pattern:format("unlocked", name), tostring(lock))
+      lock:acquire()
+      assert.matches(pattern:format("locked", name), tostring(lock))
+      lock:release()
+      assert.matches(pattern:format("unlocked", name), tostring(lock))
+    end)
+
+    it("is acquired without waiting while it is free", function()
+      for _, flag in ipairs { false, 0, 0.0, true, 1 } do
+        assert.is_true(lock:acquire(flag))
+        lock:release()
+      end
+    end)
+
+    it("is not waited for with a flag of false or zero", function()
+      lock:acquire()
+      assert.same({ false, false, false, false }, {
+        start(function()
+          return lock:acquire(false), lock:acquire(0), lock:acquire { blocking = false },
+            lock:acquire { waitflag = 0 }
+        end):result(),
+      })
+    end)
+
+    it("lets all waiting threads through one after the other", function()
+      local threads = {}
+      lock:acquire()
+      for i = 1, 5 do
+        threads[i] = start(acquire_and_release, lock)
+      end
+      for i = 1, 5 do
+        assert.is_true(blocks(threads[i]))
+      end
+      lock:release()
+      for i = 1, 5 do
+        assert.is_true(threads[i]:join(20))
+        assert.is_true(threads[i]:result())
+      end
+      assert.is_false(lock:locked())
+    end)
+
+    it("serves many threads in turn", function()
+      for _ = 1, 15 do
+        assert.is_true(start(acquire_and_release, lock):result())
+      end
+      assert.is_false(lock:locked())
+    end)
+
+    it("waits at least as long as the timeout says", function()
+      lock:acquire()
+      local results = {
+        start(function()
+          local from = _thread.monotonic()
+          local first = lock:acquire(true, 0.05)
+          local between = _thread.monotonic()
+          local second = lock:acquire { timeout = 0.05 }
+          return first, between - from, second, _thread.monotonic() - between
+        end):result(),
+      }
+      assert.is_false(results[1])
+      assert.is_true(results[2] >= 0.05)
+      assert.is_false(results[3])
+      assert.is_true(results[4] >= 0.05)
+    end)
+
+    it("does not wait with a timeout of zero", function()
+      lock:acquire()
+      local contended = start(function()
+        return lock:acquire(true, 0), lock:acquire { timeout = 0 }
+      end)
+      assert.is_true(contended:join(20))
+      assert.same({ false, false }, { contended:result() })
+      lock:release()
+      assert.is_true(lock:acquire(true, 0))
+    end)
+
+    it("waits without a bound for a negative timeout", function()
+      for _, timeout in ipairs { -1, -100, -0.5, -math.huge } do
+        lock:acquire()
+        local waiter = start(function()
+          local acquired = lock:acquire(true, timeout)
+          lock:release()
+          return acquired
+        end)
+        assert.is_true(blocks(waiter))
+        lock:release()
+        assert.is_true(waiter:result())
+      end
+    end)
+
+    it("waits for a release up to TIMEOUT_MAX", function()
+      assert.is_true(lock:acquire { timeout = _thread.TIMEOUT_MAX })
+      local waiter = start(function()
+        local acquired = lock:acquire(true, _thread.TIMEOUT_MAX)
+        lock:release()
+        return acquired
+      end)
+      assert.is_true(blocks(waiter))
+      lock:release()
+      assert.is_true(waiter:result())
+    end)
+
+    it("can be acquired after an acquire that timed out", function()
+      lock:acquire()
+      assert.is_false(start(function()
+        return lock:acquire(true, 0.01)
+      end):result())
+      lock:release()
+      assert.is_false(lock:locked())
+      assert.is_true(lock:acquire { blocking = false })
+    end)
+
+    it("refuses a timeout that is not one", function()
+      local nan = raised(_thread.ValueError, lock.acquire, lock, true, 0 / 0)
+      assert.matches("timeout is not a number", nan.message, 1, true)
+      raised(_thread.ValueError, lock.acquire, lock, { timeout = 0 / 0 })
+      raised(_thread.OverflowError, lock.acquire, lock, true, 1e100)
+      raised(_thread.OverflowError, lock.acquire, lock, true, math.huge)
+      raised(_thread.OverflowError, lock.acquire, lock, { timeout = _thread.TIMEOUT_MAX * 2 })
+      assert.is_false(lock:locked())
+    end)
+
+    it("refuses a timeout for an acquire that does not wait", function()
+      for _, timeout in ipairs { 1, 0, 0.5 } do
+        local exception = raised(_thread.ValueError, lock.acquire, lock, false, timeout)
+        assert.equal("can't specify a timeout for a non-blocking call", exception.message)
+        raised(_thread.ValueError, lock.acquire, lock, { blocking = 0, timeout = timeout })
+      end
+      assert.is_false(lock:locked())
+      assert.is_true(lock:acquire(false, -1))
+    end)
+
+    it("refuses unknown arguments by name", function()
+      local unknown = raised(_thread.TypeError, function()
+        lock:acquire { tiemout = 1 }
+      end)
+      assert.equal("bad argument #1 to 'acquire' (unexpected keyword argument 'tiemout')",
+        unknown.message)
+      raised(_thread.TypeError, lock.acquire, lock, { true })
+      assert.is_false(lock:locked())
+    end)
+
+    it("says which argument has the wrong type as Lua does", function()
+      local timeout = raised(_thread.TypeError, function()
+        lock:acquire(true, "soon")
+      end)
+      assert.equal("bad argument #2 to 'acquire' (number expected, got string)", timeout.message)
+      local callee = raised(_thread.TypeError, function()
+        lock:with(12)
+      end)
+      assert.equal("bad argument #1 to 'with' (function expected, got number)", callee.message)
+      local self = raised(_thread.TypeError, function()
+        lock.acquire()
+      end)
+      assert.equal(("bad argument #1 to 'acquire' (_thread.%s expected, got no value)"):format(name),
+        self.message)
+      raised(_thread.TypeError, lock.release, {})
+      raised(_thread.TypeError, lock.locked, io.stdout)
+      raised(_thread.TypeError, lock.hold, "lock")
+      raised(_thread.TypeError, lock.with, nil, print)
+      assert.is_false(lock:locked())
+    end)
+
+    it("is held until the end of the scope", function()
+      do
+        local held <close> = lock:hold()
+        assert.equal(lock, held)
+        assert.is_false(is_free())
+      end
+      assert.is_true(is_free())
+    end)
+
+    it("is released when an error leaves the scope", function()
+      local exception = raised(_thread.TypeError, function()
+        local _ <close> = lock:hold()
+        error(_thread.TypeError("left"))
+      end)
+      assert.equal("left", exception.message)
+      assert.is_true(is_free())
+    end)
+
+    it("is held by hold only when its holder lets go", function()
+      lock:acquire()
+      local waiter = start(function()
+        local _ <close> = lock:hold()
+        return "held"
+      end)
+      assert.is_true(blocks(waiter))
+      lock:release()
+      assert.equal("held", waiter:result())
+      assert.is_true(is_free())
+    end)
+
+    it("is held while with calls a function", function()
+      local results = table.pack(lock:with(function(...)
+        return is_free(), ...
+      end, 1, nil, "three", nil))
+      assert.same({ n = 5, false, 1, nil, "three", nil }, results)
+      assert.is_true(is_free())
+      assert.equal(0, select("#", lock:with(function() end)))
+    end)
+
+    it("is waited for by with", function()
+      lock:acquire()
+      local waiter = start(function()
+        return lock:with(function(value)
+          return value
+        end, "held")
+      end)
+      assert.is_true(blocks(waiter))
+      lock:release()
+      assert.equal("held", waiter:result())
+    end)
+
+    it("is released when the function of with raises an error", function()
+      local failure = {}
+      local ok, exception = pcall(lock.with, lock, function()
+        error(failure)
+      end)
+      assert.is_false(ok)
+      assert.equal(failure, exception)
+      assert.is_true(is_free())
+    end)
+
+    it("lets with call anything that can be called", function()
+      local callable = setmetatable({}, {
+        __call = function(_, value)
+          return value, is_free()
+        end,
+      })
+      assert.same({ "called", false }, { lock:with(callable, "called") })
+      assert.is_true(is_free())
+    end)
+
+    it("stays held while a coroutine yields inside with", function()
+      local worker = coroutine.create(function(...)
+        return lock:with(function(...)
+          local sent = coroutine.yield("yielded", ...)
+          return "returned", sent
+        end, ...)
+      end)
+      assert.same({ true, "yielded", "first" }, { coroutine.resume(worker, "first") })
+      assert.is_false(is_free())
+      assert.same({ true, "returned", "second" }, { coroutine.resume(worker, "second") })
+      assert.is_true(is_free())
+    end)
+
+    it("is released when a coroutine fails after it yielded inside with", function()
+      local worker = coroutine.wrap(function()
+        lock:with(function()
+          coroutine.yield()
+          error(_thread.ValueError("after the yield"))
+        end)
+      end)
+      worker()
+      assert.is_false(is_free())
+      assert.equal("after the yield", raised(_thread.ValueError, worker).message)
+      assert.is_true(is_free())
+    end)
+
+    it("is released when a coroutine that is inside with is closed", function()
+      local worker = coroutine.create(function()
+        lock:with(coroutine.yield)
+      end)
+      assert.is_true(coroutine.resume(worker))
+      assert.is_false(is_free())
+      assert.is_true(coroutine.close(worker))
+      assert.is_true(is_free())
+    end)
+
+    it("is entered and left by the names of Python's with statement", function()
+      assert.is_true(lock:__enter__())
+      assert.is_false(is_free())
+      lock:__exit__(nil, nil, nil)
+      assert.is_true(is_free())
+      raised(_thread.RuntimeError, lock.__exit__, lock)
+    end)
+
+    it("is equal to itself when a thread hands it back", function()
+      local back, list = start(function(argument)
+        return lock, { argument }
+      end, lock):result()
+      assert.equal(lock, back)
+      assert.equal(lock, list[1])
+      assert.not_equal(new(), back)
+      assert.equal("by key", ({ [lock] = "by key" })[back])
+    end)
+
+    it("is the same lock in every thread", function()
+      assert.is_true(start(function(argument)
+        return argument == lock and argument:acquire() and lock:locked()
+      end, lock):result())
+      assert.is_true(lock:locked())
+    end)
+
+    it("is collected though it is held", function()
+      local weak = setmetatable({}, { __mode = "k" })
+      for _ = 1, 10 do
+        local held = new()
+        held:acquire()
+        weak[held] = true
+      end
+      collectgarbage()
+      collectgarbage()
+      assert.is_nil(next(weak))
+    end)
+
+    it("lives on in a thread when the state that made it has collected it", function()
+      local gate = _thread.allocate_lock()
+      gate:acquire()
+      local thread
+      do
+        local lent = new()
+        lent:acquire()
+        thread = start(function(mine)
+          gate:acquire()
+          return mine:locked(), mine
+        end, lent)
+      end
+      collectgarbage()
+      collectgarbage()
+      gate:release()
+      local was_locked, back = thread:result()
+      assert.is_true(was_locked)
+      assert.is_true(back:locked())
+      back:release()
+      assert.is_false(back:locked())
+    end)
+
+    it("lets one thread in at a time", function()
+      local inside = _thread.allocate_lock()
+      local threads = {}
+      for i = 1, 4 do
+        threads[i] = start(function()
+          local alone = 0
+          for _ = 1, 2000 do
+            lock:acquire()
+            if inside:acquire(false) then
+              for _ = 1, 20 do
+                alone = alone + 0.05
+              end
+              inside:release()
+            end
+            lock:release()
+          end
+          return alone
+        end)
+      end
+      for i = 1, 4 do
+        assert.is_near(2000, threads[i]:result(), 0.001)
+      end
+      assert.is_false(lock:locked())
+    end)
+
+    it("comes to a thread that waits though another one takes it again and again", function()
+      local run = _thread.allocate_lock()
+      run:acquire()
+      local greedy = start(function()
+        local rounds = 0
+        while run:locked() do
+          local _ <close> = lock:hold()
+          for _ = 1, 200 do
+            rounds = rounds + 1
+          end
+        end
+        return rounds
+      end)
+      local patient = start(function()
+        for _ = 1, 20 do
+          lock:acquire()
+          lock:release()
+        end
+        return "served"
+      end)
+      local served = patient:join(60)
+      run:release()
+      assert.is_true(greedy:result() > 0)
+      assert.is_true(served)
+      assert.equal("served", patient:result())
+    end)
+
+    it("has no fields of its own and can't be written", function()
+      assert.is_nil(lock.missing)
+      assert.is_false(pcall(function()
+        lock.field = 1
+      end))
+      assert.is_nil(lock.field)
+    end)
+  end)
+end
+
+describe("a lock", function()
+  local lock
+
+  before_each(function()
+    lock = _thread.allocate_lock()
+  end)
+
+  it("is made under several names", function()
+    for _, make in ipairs { _thread.allocate, _thread.LockType, _thread.lock } do
+      local made = make()
+      assert.is_true(isinstance(made, _thread.LockType))
+      assert.is_true(made:acquire(false))
+      assert.is_false(made:acquire(false))
+    end
+    assert.equal(_thread.LockType, _thread.lock)
+    assert.is_false(isinstance(_thread.RLock(), _thread.LockType))
+  end)
+
+  it("can't be acquired twice, by its own thread either", function()
+    lock:acquire()
+    assert.is_false(lock:acquire(false))
+    assert.is_false(lock:acquire(true, 0.01))
+    assert.is_true(lock:locked())
+  end)
+
+  it("can't be released while it is not locked", function()
+    local exception = raised(_thread.RuntimeError, lock.release, lock)
+    assert.equal("release unlocked lock", exception.message)
+    lock:acquire()
+    lock:release()
+    raised(_thread.error, lock.release, lock)
+    assert.is_true(lock:acquire(false))
+  end)
+
+  it("is released by any thread", function()
+    lock:acquire()
+    start(function()
+      lock:release()
+    end):result()
+    assert.is_true(lock:acquire(false))
+  end)
+
+  it("makes a thread wait that acquires it again until another one releases it", function()
+    local first = _thread.allocate_lock()
+    first:acquire()
+    local thread = start(function()
+      lock:acquire()
+      first:release()
+      return lock:acquire()
+    end)
+    first:acquire()
+    assert.is_true(blocks(thread))
+    lock:release()
+    assert.is_true(thread:result())
+    assert.is_true(lock:locked())
+  end)
+
+  it("stays locked when the thread that acquired it ends", function()
+    start(function()
+      lock:acquire()
+    end):result()
+    assert.is_false(lock:acquire(false))
+    lock:release()
+    assert.is_true(lock:acquire(false))
+  end)
+
+  it("has Python's old names for its methods", function()
+    assert.is_true(lock:acquire_lock())
+    assert.is_true(lock:locked_lock())
+    assert.is_false(lock:acquire_lock(false))
+    assert.is_false(lock:acquire_lock { timeout = 0 })
+    lock:release_lock()
+    assert.is_false(lock:locked_lock())
+    raised(_thread.RuntimeError, lock.release_lock, lock)
+  end)
+
+  it("raises an error at the end of a scope that has released it already", function()
+    local exception = raised(_thread.RuntimeError, lock.with, lock, function()
+      lock:release()
+    end)
+    assert.equal("release unlocked lock", exception.message)
+    raised(_thread.RuntimeError, function()
+      local held <close> = lock:hold()
+      held:release()
+    end)
+  end)
+
+  it("is no RLock", function()
+    local exception = raised(_thread.TypeError, function()
+      lock.acquire(_thread.RLock())
+    end)
+    assert.equal("bad argument #1 to 'acquire' (_thread.lock expected, got _thread.RLock)",
+      exception.message)
+  end)
+
+  it("gives signals to and fro between two threads", function()
+    local ping, pong = _thread.allocate_lock(), _thread.allocate_lock()
+    ping:acquire()
+    pong:acquire()
+    local echo = start(function()
+      local count = 0
+      for _ = 1, 500 do
+        ping:acquire()
+        count = count + 1
+        pong:release()
+      end
+      return count
+    end)
+    for _ = 1, 500 do
+      ping:release()
+      assert.is_true(pong:acquire(true, 60))
+    end
+    assert.equal(500, echo:result())
+  end)
+end)
