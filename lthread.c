@@ -471,9 +471,7 @@ static int close_runtime(lua_State *L) {
   lt_coroutines_close(main->coroutines);
   if (!lt_coroutines_unwrap(main->coroutines, L))
     main->coroutines = NULL; /* the host's allocator still goes through it */
-  atomic_store(&main->status, LT_DONE);
-  lt_unpark_all(&main->status);
-  lt_runtime_leave(main->runtime, main);
+  lt_runtime_leave(main->runtime, main, LT_DONE);
   lt_object_release(&main->object);
   return 0;
 }

@@ -82,7 +82,9 @@ void plat_describe_error(int error, char *buffer, size_t length); /* what an err
 #if defined(__SANITIZE_THREAD__)
 #define PLAT_THREAD_SANITIZER
 #endif
-#if defined(PLAT_THREAD_SANITIZER)
+#if defined(PLAT_THREAD_SANITIZER) && defined(__clang__)
+#define PLAT_IN_HANDLER __attribute__((disable_sanitizer_instrumentation))
+#elif defined(PLAT_THREAD_SANITIZER)
 #define PLAT_IN_HANDLER __attribute__((no_sanitize("thread")))
 #else
 #define PLAT_IN_HANDLER

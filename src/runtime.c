@@ -129,11 +129,13 @@ bool lt_runtime_enter(lt_Runtime *runtime, lt_Thread *thread) {
   return open;
 }
 
-void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread) {
+void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status) {
   plat_mutex_lock(&runtime->guard);
   unlink_thread(runtime, thread);
   runtime->count -= !thread->is_main;
+  atomic_store(&thread->status, status);
   plat_mutex_unlock(&runtime->guard);
+  lt_unpark_all(&thread->status);
   lt_unpark_all(runtime);
   lt_object_release(&thread->object);
 }

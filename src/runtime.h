@@ -81,8 +81,11 @@ void lt_runtime_release(lt_Runtime *runtime);
 */
 bool lt_runtime_enter(lt_Runtime *runtime, lt_Thread *thread);
 
-/* Takes a thread off the list and lets those who wait for that know. */
-void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread);
+/*
+** Takes a thread off the list and, in one step, sets its status. Those who wait for
+** either are woken.
+*/
+void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status);
 
 /* All threads that are alive, with a reference each: to be released, and freed. NULL: no memory. */
 lt_Thread **lt_runtime_threads(lt_Runtime *runtime, size_t *count);

@@ -134,9 +134,7 @@ static void finish(lt_Thread *thread) {
   lt_Runtime *runtime = thread->runtime;
   lt_message_free(thread->message);
   thread->message = NULL;
-  lt_runtime_leave(runtime, thread);
-  atomic_store(&thread->status, LT_DONE);
-  lt_unpark_all(&thread->status);
+  lt_runtime_leave(runtime, thread, LT_DONE);
   lt_object_release(&thread->object);
 }
 
@@ -293,7 +291,7 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start)
   lt_object_retain(&thread->object);
   int error = plat_thread_start(atomic_load(&self->runtime->stack_size), run, thread);
   if (error != 0) {
-    lt_runtime_leave(self->runtime, thread);
+    lt_runtime_leave(self->runtime, thread, LT_STARTING);
     lt_object_release(&thread->object);
     start_failed(L, thread, error);
   }
