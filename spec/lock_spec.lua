@@ -42,7 +42,9 @@ local function acquire_and_release(lock)
   return acquired
 end
 
-for name, new in pairs { lock = _thread.allocate_lock, RLock = _thread.RLock } do
+for _, class in ipairs { _thread.LockType, _thread.RLock } do
+  local new, name = class, class.__name__:match("%w+$")
+
   describe("any " .. name, function()
     local lock
 
@@ -231,8 +233,8 @@ for name, new in pairs { lock = _thread.allocate_lock, RLock = _thread.RLock } d
       local self = raised(_thread.TypeError, function()
         lock.acquire()
       end)
-      assert.equal(("bad argument #1 to 'acquire' (_thread.%s expected, got no value)"):format(name),
-        self.message)
+      local message = "bad argument #1 to 'acquire' (_thread.%s expected, got no value)"
+      assert.equal(message:format(name), self.message)
       raised(_thread.TypeError, lock.release, {})
       raised(_thread.TypeError, lock.locked, io.stdout)
       raised(_thread.TypeError, lock.hold, "lock")
@@ -432,18 +434,21 @@ for name, new in pairs { lock = _thread.allocate_lock, RLock = _thread.RLock } d
     end)
 
     it("comes to a thread that waits though another one takes it again and again", function()
-      local run = _thread.allocate_lock()
+      local run, first = _thread.allocate_lock(), _thread.allocate_lock()
       run:acquire()
+      first:acquire()
       local greedy = start(function()
         local rounds = 0
         while run:locked() do
           local _ <close> = lock:hold()
-          for _ = 1, 200 do
-            rounds = rounds + 1
+          rounds = rounds + 1
+          if rounds == 1 then
+            first:release()
           end
         end
         return rounds
       end)
+      assert.is_true(first:acquire(true, 60))
       local patient = start(function()
         for _ = 1, 20 do
           lock:acquire()

@@ -22,7 +22,10 @@ describe("an RLock", function()
     local arguments = table.pack(...)
     return start(function()
       local ok, result = pcall(rlock[method], rlock, table.unpack(arguments, 1, arguments.n))
-      return ok, ok and result or tostring(result)
+      if ok then
+        return true, result
+      end
+      return false, tostring(result)
     end):result()
   end
 

@@ -244,16 +244,15 @@ describe("a handle", function()
   end)
 
   it("can't join its own thread", function()
-    local given, tried, handles = held(), held(), nil
+    local given, tried = held(), held()
     local box = _thread._ThreadHandle()
-    handles = { box }
     local handle = _thread.start_joinable_thread(function(mine)
       given:acquire()
       local ok, e = pcall(mine.join, mine)
       local is = _thread.isinstance(e, _thread.RuntimeError)
       tried:release()
       return ok, is, e.message
-    end, { handle = box, args = handles })
+    end, { handle = box, args = { box } })
     given:release()
     assert.is_true(tried:acquire(true, LONG))
     assert.same({ false, true, "Cannot join current thread" }, { handle:result() })
@@ -348,7 +347,9 @@ describe("a handle", function()
 
   it("raises from result what the thread raised", function()
     quiet()
-    local typed = _thread.start_joinable_thread(function() error(_thread.ValueError("task failed")) end)
+    local typed = _thread.start_joinable_thread(function()
+      error(_thread.ValueError("task failed"))
+    end)
     local e = raises(_thread.ValueError, "task failed", typed.result, typed)
     assert.equal("task failed", e.message)
     local plain = _thread.start_joinable_thread(function() error("plain", 0) end)
@@ -410,12 +411,13 @@ describe("threads", function()
 
   it("meet at a barrier again and again", function()
     local THREADS, TRIPS = 10, 3
-    -- turn[i][j] is how i tells j that it is there; arrived[trip][i] is unlocked before that.
-    local turn, arrived, handles = {}, {}, {}
+    -- coming[i][j] is how i tells j that it is there, leaving[i][j] that it has seen all others;
+    -- arrived[trip][i] is unlocked before that.
+    local coming, leaving, arrived, handles = {}, {}, {}, {}
     for i = 1, THREADS do
-      turn[i] = {}
+      coming[i], leaving[i] = {}, {}
       for j = 1, THREADS do
-        turn[i][j] = held()
+        coming[i][j], leaving[i][j] = held(), held()
       end
     end
     for trip = 1, TRIPS do
@@ -424,28 +426,25 @@ describe("threads", function()
         arrived[trip][i] = held()
       end
     end
+    local function meet(turn, me)
+      for other = 1, THREADS do
+        turn[me][other]:release()
+      end
+      for other = 1, THREADS do
+        turn[other][me]:acquire()
+      end
+    end
     local function task(me)
       local early = 0
       for trip = 1, TRIPS do
         arrived[trip][me]:release()
-        for other = 1, THREADS do
-          turn[me][other]:release()
-        end
-        for other = 1, THREADS do
-          turn[other][me]:acquire()
-        end
+        meet(coming, me)
         for other = 1, THREADS do
           if arrived[trip][other]:locked() then
             early = early + 1
           end
         end
-        -- The second half: nobody comes round again before all have left.
-        for other = 1, THREADS do
-          turn[me][other]:release()
-        end
-        for other = 1, THREADS do
-          turn[other][me]:acquire()
-        end
+        meet(leaving, me)
       end
       return early
     end
@@ -521,7 +520,7 @@ describe("identity", function()
     assert.equal(main, _thread.get_ident())
     assert.equal(main, _thread._get_main_thread_ident())
     local go, handles, seen = held(), {}, { [main] = true }
-    local native = { [_thread.get_native_id()] = true }
+    local native, main_native = {}, _thread.get_native_id()
     for i = 1, 5 do
       handles[i] = _thread.start_joinable_thread(function()
         go:acquire()
@@ -529,6 +528,14 @@ describe("identity", function()
         return _thread.get_ident(), _thread.get_native_id(), _thread._get_main_thread_ident()
       end)
     end
+    assert.is_true(eventually(function()
+      for i = 1, 5 do
+        if info_of(handles[i].ident).state ~= "blocked" then
+          return false
+        end
+      end
+      return true
+    end))
     go:release()
     for i = 1, 5 do
       local ident, id, main_ident = handles[i]:result()
@@ -536,7 +543,10 @@ describe("identity", function()
       assert.equal(main, main_ident)
       assert.is_nil(seen[ident])
       assert.equal("integer", math.type(id))
-      seen[ident], native[id] = true, true
+      assert.are_not.equal(main_native, id)
+      assert.is_nil(native[id])
+      native[id] = true
+      seen[ident] = true
     end
   end)
 

@@ -53,7 +53,7 @@ lua_Integer lt_check_integer(lua_State *L, int arg) {
   if (!is_integer) {
     if (lua_isnumber(L, arg))
       lt_arg_error(L, &lt_TypeError, arg, "number has no integer representation");
-    lt_arg_type_error(L, arg, "integer");
+    lt_arg_type_error(L, arg, "number");
   }
   return value;
 }

@@ -139,6 +139,12 @@ void lt_exception_push(lua_State *L, lt_Class *class_object, const char *message
   lt_exception_make(L, class_object, level);
 }
 
+bool lt_ends_thread(lua_State *L, int index) {
+  const lt_Class *class_object = lt_class_of(L, index);
+  return lt_is_subclass(class_object, &lt_BaseException) &&
+         !lt_is_subclass(class_object, &lt_Exception);
+}
+
 /* Lua does not declare that lua_error never returns. */
 void lt_throw(lua_State *L) {
   lua_error(L);

@@ -338,6 +338,8 @@ static void push_module(lua_State *L, const lt_Path *path) {
   lua_getglobal(L, "require");
   lua_pushstring(L, path->steps[0]);
   if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+    if (lt_ends_thread(L, -1))
+      lt_throw(L);
     const char *reason = luaL_tolstring(L, -1, NULL);
     lt_raise(L, &lt_RuntimeError, "cannot receive %s: %s", push_path(L, path), reason);
   }

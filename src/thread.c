@@ -201,6 +201,8 @@ static void push_preload(lua_State *L) {
       lua_pushvalue(L, -2);
       lua_pushvalue(L, -2);
       lua_rawset(L, copy);
+    } else if (lt_ends_thread(L, -1)) {
+      lt_throw(L);
     } else {
       lua_pop(L, 1);
     }
