@@ -169,7 +169,7 @@ void lt_excepthook_call(lua_State *L, lt_Thread *thread, int error, int tracebac
     lt_object_release(hook);
     if (status != LUA_OK) {
       lua_pushliteral(L, "(this was raised by the excepthook for the exception that follows)");
-      call_hook(L, thread, NULL, -2, -1);
+      call_hook(L, thread, NULL, lua_gettop(L) - 1, lua_gettop(L));
       lua_pop(L, 2);
       status = call_hook(L, thread, NULL, error, traceback);
     }

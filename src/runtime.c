@@ -39,6 +39,7 @@ lt_Thread *lt_thread_new(void) {
 void lt_thread_destroy(lt_Object *object) {
   lt_Thread *thread = (lt_Thread *)object;
   lt_message_free(thread->message);
+  lt_message_free(thread->package);
   lt_message_free(thread->result);
   if (thread->coroutines != NULL)
     lt_coroutines_free(thread->coroutines);

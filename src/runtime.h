@@ -40,7 +40,8 @@ struct lt_Thread {
   lt_Thread *next_on_os_thread;
   atomic_bool must_end; /* interrupts are raised again and again */
 
-  lt_Message *message; /* what it starts with; its own once it runs */
+  lt_Message *package; /* package.path, cpath and preload; its own once it runs */
+  lt_Message *message; /* the function and its arguments; the same */
   lt_Message *result;  /* what its function returned, or the error; complete before LT_DONE */
   bool failed;         /* 'result' is the error */
 

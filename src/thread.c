@@ -19,7 +19,7 @@
 
 static const char traceback_key;
 
-/* The values of the message with which a thread starts. */
+/* Where things lie on the stack of a thread's body. */
 enum { PATH = 1, CPATH, PRELOAD, FUNCTION };
 
 /*
@@ -33,7 +33,10 @@ static void set_package_field(lua_State *L, int value, const char *field) {
   }
 }
 
-static void inherit_package(lua_State *L) {
+/* Before the function is unpacked, which may require modules. Leaves the three values in their
+ * places. */
+static void inherit_package(lua_State *L, const lt_Thread *thread) {
+  lt_unpack(L, thread->package, LT_KEEP);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_getfield(L, -1, "package");
   set_package_field(L, PATH, "path");
@@ -45,17 +48,17 @@ static void inherit_package(lua_State *L) {
     lua_insert(L, -2);
     lua_rawset(L, -4);
   }
+  lua_settop(L, PRELOAD);
 }
 
 static int body(lua_State *L) {
   lt_Thread *thread = lua_touserdata(L, 1);
   lua_settop(L, 0);
   lt_state_open(L, thread, luaopen_lthread);
-  int top = lt_unpack(L, thread->message, LT_OVERRIDE);
+  inherit_package(L, thread);
+  int top = FUNCTION + lt_unpack(L, thread->message, LT_OVERRIDE) - 1;
   lt_message_free(thread->message);
   thread->message = NULL;
-  inherit_package(L);
-  lua_settop(L, top);
   atomic_store(&thread->status, LT_RUNNING);
   if (lt_interrupted(thread))
     lt_interrupt_raise(L, thread);
@@ -132,8 +135,6 @@ static void run_state(lua_State *L, lt_Thread *thread) {
 
 static void finish(lt_Thread *thread) {
   lt_Runtime *runtime = thread->runtime;
-  lt_message_free(thread->message);
-  thread->message = NULL;
   lt_runtime_leave(runtime, thread, LT_DONE);
   lt_object_release(&thread->object);
 }
@@ -212,12 +213,10 @@ static void push_preload(lua_State *L) {
 }
 
 static void describe_argument(lua_State *L, int value) {
-  static const char *const inherited[] = {"package.path", "package.cpath", "package.preload",
-                                          "function"};
-  if (value < FUNCTION)
-    lua_pushstring(L, inherited[value]);
+  if (value == 0)
+    lua_pushliteral(L, "function");
   else
-    lua_pushfstring(L, "args[%d]", value - FUNCTION + 1);
+    lua_pushfstring(L, "args[%d]", value);
 }
 
 static void push_package_string(lua_State *L, const char *field) {
@@ -235,23 +234,42 @@ static void push_package_string(lua_State *L, const char *field) {
   }
 }
 
-static lt_Message *pack_start(lua_State *L, int argument_count) {
-  int first = lua_gettop(L) - argument_count;
-  luaL_checkstack(L, 16, "too many arguments");
+static lt_Message *pack_package(lua_State *L) {
+  luaL_checkstack(L, 16, "too many values");
   push_package_string(L, "path");
-  lua_insert(L, first);
   push_package_string(L, "cpath");
-  lua_insert(L, first + 1);
   push_preload(L);
-  lua_insert(L, first + 2);
-  return lt_pack(L, argument_count + FUNCTION, describe_argument);
+  return lt_pack(L, 3, NULL);
+}
+
+static int pack_package_protected(lua_State *L) {
+  *(lt_Message **)lua_touserdata(L, 1) = pack_package(L);
+  return 0;
+}
+
+/* Packs the function and its arguments, which it pops, and what the thread inherits. */
+static void pack_start(lua_State *L, int argument_count, lt_Message **message,
+                       lt_Message **package) {
+  *message = lt_pack(L, argument_count + 1, describe_argument);
+  lua_pushcfunction(L, pack_package_protected);
+  lua_pushlightuserdata(L, package);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    lt_message_free(*message);
+    lt_throw(L);
+  }
+}
+
+static void free_messages(lt_Thread *thread) {
+  lt_message_free(thread->message);
+  lt_message_free(thread->package);
+  thread->message = NULL;
+  thread->package = NULL;
 }
 
 /* Takes back what lt_thread_start has done to the thread. */
 static void make_unstarted(lt_Thread *thread) {
   lt_Runtime *runtime = thread->runtime;
-  lt_message_free(thread->message);
-  thread->message = NULL;
+  free_messages(thread);
   thread->runtime = NULL;
   atomic_store(&thread->ident, 0);
   atomic_store(&thread->status, LT_UNSTARTED);
@@ -279,12 +297,16 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start)
   int unstarted = LT_UNSTARTED;
   if (lt_thread_status(thread) != LT_UNSTARTED)
     lt_raise(L, &lt_RuntimeError, "thread already started");
-  lt_Message *message = pack_start(L, start->argument_count);
+  lt_Message *message = NULL;
+  lt_Message *package = NULL;
+  pack_start(L, start->argument_count, &message, &package);
   if (!atomic_compare_exchange_strong(&thread->status, &unstarted, LT_STARTING)) {
     lt_message_free(message);
+    lt_message_free(package);
     lt_raise(L, &lt_RuntimeError, "thread already started");
   }
   thread->message = message;
+  thread->package = package;
   thread->daemon = start->daemon;
   if (start->name != NULL)
     lt_thread_set_name(thread, start->name);
