@@ -1,5 +1,5 @@
--- What becomes of threads when the main state closes. Each case is a process of its own: it must end
--- by itself, with status 0 and nothing on its error stream.
+-- What becomes of threads when the main state closes. Each case is a process of its own: it must
+-- end by itself, with status 0 and nothing on its error stream.
 
 local lua = os.getenv "LTHREAD_LUA" or "lua5.4"
 
@@ -8,7 +8,8 @@ local function run(code)
   local file = io.open(script, "w")
   file:write('local _thread = require "lthread"\n', code)
   file:close()
-  local _, how, status = os.execute(("timeout 60 '%s' '%s' >'%s' 2>&1"):format(lua, script, output))
+  local _, how, status = os.execute(
+    ("timeout 60 '%s' '%s' >'%s' 2>&1"):format(lua, script, output))
   file = io.open(output)
   local text = file:read "a"
   file:close()

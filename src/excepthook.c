@@ -58,7 +58,7 @@ void lt_excepthook_set(lua_State *L, lt_Runtime *runtime) {
   }
   plat_mutex_lock(&runtime->guard);
   lt_Object *previous = runtime->excepthook;
-  runtime->excepthook = &hook->object;
+  runtime->excepthook = hook == NULL ? NULL : &hook->object;
   plat_mutex_unlock(&runtime->guard);
   if (previous != NULL)
     lt_object_release(previous);
