@@ -47,6 +47,11 @@ local function quiet()
   end)
 end
 
+-- Threads that nobody joins may still be on their way out when a test has ended.
+before_each(function()
+  assert.is_true(eventually(function() return _thread._count() == 0 end))
+end)
+
 describe("start_new_thread", function()
   it("runs ten tasks", function()
     local done = {}
