@@ -61,11 +61,10 @@ static lt_Thread *push_new_thread(lua_State *L) {
 
 /*
 ** start_new_thread(f, args [, kwargs]) -> ident
-** Calls f(args[1], ..., args[n] [, kwargs]) in a new thread, a daemon, with a state of its own. n
-*is
-** args.n or #args. f, the arguments and what f names are copied. Returns the ident of the thread.
-** Raises TypeError for wrong arguments and what can't be transferred, RuntimeError "can't start new
-** thread". Also start_new. Follows _thread.start_new_thread.
+** Calls f(args[1], ..., args[n] [, kwargs]) in a new thread, a daemon, with a state of its own.
+** n is args.n or #args. f, the arguments and what f names are copied. Returns the ident of the
+** thread. Raises TypeError for wrong arguments and what can't be transferred, RuntimeError
+** "can't start new thread". Also start_new. Follows _thread.start_new_thread.
 */
 static int start_new_thread(lua_State *L) {
   lt_Thread *self = lt_self(L);
@@ -85,12 +84,10 @@ static int start_new_thread(lua_State *L) {
 /*
 ** start_joinable_thread(f [, handle [, daemon = true]]) -> handle
 ** start_joinable_thread(f, {args=, kwargs=, handle=, daemon=, name=}) -> handle
-** As start_new_thread, but returns a handle to join the thread with. 'handle' is an unstarted one
-*to be
-** used for it. A thread that is not a daemon is waited for when the main state closes. 'name' is
-*what
-** the thread is called. Raises as start_new_thread, and RuntimeError "thread already
-** started". Follows _thread.start_joinable_thread.
+** As start_new_thread, but returns a handle to join the thread with. 'handle' is an unstarted
+** one to be used for it. A thread that is not a daemon is waited for when the main state closes.
+** 'name' is what the thread is called. Raises as start_new_thread, and RuntimeError "thread
+** already started". Follows _thread.start_joinable_thread.
 */
 static int start_joinable_thread(lua_State *L) {
   static const char *const names[] = {"handle", "daemon", "args", "kwargs", "name", NULL};
@@ -116,9 +113,8 @@ static int start_joinable_thread(lua_State *L) {
 
 /*
 ** _make_thread_handle(ident) -> handle
-** A handle of the thread with this ident; if it has ended, one that is done. Raises ValueError if
-*no
-** thread ever had it. Follows _thread._make_thread_handle.
+** A handle of the thread with this ident; if it has ended, one that is done. Raises ValueError
+** if no thread ever had it. Follows _thread._make_thread_handle.
 */
 static int make_thread_handle(lua_State *L) {
   lua_Integer ident = lt_check_integer(L, 1);
@@ -140,8 +136,7 @@ static int make_thread_handle(lua_State *L) {
 ** stack_size([size]) -> previous size
 ** The size in bytes of the stacks of threads that are started from now on: 0 for the default or at
 ** least 32768. Without an argument it stays. Raises ValueError for another size or one that the
-*system
-** refuses, TypeError if it is no integer. Follows _thread.stack_size.
+** system refuses, TypeError if it is no integer. Follows _thread.stack_size.
 */
 static int stack_size(lua_State *L) {
   static const lua_Integer smallest = 32768;
@@ -195,8 +190,7 @@ static int count(lua_State *L) {
 /*
 ** set_name(name)
 ** Names the calling thread, for people and for the system, which may show less of it. Raises
-*ValueError
-** if it contains a zero byte. Follows _thread.set_name.
+** ValueError if it contains a zero byte. Follows _thread.set_name.
 */
 static int set_name(lua_State *L) {
   lt_Thread *self = lt_self(L);
@@ -258,9 +252,8 @@ static int push_infos(lua_State *L) {
 /*
 ** enumerate() -> list
 ** One table for each thread that is alive, {ident=, native_id=, name=, daemon=, state=}, in the
-*order
-** in which they were started, the main thread first. 'state' is "starting", "running", "blocked"
-** (in a wait of this library) or "stopping". Follows threading.enumerate.
+** order in which they were started, the main thread first. 'state' is "starting", "running",
+** "blocked" (in a wait of this library) or "stopping". Follows threading.enumerate.
 */
 static int enumerate(lua_State *L) {
   Threads threads;
@@ -320,8 +313,8 @@ static int shutdown(lua_State *L) {
 /*
 ** _excepthook(args)
 ** Writes what the fields exc_type, exc_value, exc_traceback and thread of args say to the error
-*stream.
-** This is what happens to an uncaught error in a thread by default. Follows _thread._excepthook.
+** stream. This is what happens to an uncaught error in a thread by default. Follows
+** _thread._excepthook.
 */
 static int excepthook(lua_State *L) {
   lt_check_type(L, 1, LUA_TTABLE);
@@ -332,9 +325,9 @@ static int excepthook(lua_State *L) {
 /*
 ** set_excepthook(f)
 ** From now on an error that nobody catches in a thread of this runtime calls a copy of f, in that
-** thread, with a table {exc_type=, exc_value=, exc_traceback=, thread=}. nil restores the default.
-*Raises
-** TypeError for what is no function or can't be transferred. Follows setting threading.excepthook.
+** thread, with a table {exc_type=, exc_value=, exc_traceback=, thread=}. nil restores the
+** default. Raises TypeError for what is no function or can't be transferred. Follows setting
+** threading.excepthook.
 */
 static int set_excepthook(lua_State *L) {
   lt_Thread *self = lt_self(L);
@@ -347,9 +340,8 @@ static int set_excepthook(lua_State *L) {
 
 /*
 ** _ExceptHookArgs{type, value, traceback, thread} -> args
-** The argument of an excepthook: the same values by the names exc_type, exc_value, exc_traceback,
-*thread.
-** Follows _thread._ExceptHookArgs.
+** The argument of an excepthook: the same values by the names exc_type, exc_value,
+** exc_traceback, thread. Follows _thread._ExceptHookArgs.
 */
 static int except_hook_args(lua_State *L) {
   lt_check_type(L, 1, LUA_TTABLE);

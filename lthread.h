@@ -9,8 +9,7 @@
 ** The state, and the OS thread that runs this, become the main ones of a runtime of their own.
 ** Closing the state ends the runtime: threads that are not daemons are waited for, the others
 ** are stopped. Threads find in package.preload what the state that started them has there, so a
-*host
-** offers its own C libraries to all threads by putting them there.
+** host offers its own C libraries to all threads by putting them there.
 */
 #ifndef lthread_h
 #define lthread_h

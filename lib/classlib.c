@@ -42,8 +42,7 @@ static int class_call(lua_State *L) {
 /*
 ** class:subclass(name) -> class
 ** A new exception class below this one. Raises ValueError if the name contains a zero byte,
-*TypeError
-** on a class that is not one of exceptions. Follows Python's class statement.
+** TypeError on a class that is not one of exceptions. Follows Python's class statement.
 */
 static int class_subclass(lua_State *L) {
   lt_Class *base = check_class(L, 1);
@@ -90,8 +89,7 @@ static bool is_instance(lua_State *L, const lt_Class *of, int index) {
 ** isinstance(value, class) -> boolean
 ** Whether any value is an exception or an object of the class or of one below it. A list of
 ** classes stands for any one of them. Raises TypeError if 'class' is something else. Follows
-*Python's
-** isinstance.
+** Python's isinstance.
 */
 int lt_isinstance(lua_State *L) {
   lua_settop(L, 2);

@@ -50,12 +50,10 @@ static bool wait_until_done(lua_State *L, lt_Thread *thread, plat_Time deadline)
 
 /*
 ** handle:join([timeout]) -> boolean
-** Waits until the thread has ended and its state is closed; with a timeout at most so many seconds,
-*a
-** negative one is none. Returns whether it has. Any thread may join, any number of times. Raises
-** RuntimeError for a thread that is not started and for the calling thread, ValueError and
-*OverflowError
-** as lock:acquire does. Follows _ThreadHandle.join.
+** Waits until the thread has ended and its state is closed; with a timeout at most so many
+** seconds, a negative one is none. Returns whether it has. Any thread may join, any number of
+** times. Raises RuntimeError for a thread that is not started and for the calling thread,
+** ValueError and OverflowError as lock:acquire does. Follows _ThreadHandle.join.
 */
 static int handle_join(lua_State *L) {
   static const char *const names[] = {"timeout", NULL};

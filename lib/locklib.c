@@ -103,12 +103,10 @@ static bool wait_for(lua_State *L, const Target *target, plat_Time deadline) {
 
 /*
 ** lock:acquire([blocking = true [, timeout = -1]]) -> boolean
-** Locks the lock. If it is locked, waits until it is released; without 'blocking' not at all, with
-*a
-** timeout at most so many seconds; a negative one is none. Returns whether the lock was acquired.
-*By
-** name: lock:acquire{timeout = 0.5}. Raises ValueError for a timeout without blocking or one
-** that is NaN, OverflowError beyond TIMEOUT_MAX. Follows lock.acquire.
+** Locks the lock. If it is locked, waits until it is released; without 'blocking' not at all,
+** with a timeout at most so many seconds; a negative one is none. Returns whether the lock was
+** acquired. By name: lock:acquire{timeout = 0.5}. Raises ValueError for a timeout without
+** blocking or one that is NaN, OverflowError beyond TIMEOUT_MAX. Follows lock.acquire.
 */
 static int lock_acquire(lua_State *L) {
   lt_Lock *lock = check_lock(L);
@@ -124,8 +122,7 @@ static int lock_acquire(lua_State *L) {
 /*
 ** lock:release()
 ** Unlocks the lock, in whichever thread it was locked. Raises RuntimeError if it is not locked.
-*Follows
-** lock.release.
+** Follows lock.release.
 */
 static int lock_release(lua_State *L) {
   if (!lt_lock_release(check_lock(L)))
@@ -149,8 +146,7 @@ static int lock_tostring(lua_State *L) {
 /*
 ** rlock:acquire([blocking = true [, timeout = -1]]) -> boolean
 ** As lock:acquire, but the thread that has the lock acquires it once more, at once. Raises
-*OverflowError
-** when it has it too often to count. Follows RLock.acquire.
+** OverflowError when it has it too often to count. Follows RLock.acquire.
 */
 static int rlock_acquire(lua_State *L) {
   lt_RLock *rlock = check_rlock(L);
@@ -227,8 +223,7 @@ static int rlock_release_save(lua_State *L) {
 /*
 ** rlock:_acquire_restore(count [, owner])
 ** Acquires the lock, waiting as long as it takes, and counts as before _release_save. Raises
-*ValueError
-** if the count is not positive, RuntimeError in a thread that has the lock. Follows
+** ValueError if the count is not positive, RuntimeError in a thread that has the lock. Follows
 ** RLock._acquire_restore.
 */
 static int rlock_acquire_restore(lua_State *L) {
@@ -278,8 +273,7 @@ static int release_first(lua_State *L) {
 /*
 ** local _ <close> = lock:hold()
 ** Acquires the lock, waiting as long as it takes, and returns it: at the end of the variable's
-*scope it
-** is released. Follows Python's "with lock:".
+** scope it is released. Follows Python's "with lock:".
 */
 static int hold(lua_State *L) {
   lua_settop(L, 1);
@@ -296,7 +290,7 @@ static int finish_with(lua_State *L, int status, lua_KContext context) {
 /*
 ** lock:with(f, ...) -> what f returns
 ** Calls f(...) with the lock held, and releases it however the call ends. Follows Python's "with
-*lock:".
+** lock:".
 */
 static int with(lua_State *L) {
   lt_check_callable(L, 2);

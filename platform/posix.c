@@ -43,11 +43,9 @@ void plat_mutex_unlock(plat_Mutex *mutex) {
 
 /*
 ** Lua lets 200 C calls nest (LUAI_MAXCCALLS). Calls of its library that are nested so deep stay
-*below
-** this size, which comes on top of the one that was asked for: so the smallest thread, too, meets
-*Lua's
-** limit before the end of its stack. It is address space: pages that are never touched cost
-*nothing.
+** below this size, which comes on top of the one that was asked for: so the smallest thread,
+** too, meets Lua's limit before the end of its stack. It is address space: pages that are never
+** touched cost nothing.
 */
 #define STACK_RESERVE ((size_t)1024 * 1024)
 #define STACK_DEFAULT ((size_t)8 * 1024 * 1024)

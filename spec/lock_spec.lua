@@ -1,4 +1,5 @@
 local _thread = require "lthread"
+local raised = require "support.raised"
 
 local isinstance = _thread.isinstance
 
@@ -26,14 +27,6 @@ local function blocks(handle)
     end
   end
   return false
-end
-
--- Calls f(...), which must raise an exception of the class, and returns it.
-local function raised(class, f, ...)
-  local ok, exception = pcall(f, ...)
-  assert.is_false(ok)
-  assert.is_true(isinstance(exception, class), tostring(exception))
-  return exception
 end
 
 local function acquire_and_release(lock)

@@ -1,17 +1,10 @@
 local _thread = require "lthread"
+local raised = require "support.raised"
 
 local isinstance = _thread.isinstance
 
 local function start(f)
   return _thread.start_joinable_thread(f)
-end
-
--- Calls f(...), which must raise an exception of the class, and returns it.
-local function raised(class, f, ...)
-  local ok, exception = pcall(f, ...)
-  assert.is_false(ok)
-  assert.is_true(isinstance(exception, class), tostring(exception))
-  return exception
 end
 
 describe("an RLock", function()

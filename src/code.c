@@ -25,7 +25,7 @@ static const lt_Type code_type = {"code", NULL, NULL, NULL, destroy_code};
 
 /*
 ** Names. A Reader is a cursor over the dump; past the end it reads zeros and says so in
-*'truncated'.
+** 'truncated'.
 */
 
 typedef struct Reader {
@@ -202,9 +202,8 @@ static void skip_debug(Reader *reader) {
 
 /*
 ** 'outer' tells which upvalues of the enclosing function are the environment; the outermost
-*function
-** has none and comes with its own in 'environment'. The parser of Lua bounds how deep functions
-*nest.
+** function has none and comes with its own in 'environment'. The parser of Lua bounds how deep
+** functions nest.
 */
 static bool read_function(Reader *reader, lt_Code *code, const Upvalues *outer,
                           Upvalues *environment) {

@@ -1,8 +1,8 @@
 /*
 ** All of this is used by one thread; but a signal handler on that thread may read the table, and
-*set
-** 'armed' and 'saved', between any two instructions. So an entry is complete before it is entered,
-** a table before it replaces another, and a coroutine leaves the table before its memory goes.
+** set 'armed' and 'saved', between any two instructions. So an entry is complete before it is
+** entered, a table before it replaces another, and a coroutine leaves the table before its
+** memory goes.
 */
 #include "src/coroutines.h"
 
@@ -124,9 +124,8 @@ static lua_State *state_in(const lt_Coroutines *coroutines, void *block) {
 }
 
 /*
-** A new coroutine's block is cleared, so that what a handler may find in it before Lua has filled
-*it
-** is a coroutine that does nothing.
+** A new coroutine's block is cleared, so that what a handler may find in it before Lua has
+** filled it is a coroutine that does nothing.
 */
 static void *make_coroutine(lt_Coroutines *coroutines, size_t size) {
   if (!make_room(coroutines))

@@ -1,8 +1,7 @@
 /*
 ** A request is a flag in the thread's parker. The one who asks sets it, unparks the thread, and
-*pokes
-** it: a handler then runs on that very thread and sets a hook on its coroutines, as lua.c does for
-** Ctrl-C. The hook raises. While nobody asks there is no hook.
+** pokes it: a handler then runs on that very thread and sets a hook on its coroutines, as lua.c
+** does for Ctrl-C. The hook raises. While nobody asks there is no hook.
 **
 ** Shared state: 'reachable' and 'os_thread', under the thread's guard; the flag is atomic.
 ** 'attached' is of one OS thread, which changes it while its handler may read it.

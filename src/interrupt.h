@@ -11,9 +11,8 @@ int lt_interrupt_attach(lt_Thread *thread);
 void lt_interrupt_detach(lt_Thread *thread);
 
 /*
-** Asks a thread to raise SystemExit. In a wait of ours it does so at once, in Lua code before the
-*next
-** instruction, elsewhere when it is back in Lua.
+** Asks a thread to raise SystemExit. In a wait of ours it does so at once, in Lua code before
+** the next instruction, elsewhere when it is back in Lua.
 */
 void lt_interrupt(lt_Thread *thread);
 

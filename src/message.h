@@ -11,7 +11,7 @@
 **   STRING                           length, bytes
 **   OBJECT USERDATA CLASS_METATABLE  number of the reference
 **   NAMED                            slot, number of steps, strings; length NO_STEP: to the
-*metatable
+** metatable
 **   SAME                             slot of a value that came before
 **   TABLE                            slot, array size, hash size, has a metatable?; the metatable;
 **                                    values of 1, 2, 3...; KEYED, keys and values in turn; END

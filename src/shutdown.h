@@ -11,9 +11,8 @@ void lt_shutdown_wait(lua_State *L, lt_Thread *self);
 
 /*
 ** Ends the runtime of the main thread: waits for the threads that are not daemons, stops the
-*others.
-** A thread that is still not at its end after the grace period is left alone, with all it can
-*touch.
+** others. A thread that is still not at its end after the grace period is left alone, with all
+** it can touch.
 */
 void lt_shutdown(lua_State *L, lt_Thread *main);
 

@@ -1,7 +1,6 @@
 /*
-** Shared state: see lt_Thread. Each 'status' but the first is set by one thread only: STARTING by
-*the one
-** who starts it, the others by the thread itself.
+** Shared state: see lt_Thread. Each 'status' but the first is set by one thread only: STARTING
+** by the one who starts it, the others by the thread itself.
 **
 ** A thread ends in this order: its function, its excepthook, its state with all finalizers; then it
 ** leaves the runtime and is done. So who has joined it finds everything closed.
@@ -182,8 +181,7 @@ static int try_pack(lua_State *L) {
 
 /*
 ** A copy of package.preload, or nil if there is nothing in it. What can't be transferred is left
-*out:
-** the thread may never want it.
+** out: the thread may never want it.
 */
 static void push_preload(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
