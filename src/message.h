@@ -10,8 +10,8 @@
 **   INTEGER FLOAT POINTER CFUNCTION  the 8 (or as many) bytes
 **   STRING                           length, bytes
 **   OBJECT USERDATA CLASS_METATABLE  number of the reference
-**   NAMED                            slot, number of steps, strings; length NO_STEP: to the
-** metatable
+**   NAMED                            slot, number of steps, strings; instead of a string's length
+**                                    LT_NO_STEP: to the metatable
 **   SAME                             slot of a value that came before
 **   TABLE                            slot, array size, hash size, has a metatable?; the metatable;
 **                                    values of 1, 2, 3...; KEYED, keys and values in turn; END
