@@ -32,8 +32,11 @@ local function lthread(define, libraries, ...)
             sources = {
                "lthread.c",
                "src/args.c",
+               "src/closers.c",
                "src/code.c",
                "src/coroutines.c",
+               "src/deadlock.c",
+               "src/dump.c",
                "src/excepthook.c",
                "src/exception.c",
                "src/interrupt.c",
@@ -45,10 +48,14 @@ local function lthread(define, libraries, ...)
                "src/runtime.c",
                "src/shutdown.c",
                "src/state.c",
+               "src/stock.c",
+               "src/text.c",
                "src/thread.c",
                "src/unpack.c",
+               "src/watch.c",
                "lib/classlib.c",
                "lib/handlelib.c",
+               "lib/interruptlib.c",
                "lib/locallib.c",
                "lib/locklib.c",
                ...
@@ -64,7 +71,7 @@ build = {
       _thread = "lua/_thread.lua",
    },
    platforms = {
-      unix = lthread("LT_PLATFORM_POSIX", { "pthread" }, "platform/posix.c", "platform/portable.c"),
-      linux = lthread("LT_PLATFORM_LINUX", { "pthread", "dl" }, "platform/posix.c", "platform/linux.c"),
+      unix = lthread("LT_PLATFORM_POSIX", { "pthread" }, "platform/posix.c", "platform/signals.c", "platform/portable.c"),
+      linux = lthread("LT_PLATFORM_LINUX", { "pthread", "dl" }, "platform/posix.c", "platform/signals.c", "platform/linux.c"),
    },
 }
