@@ -111,7 +111,7 @@ void plat_describe_error(int error, char *buffer, size_t length); /* what an err
 */
 typedef enum plat_Poke { PLAT_POKE_BREAKS, PLAT_POKE_LETS_GO_ON } plat_Poke;
 
-int plat_poke_setup(void (*handler)(void)); /* 0 or an errno; may be called again */
+int plat_poke_setup(void (*handler)(void)); /* once; 0 or an errno */
 void plat_poke_accept(void);                /* lets the calling thread be poked */
 void plat_poke(plat_Thread thread, plat_Poke poke);
 
@@ -138,6 +138,9 @@ void plat_signal_deliver(plat_Thread thread, int number);
 */
 int plat_watch_begin(int number); /* 0 or an errno */
 void plat_watch_wait(void);
+
+/* Has 'in_child' called in the child of every fork from now on. 0 or an errno. */
+int plat_at_fork(void (*in_child)(void));
 
 /* Keeps the library that contains 'address' mapped until the process ends. */
 bool plat_pin_library(const void *address);

@@ -149,6 +149,10 @@ void plat_describe_error(int error, char *buffer, size_t length) {
 ** Libraries and the error stream
 */
 
+int plat_at_fork(void (*in_child)(void)) {
+  return pthread_atfork(NULL, NULL, in_child);
+}
+
 bool plat_pin_library(const void *address) {
   Dl_info library;
   if (dladdr(address, &library) == 0 || library.dli_fname == NULL)

@@ -65,17 +65,8 @@ static int install_pokes(void) {
 }
 
 int plat_poke_setup(void (*handler)(void)) {
-  static plat_Mutex guard = PLAT_MUTEX_INIT;
-  static bool installed;
-  int error = 0;
-  plat_mutex_lock(&guard);
-  if (!installed) {
-    poke_handler = handler;
-    error = install_pokes();
-    installed = error == 0;
-  }
-  plat_mutex_unlock(&guard);
-  return error;
+  poke_handler = handler;
+  return install_pokes();
 }
 
 void plat_poke_accept(void) {

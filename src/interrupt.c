@@ -367,8 +367,30 @@ static bool push_attachment(lt_Thread *thread) {
   return true;
 }
 
+/* Only the OS thread that forked is there; the runtimes it works for lose their other threads. */
+static void after_fork(void) {
+  lt_park_after_fork();
+  for (lt_Attachment *each = attachments; each != NULL; each = each->next) {
+    lt_Thread *thread = atomic_load(&each->thread);
+    if (thread != NULL && thread->runtime != NULL)
+      lt_runtime_after_fork(thread);
+  }
+}
+
+static int set_up(void) {
+  static plat_Mutex guard = PLAT_MUTEX_INIT;
+  static bool ready;
+  plat_mutex_lock(&guard);
+  int error = ready ? 0 : plat_at_fork(after_fork);
+  if (error == 0 && !ready)
+    error = plat_poke_setup(on_poke);
+  ready = error == 0;
+  plat_mutex_unlock(&guard);
+  return error;
+}
+
 int lt_interrupt_attach(lt_Thread *thread) {
-  int error = plat_poke_setup(on_poke);
+  int error = set_up();
   if (error == 0 && !push_attachment(thread))
     error = PLAT_NO_MEMORY;
   if (error != 0)

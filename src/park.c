@@ -262,3 +262,11 @@ void lt_unpark_all(const void *address) {
       wake(parkers[i]);
   } while (count == HANDFUL);
 }
+
+void lt_park_after_fork(void) {
+  for (size_t i = 0; i < BUCKETS; i++) {
+    plat_mutex_init(&buckets[i].mutex);
+    buckets[i].first = NULL;
+    buckets[i].last = NULL;
+  }
+}

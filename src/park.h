@@ -113,4 +113,7 @@ typedef intptr_t (*lt_Hand)(void *context, plat_Time since, bool more);
 void lt_unpark_one(const void *address, lt_Hand hand, void *context);
 void lt_unpark_all(const void *address);
 
+/* In the child of a fork: nobody is parked any more, and nobody holds a mutex of this. */
+void lt_park_after_fork(void);
+
 #endif

@@ -222,6 +222,25 @@ bool lt_runtime_close(lt_Runtime *runtime, const lt_Thread *than, bool at_any_ra
   return closing;
 }
 
+void lt_runtime_after_fork(lt_Thread *survivor) {
+  lt_Runtime *runtime = survivor->runtime;
+  plat_mutex_init(&runtime->guard);
+  for (lt_Thread *thread = runtime->threads; thread != NULL; thread = thread->next) {
+    plat_mutex_init(&thread->guard);
+    if (thread != survivor) {
+      thread->reachable = false;
+      thread->accepts = false;
+      atomic_store(&thread->status, LT_DONE);
+    }
+  }
+  survivor->next = NULL;
+  survivor->previous = NULL;
+  survivor->os_thread = plat_thread_self();
+  survivor->native_id = plat_native_id();
+  runtime->threads = survivor;
+  runtime->count = !survivor->is_main;
+}
+
 size_t lt_runtime_count(lt_Runtime *runtime) {
   plat_mutex_lock(&runtime->guard);
   size_t count = runtime->count;

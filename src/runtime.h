@@ -122,6 +122,12 @@ bool lt_ident_was_given(uint64_t ident);
 */
 bool lt_runtime_close(lt_Runtime *runtime, const lt_Thread *than, bool at_any_rate);
 
+/*
+** In the child of a fork, where this thread is the only one that there is: the others have ended.
+** Their states are left alone, and what they refer to is never freed.
+*/
+void lt_runtime_after_fork(lt_Thread *survivor);
+
 size_t lt_runtime_count(lt_Runtime *runtime);
 /* Whether another thread than this and the main one is there. */
 bool lt_runtime_has_others(lt_Runtime *runtime, const lt_Thread *than, bool daemons_too);
