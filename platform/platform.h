@@ -12,8 +12,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <pthread.h>
+#include <sys/types.h>
 
 /* Nanoseconds on the monotonic clock. */
 typedef int64_t plat_Time;
@@ -97,6 +99,21 @@ void plat_describe_error(int error, char *buffer, size_t length); /* what an err
 int plat_poke_setup(void (*handler)(void)); /* 0 or an errno; may be called again */
 void plat_poke_accept(void);                /* lets the calling thread be poked */
 void plat_poke(plat_Thread thread);
+
+/*
+** Commands, run by the shell. They begin with the signals blocked that the thread had blocked which
+** started the calling one, and not with all those that it blocks itself as a thread of ours. In the
+** calling thread no signal is unblocked for that.
+*/
+typedef pid_t plat_Process;
+
+int plat_command_start(const char *command, plat_Process *process); /* 0 or an errno */
+
+/* The same with a stream that is the command's input, or its output; NULL and errno on failure. */
+FILE *plat_command_open(const char *command, bool is_input, plat_Process *process);
+
+/* Waits until the command has ended. A status as of system(3), or -1 and errno. */
+int plat_command_wait(plat_Process process);
 
 /* Keeps the library that contains 'address' mapped until the process ends. */
 bool plat_pin_library(const void *address);

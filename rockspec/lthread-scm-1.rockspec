@@ -33,6 +33,7 @@ local function lthread(define, libraries, ...)
                "lthread.c",
                "src/args.c",
                "src/code.c",
+               "src/commands.c",
                "src/coroutines.c",
                "src/excepthook.c",
                "src/exception.c",

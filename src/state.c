@@ -4,6 +4,7 @@
 
 #include <lualib.h>
 
+#include "src/commands.h"
 #include "src/exception.h"
 
 /* The line is put together first: one call of fwrite is one piece to the other threads. */
@@ -89,6 +90,7 @@ void lt_state_open(lua_State *L, lt_Thread *thread, lua_CFunction loader) {
   lt_state_adopt(L, thread, forget_thread);
   lua_pushcfunction(L, print_line);
   lua_setglobal(L, "print");
+  lt_commands_replace(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   preload(L, "lthread", loader);
   preload(L, "_thread", loader);
