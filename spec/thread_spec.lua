@@ -714,6 +714,43 @@ describe("stack_size", function()
     _thread.start_joinable_thread(f, { handle = handle })
     assert.equal("started", (handle:result()))
   end)
+
+  -- A sanitizer needs more address space than any limit would leave.
+  local with_limit = os.getenv("LTHREAD_SANITIZER") and pending or it
+
+  with_limit("that is there no more makes a start fail, until threads have ended", function()
+    local output = child([[
+      local _thread = require "lthread"
+      local gate = _thread.allocate_lock()
+      local function wait(text) local _ <close> = gate:hold() return #text end
+      gate:acquire()
+      _thread.stack_size(300 << 20)
+      local text, handles, unstarted = ("x"):rep(1 << 20), {}, _thread._ThreadHandle()
+      local ok, e
+      repeat
+        ok, e = pcall(_thread.start_joinable_thread, wait, {args = {text}})
+        if ok then handles[#handles + 1] = e end
+      until not ok
+      local count = #handles
+      print(count > 0, _thread.isinstance(e, _thread.RuntimeError), e.message)
+      -- more than the limit, if what was packed for a start were kept
+      for _ = 1, 1500 do
+        ok, e = pcall(_thread.start_joinable_thread, wait, {args = {text}, handle = unstarted})
+        assert(not ok and e.message:find("can't start new thread: ", 1, true), tostring(e))
+        ok, e = pcall(_thread.start_new_thread, wait, {text})
+        assert(not ok and e.message:find("can't start new thread: ", 1, true), tostring(e))
+      end
+      print(_thread._count() == count, #_thread.enumerate() == count + 1)
+      print(select(2, pcall(unstarted.join, unstarted)).message)
+      gate:release()
+      for i = 1, count do assert(handles[i]:result() == #text) end
+      print(_thread._count(), #_thread.enumerate())
+      _thread.start_joinable_thread(wait, {args = {text}, handle = unstarted})
+      print(unstarted:result() == #text, unstarted.ident > count)
+    ]], "ulimit -v 1500000")
+    assert.equal("true\ttrue\tcan't start new thread: Resource temporarily unavailable\n"
+      .. "true\ttrue\nthread not started\n0\t1\ntrue\ttrue\nstatus 0\n", output)
+  end)
 end)
 
 describe("deep recursion", function()
