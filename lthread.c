@@ -468,20 +468,44 @@ static int close_runtime(lua_State *L) {
   return 0;
 }
 
-static void open_runtime(lua_State *L) {
-  lt_Thread *main = lt_thread_new();
-  if (main == NULL || lt_runtime_new(main) == NULL)
-    lt_raise_memory(L);
-  plat_pin_library(&module_key);
+static int adopt_main(lua_State *L) {
+  lt_Thread *main = lua_touserdata(L, 1);
   int error = lt_interrupt_attach(main);
   if (error != 0) {
     char reason[128];
     plat_describe_error(error, reason, sizeof(reason));
     lt_raise(L, &lt_RuntimeError, "can't catch signals: %s", reason);
   }
+  lt_state_replace_print(L);
   lt_state_adopt(L, main, close_runtime);
   atomic_store(&main->status, LT_RUNNING);
-  lt_state_replace_print(L);
+  return 0;
+}
+
+static void discard_runtime(lua_State *L, lt_Thread *main) {
+  lt_interrupt_detach(main);
+  if (main->coroutines != NULL && !lt_coroutines_unwrap(main->coroutines, L))
+    main->coroutines = NULL;
+  lt_runtime_leave(main->runtime, main, LT_DONE);
+  lt_object_release(&main->object);
+}
+
+static void open_runtime(lua_State *L) {
+  luaL_checkstack(L, 4, "too many values");
+  lt_Thread *main = lt_thread_new();
+  if (main == NULL)
+    lt_raise_memory(L);
+  if (lt_runtime_new(main) == NULL) {
+    lt_object_release(&main->object);
+    lt_raise_memory(L);
+  }
+  plat_pin_library(&module_key);
+  lua_pushcfunction(L, adopt_main);
+  lua_pushlightuserdata(L, main);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    discard_runtime(L, main);
+    lt_throw(L);
+  }
 }
 
 int luaopen_lthread(lua_State *L) {

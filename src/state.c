@@ -43,10 +43,14 @@ static lua_CFunction stock_print(void) {
 }
 
 void lt_state_replace_print(lua_State *L) {
+  lua_CFunction print = stock_print();
+  if (print == NULL)
+    lt_raise_memory(L);
+  luaL_checkstack(L, 4, "too many values");
   lua_pushglobaltable(L);
   lua_pushliteral(L, "print");
   lua_rawget(L, -2);
-  if (lua_iscfunction(L, -1) && lua_tocfunction(L, -1) == stock_print()) {
+  if (lua_iscfunction(L, -1) && lua_tocfunction(L, -1) == print) {
     lua_pushliteral(L, "print");
     lua_pushcfunction(L, print_line);
     lua_rawset(L, -4);
