@@ -68,11 +68,11 @@ static lt_Thread *push_new_thread(lua_State *L) {
 */
 static int start_new_thread(lua_State *L) {
   lt_Thread *self = lt_self(L);
-  lua_settop(L, 3);
   lt_check_callable(L, 1);
   lt_check_type(L, 2, LUA_TTABLE);
-  if (!lua_isnil(L, 3))
+  if (!lua_isnoneornil(L, 3))
     lt_check_type(L, 3, LUA_TTABLE);
+  lua_settop(L, 3);
   lt_Start start = {NULL, 0, !lua_isnil(L, 3), true, NULL};
   start.thread = push_new_thread(L);
   start.argument_count = push_call(L, 1, 2, 3);
@@ -295,9 +295,15 @@ static int cpu_count(lua_State *L) {
 ** Ending
 */
 
-/* exit(). Raises SystemExit, which ends the thread silently. Also exit_thread. Follows
- * _thread.exit. */
+/*
+** exit()
+** Raises SystemExit, which ends the thread silently. Raises TypeError if there are arguments. Also
+** exit_thread. Follows _thread.exit.
+*/
 static int exit_thread(lua_State *L) {
+  int count = lua_gettop(L);
+  if (count > 0)
+    return lt_raise(L, &lt_TypeError, "exit takes no arguments (%d given)", count);
   return lt_raise(L, &lt_SystemExit, "");
 }
 
@@ -313,11 +319,15 @@ static int shutdown(lua_State *L) {
 /*
 ** _excepthook(args)
 ** Writes what the fields exc_type, exc_value, exc_traceback and thread of args say to the error
-** stream. This is what happens to an uncaught error in a thread by default. Follows
-** _thread._excepthook.
+** stream; nothing if the type is SystemExit. This is what happens to an uncaught error in a thread
+** by default. Follows _thread._excepthook.
 */
 static int excepthook(lua_State *L) {
   lt_check_type(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  lua_getfield(L, 1, "exc_type");
+  if (lt_is_subclass((lt_Class *)lt_object_of_type(L, 2, &lt_class_type), &lt_SystemExit))
+    return 0;
   lua_settop(L, 1);
   return lt_excepthook_default(L);
 }

@@ -506,6 +506,8 @@ describe("threads", function()
     raises(_thread.SystemExit, "", handle.result, handle)
     assert.is_false(before:locked())
     raises(_thread.SystemExit, "", _thread.exit)
+    raises(_thread.TypeError, "exit takes no arguments (1 given)", _thread.exit, 3)
+    raises(_thread.TypeError, "exit takes no arguments (2 given)", _thread.exit_thread, nil, nil)
   end)
 
   it("close their variables and run their finalizers before they are done", function()
@@ -716,9 +718,9 @@ describe("stack_size", function()
   end)
 
   -- A sanitizer needs more address space than any limit would leave.
-  local with_limit = os.getenv("LTHREAD_SANITIZER") and pending or it
+  local it = os.getenv("LTHREAD_SANITIZER") and function() end or it
 
-  with_limit("that is there no more makes a start fail, until threads have ended", function()
+  it("that is there no more makes a start fail, until threads have ended", function()
     local output = child([[
       local _thread = require "lthread"
       local gate = _thread.allocate_lock()
@@ -951,6 +953,20 @@ describe("excepthook", function()
     assert.truthy(output:find("the worker", 1, true), output)
     assert.truthy(output:match("^[^\n]*" .. ident), output)
     assert.truthy(output:find("status 0\n$"), output)
+  end)
+
+  it("by default writes nothing for SystemExit", function()
+    local output = child([[
+      local _thread = require "lthread"
+      local function call(class)
+        _thread._excepthook(_thread._ExceptHookArgs{ class, class("text") })
+      end
+      call(_thread.SystemExit)
+      call(_thread.SystemExit:subclass "Quit")
+      print("nothing")
+      call(_thread.KeyboardInterrupt)
+    ]])
+    assert.matches("^nothing\n.*KeyboardInterrupt: text.*status 0\n$", output)
   end)
 
   it("that fails itself is reported with the error it was for", function()
