@@ -41,7 +41,7 @@ OUT = build/$(VARIANT)
 COMMON := lthread.c $(wildcard src/*.c lib/*.c)
 SOURCES := $(PLATFORM_$(PLATFORM)) $(COMMON)
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
-HOST := spec/support/host.c
+HOST := spec/support/host.c $(if $(filter Linux,$(UNAME)),spec/support/memory.c)
 LUA_FILES := $(wildcard lua/*.lua lua/*/*.lua)
 
 CFLAGS ?= -O2 -g
@@ -67,8 +67,14 @@ $(OUT)/liblthread.a: $(OBJECTS)
 	rm -f $@
 	$(AR) rcs $@ $(OBJECTS)
 
-$(OUT)/lua: $(OUT)/$(HOST:.c=.o) $(OUT)/liblthread.a
-	$(LINK) $(EXPORT) -o $@ $^ $(LUA_LIB) $(LIBS)
+# In the host allocations fail on demand: spec/support/memory.c.
+WRAP = $(if $(filter %memory.c,$(HOST)),$(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc free))
+comma := ,
+
+$(OUT)/lua: $(HOST:%.c=$(OUT)/%.o) $(OUT)/liblthread.a
+	$(LINK) $(EXPORT) $(WRAP) -o $@ $^ $(LUA_LIB) $(LIBS)
+
+$(OUT)/spec/support/host.o: DEFINES += $(if $(WRAP),-DHAVE_MEMORY)
 
 $(OUT)/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)
@@ -79,7 +85,7 @@ $(OUT)/flags: FORCE
 	$(NEED_HEADERS)@mkdir -p $(@D)
 	@echo '$(COMPILE) $(SOURCES)' | cmp -s - $@ || echo '$(COMPILE) $(SOURCES)' >$@
 
--include $(OBJECTS:.o=.d) $(OUT)/$(HOST:.c=.d)
+-include $(OBJECTS:.o=.d) $(HOST:%.c=$(OUT)/%.d)
 
 # Lua finds the modules of this tree, then the user's own, then those of its default path.
 RUN = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 \

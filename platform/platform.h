@@ -12,10 +12,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/types.h>
 
 /* Nanoseconds on the monotonic clock. */
 typedef int64_t plat_Time;
@@ -141,6 +143,21 @@ void plat_watch_wait(void);
 
 /* Has 'in_child' called in the child of every fork from now on. 0 or an errno. */
 int plat_at_fork(void (*in_child)(void));
+
+/*
+** Commands, run by the shell. They begin with the signals blocked that the thread had blocked which
+** started the calling one, and not with all those that it blocks itself as a thread of ours. In the
+** calling thread no signal is unblocked for that.
+*/
+typedef pid_t plat_Process;
+
+int plat_command_start(const char *command, plat_Process *process); /* 0 or an errno */
+
+/* The same with a stream that is the command's input, or its output; NULL and errno on failure. */
+FILE *plat_command_open(const char *command, bool is_input, plat_Process *process);
+
+/* Waits until the command has ended. A status as of system(3), or -1 and errno. */
+int plat_command_wait(plat_Process process);
 
 /* Keeps the library that contains 'address' mapped until the process ends. */
 bool plat_pin_library(const void *address);

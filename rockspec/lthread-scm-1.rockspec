@@ -34,6 +34,7 @@ local function lthread(define, libraries, ...)
                "src/args.c",
                "src/closers.c",
                "src/code.c",
+               "src/commands.c",
                "src/coroutines.c",
                "src/deadlock.c",
                "src/dump.c",

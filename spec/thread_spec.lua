@@ -130,8 +130,8 @@ describe("start_new_thread", function()
     local count = _thread._count()
     local start = _thread.start_new_thread
     raises(_thread.TypeError, "function expected, got number", start, 1, {})
-    raises(_thread.TypeError, "function expected, got nil", start)
-    raises(_thread.TypeError, "table expected, got nil", start, f)
+    raises(_thread.TypeError, "function expected, got no value", start)
+    raises(_thread.TypeError, "table expected, got no value", start, f)
     raises(_thread.TypeError, "table expected, got number", start, f, 1)
     raises(_thread.TypeError, "table expected, got string", start, f, {}, "k")
     raises(_thread.TypeError, "'n' must be a count", start, f, { n = "many" })
@@ -506,6 +506,8 @@ describe("threads", function()
     raises(_thread.SystemExit, "", handle.result, handle)
     assert.is_false(before:locked())
     raises(_thread.SystemExit, "", _thread.exit)
+    raises(_thread.TypeError, "exit takes no arguments (1 given)", _thread.exit, 3)
+    raises(_thread.TypeError, "exit takes no arguments (2 given)", _thread.exit_thread, nil, nil)
   end)
 
   it("close their variables and run their finalizers before they are done", function()
@@ -714,6 +716,43 @@ describe("stack_size", function()
     _thread.start_joinable_thread(f, { handle = handle })
     assert.equal("started", (handle:result()))
   end)
+
+  -- A sanitizer needs more address space than any limit would leave.
+  local it = os.getenv("LTHREAD_SANITIZER") and function() end or it
+
+  it("that is there no more makes a start fail, until threads have ended", function()
+    local output = child([[
+      local _thread = require "lthread"
+      local gate = _thread.allocate_lock()
+      local function wait(text) local _ <close> = gate:hold() return #text end
+      gate:acquire()
+      _thread.stack_size(300 << 20)
+      local text, handles, unstarted = ("x"):rep(1 << 20), {}, _thread._ThreadHandle()
+      local ok, e
+      repeat
+        ok, e = pcall(_thread.start_joinable_thread, wait, {args = {text}})
+        if ok then handles[#handles + 1] = e end
+      until not ok
+      local count = #handles
+      print(count > 0, _thread.isinstance(e, _thread.RuntimeError), e.message)
+      -- more than the limit, if what was packed for a start were kept
+      for _ = 1, 1500 do
+        ok, e = pcall(_thread.start_joinable_thread, wait, {args = {text}, handle = unstarted})
+        assert(not ok and e.message:find("can't start new thread: ", 1, true), tostring(e))
+        ok, e = pcall(_thread.start_new_thread, wait, {text})
+        assert(not ok and e.message:find("can't start new thread: ", 1, true), tostring(e))
+      end
+      print(_thread._count() == count, #_thread.enumerate() == count + 1)
+      print(select(2, pcall(unstarted.join, unstarted)).message)
+      gate:release()
+      for i = 1, count do assert(handles[i]:result() == #text) end
+      print(_thread._count(), #_thread.enumerate())
+      _thread.start_joinable_thread(wait, {args = {text}, handle = unstarted})
+      print(unstarted:result() == #text, unstarted.ident > count)
+    ]], "ulimit -v 1500000")
+    assert.equal("true\ttrue\tcan't start new thread: Resource temporarily unavailable\n"
+      .. "true\ttrue\nthread not started\n0\t1\ntrue\ttrue\nstatus 0\n", output)
+  end)
 end)
 
 describe("deep recursion", function()
@@ -914,6 +953,20 @@ describe("excepthook", function()
     assert.truthy(output:find("the worker", 1, true), output)
     assert.truthy(output:match("^[^\n]*" .. ident), output)
     assert.truthy(output:find("status 0\n$"), output)
+  end)
+
+  it("by default writes nothing for SystemExit", function()
+    local output = child([[
+      local _thread = require "lthread"
+      local function call(class)
+        _thread._excepthook(_thread._ExceptHookArgs{ class, class("text") })
+      end
+      call(_thread.SystemExit)
+      call(_thread.SystemExit:subclass "Quit")
+      print("nothing")
+      call(_thread.KeyboardInterrupt)
+    ]])
+    assert.matches("^nothing\n.*KeyboardInterrupt: text.*status 0\n$", output)
   end)
 
   it("that fails itself is reported with the error it was for", function()

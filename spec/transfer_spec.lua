@@ -464,6 +464,62 @@ describe("a shared object crosses", function()
   end)
 end)
 
+describe("a method of a shared object crosses", function()
+  local lock, rlock
+
+  before_each(function()
+    lock, rlock = _thread.allocate_lock(), _thread.RLock()
+  end)
+
+  it("as the function of a thread", function()
+    lock:acquire()
+    _thread.start_new_thread(lock.release, { lock })
+    assert.is_true(lock:acquire(true, 60))
+    assert.is_false((call(lock.acquire, lock, false)))
+    local handle = _thread.start_joinable_thread(nothing)
+    assert.is_true((call(handle.join, handle, 60)))
+  end)
+
+  it("as an upvalue, an argument and a key", function()
+    local release = lock.release
+    lock:acquire()
+    assert.is_true((call(function(acquire, by_function)
+      release(lock)
+      return acquire(lock, false) and by_function[release] == "release"
+    end, lock.acquire, { [release] = "release" })))
+    assert.is_true(lock:locked())
+  end)
+
+  it("as the one that the receiver has", function()
+    local methods = { lock.acquire, lock.acquire_lock, rlock.acquire, rlock._is_owned, lock.hold }
+    assert.is_true((call(function(theirs)
+      local l, r = _thread.allocate_lock(), _thread.RLock()
+      local own = { l.acquire, l.acquire_lock, r.acquire, r._is_owned, l.hold }
+      for i, method in ipairs(theirs) do
+        if not rawequal(method, own[i]) then
+          return i
+        end
+      end
+      return #theirs == #own
+    end, methods)))
+    assert.same(methods, echo(methods))
+  end)
+
+  it("to a thread that has no such object yet", function()
+    local is_owned = rlock._is_owned
+    assert.same({ true, "function" }, { call(function(f, type)
+      return f == _thread.RLock()._is_owned, type(f)
+    end, is_owned, type) })
+  end)
+
+  it("bound to its object, in a function of the script", function()
+    lock:acquire()
+    local function unlock() lock:release() end
+    _thread.start_joinable_thread(unlock):join()
+    assert.is_false(lock:locked())
+  end)
+end)
+
 describe("an exception crosses", function()
   it("with its class, its message and its arguments", function()
     local e = _thread.ValueError("no", { detail = 1 }, nil)

@@ -8,6 +8,7 @@
 #define lt_object_h
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -43,6 +44,21 @@ void lt_object_push_own(lua_State *L, lt_Object *object);
 /* The object at 'index', or NULL where there is none, or none of this type. */
 lt_Object *lt_object_at(lua_State *L, int index);
 lt_Object *lt_object_of_type(lua_State *L, int index, const lt_Type *type);
+
+/*
+** A method of a type, by its name there: every state has one of its own. Both pointers are valid as
+** long as the library.
+*/
+typedef struct lt_Method {
+  const lt_Type *type;
+  const char *name;
+} lt_Method;
+
+/* Whether the value at 'index' is such a method, and which. */
+bool lt_method_find(lua_State *L, int index, lt_Method *method);
+
+/* Pushes that of this state. */
+void lt_method_push(lua_State *L, const lt_Method *method);
 
 /*
 ** The context of a state: one userdata, the first upvalue of every function and method of this
