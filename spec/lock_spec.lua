@@ -456,6 +456,27 @@ for _, class in ipairs { _thread.LockType, _thread.RLock } do
       assert.equal("served", patient:result())
     end)
 
+    it("is handed to a thread that has waited for long, ahead of newcomers", function()
+      local go = _thread.allocate_lock()
+      go:acquire()
+      lock:acquire()
+      local patient = start(function()
+        lock:acquire()
+        go:acquire()
+        lock:release()
+      end)
+      assert.is_true(blocks(patient))
+      _thread.sleep(0.01)
+      lock:release()
+      local overtaken = lock:acquire(false)
+      if overtaken then
+        lock:release()
+      end
+      go:release()
+      patient:result()
+      assert.is_false(overtaken)
+    end)
+
     it("has no fields of its own and can't be written", function()
       assert.is_nil(lock.missing)
       assert.is_false(pcall(function()
@@ -521,6 +542,29 @@ describe("a lock", function()
     lock:release()
     assert.is_true(thread:result())
     assert.is_true(lock:locked())
+  end)
+
+  it("is waited for however often a signal comes", function()
+    local me = _thread.get_ident()
+    lock:acquire()
+    local signaller = start(function()
+      local function waits()
+        for _, info in ipairs(_thread.enumerate()) do
+          if info.ident == me then
+            return info.state == "blocked"
+          end
+        end
+      end
+      while lock:locked() and not waits() do
+        _thread.sleep(0)
+      end
+      for _ = 1, 20 do
+        os.execute "kill -URG $PPID"
+      end
+      lock:release()
+    end)
+    assert.is_true(lock:acquire())
+    signaller:result()
   end)
 
   it("stays locked when the thread that acquired it ends", function()
