@@ -1,4 +1,5 @@
 local _thread = require "lthread"
+local child = require "fixtures.child"
 local raised = require "support.raised"
 
 local isinstance = _thread.isinstance
@@ -477,6 +478,27 @@ for _, class in ipairs { _thread.LockType, _thread.RLock } do
       assert.is_false(overtaken)
     end)
 
+    it("is waited for no longer when the main state closes", function()
+      local output = child(([[
+        local _thread = require "lthread"
+        local lock = _thread.%s()
+        lock:acquire()
+        local ident = _thread.start_new_thread(function()
+          local _ <close> = setmetatable({}, {
+            __close = function() print("left", lock:locked()) end,
+          })
+          print(lock:acquire())
+        end, {})
+        local state
+        repeat
+          for _, info in ipairs(_thread.enumerate()) do
+            state = info.ident == ident and info.state or state
+          end
+        until state == "blocked"
+      ]]):format(name))
+      assert.equal("left\ttrue\nstatus 0\n", output)
+    end)
+
     it("has no fields of its own and can't be written", function()
       assert.is_nil(lock.missing)
       assert.is_false(pcall(function()
@@ -544,10 +566,10 @@ describe("a lock", function()
     assert.is_true(lock:locked())
   end)
 
-  it("is waited for however often a signal comes", function()
+  -- A thread that sends signals to this one, while it waits, and then calls f.
+  local function send_signals(f)
     local me = _thread.get_ident()
-    lock:acquire()
-    local signaller = start(function()
+    return start(function()
       local function waits()
         for _, info in ipairs(_thread.enumerate()) do
           if info.ident == me then
@@ -561,9 +583,28 @@ describe("a lock", function()
       for _ = 1, 20 do
         os.execute "kill -URG $PPID"
       end
-      lock:release()
+      f()
     end)
+  end
+
+  it("is waited for however often a signal comes", function()
+    lock:acquire()
+    local signaller = send_signals(function() lock:release() end)
     assert.is_true(lock:acquire())
+    signaller:result()
+  end)
+
+  it("is waited for up to the timeout however often a signal comes", function()
+    local timed_out = _thread.allocate_lock()
+    timed_out:acquire()
+    lock:acquire()
+    local signaller = send_signals(function()
+      if not timed_out:acquire(true, 20) then
+        lock:release()
+      end
+    end)
+    assert.is_false(lock:acquire(true, 0.2))
+    timed_out:release()
     signaller:result()
   end)
 

@@ -124,17 +124,17 @@ describe("a table crosses", function()
     assert.equal(6, back[6])
   end)
 
-  it("with integers and names in whatever order Lua keeps them", function()
+  it("with integers in whatever order Lua keeps them", function()
+    assert.same({ [0] = "zero", [1] = "one", [2] = "two" },
+      echo({ [0] = "zero", [1] = "one", [2] = "two" }))
     for count = 1, 40 do
       local t = {}
-      for i = count, 1, -1 do
+      for i = count, -count, -1 do
         t[i] = -i
-        t["k" .. i] = i
       end
       local back = echo(t)
-      for i = 1, count do
+      for i = -count, count do
         assert.equal(-i, back[i])
-        assert.equal(i, back["k" .. i])
       end
       assert.equal(count, #back)
     end
