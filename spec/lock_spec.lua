@@ -499,6 +499,15 @@ for _, class in ipairs { _thread.LockType, _thread.RLock } do
       assert.equal("left\ttrue\nstatus 0\n", output)
     end)
 
+    it("can't be used once it has been finalized", function()
+      local finalize = getmetatable(lock).__gc
+      finalize(lock)
+      finalize(lock)
+      for _, method in ipairs { "acquire", "release", "locked", "hold" } do
+        raised(_thread.TypeError, new()[method], lock)
+      end
+    end)
+
     it("has no fields of its own and can't be written", function()
       assert.is_nil(lock.missing)
       assert.is_false(pcall(function()

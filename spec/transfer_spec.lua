@@ -396,6 +396,13 @@ describe("a function crosses", function()
     assert.is_nil(globals.lt_spec_new)
   end)
 
+  it("into the globals of the thread, which it shares with all that is there", function()
+    assert.same({ 1, 1 }, { call(function(set, get)
+      set()
+      return rawget(_G, "lt_spec_" .. "new"), get()
+    end, load("lt_spec_new = 1"), load("return lt_spec_new")) })
+  end)
+
   it("with a global that it only writes", function()
     with_global("lt_spec_flag", "before")
     assert.equal("before", (call(load([[
