@@ -71,6 +71,17 @@ describe("a thread's environment", function()
     assert.is_true((call(function() return require("_thread") == require("lthread") end)))
   end)
 
+  it("can require this library without finding it", function()
+    local path, cpath = package.path, package.cpath
+    finally(function() package.path, package.cpath = path, cpath end)
+    package.path, package.cpath = "", ""
+    assert.is_true((call(function()
+      return require("_thread").start_joinable_thread(function()
+        return require("_thread") == require("lthread")
+      end):result()
+    end)))
+  end)
+
   it("has no globals but those that the function names", function()
     globals.lt_spec_global, globals.lt_spec_named = 5, 6
     finally(function() globals.lt_spec_global, globals.lt_spec_named = nil, nil end)
@@ -160,5 +171,24 @@ describe("print", function()
     ]])
     assert.equal("\nnil\n1\t2.0\ta\0b\tfalse\n\ntrue\t0\n"
       .. "false\t'__tostring' must return a string\nstatus 0\n", output)
+  end)
+
+  it("has written its line before it returns", function()
+    local output = child([[
+      local _thread = require "lthread"
+      print "main"
+      _thread.start_joinable_thread(function() print "thread" end):join()
+      os.execute "kill -KILL $PPID"
+    ]])
+    assert.equal("main\nthread\n", output:match "^main\nthread\n")
+  end)
+
+  it("stays what the host has made of it", function()
+    local output = child([[
+      print = io.write
+      local _thread = require "lthread"
+      print("one", "two", "\n")
+    ]])
+    assert.equal("onetwo\nstatus 0\n", output)
   end)
 end)
