@@ -27,6 +27,16 @@ describe("a thread's environment", function()
     assert.equal("HI", (call(function() return ("hi"):upper() end)))
   end)
 
+  it("has random numbers of its own", function()
+    local seen, again = {}, 0
+    for _ = 1, 50 do
+      local number = call(function() return math.random(0) end)
+      again = again + (seen[number] and 1 or 0)
+      seen[number] = true
+    end
+    assert.equal(0, again)
+  end)
+
   it("has package.path and package.cpath as they are when it starts", function()
     local path, cpath = package.path, package.cpath
     finally(function() package.path, package.cpath = path, cpath end)

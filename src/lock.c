@@ -166,8 +166,12 @@ bool lt_rlock_try(lt_RLock *rlock, uint64_t ident) {
   return true;
 }
 
-void lt_rlock_again(lt_RLock *rlock) {
-  atomic_fetch_add_explicit(&rlock->count, 1, memory_order_relaxed);
+bool lt_rlock_again(lt_RLock *rlock) {
+  uint64_t count = atomic_load_explicit(&rlock->count, memory_order_relaxed);
+  if (count == INT64_MAX)
+    return false;
+  atomic_store_explicit(&rlock->count, count + 1, memory_order_relaxed);
+  return true;
 }
 
 void lt_rlock_release(lt_RLock *rlock) {

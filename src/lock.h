@@ -49,7 +49,7 @@ lt_Acquired lt_rlock_acquire(lt_RLock *rlock, uint64_t ident, uint64_t count,
 bool lt_rlock_try(lt_RLock *rlock, uint64_t ident);
 
 /* For the owner. */
-void lt_rlock_again(lt_RLock *rlock);
+bool lt_rlock_again(lt_RLock *rlock); /* false: it has it too often to count */
 void lt_rlock_release(lt_RLock *rlock);
 uint64_t lt_rlock_release_all(lt_RLock *rlock); /* returns the count it had */
 

@@ -75,8 +75,19 @@ static int forget_thread(lua_State *L) {
   return 0;
 }
 
+/* Lua's own seed is the same for states that begin at the same address within a second. */
+static void seed_random(lua_State *L, const lt_Thread *thread) {
+  lua_getglobal(L, LUA_MATHLIBNAME);
+  lua_getfield(L, -1, "randomseed");
+  lua_pushinteger(L, (lua_Integer)atomic_load(&thread->ident));
+  lua_pushinteger(L, (lua_Integer)plat_now());
+  lua_call(L, 2, 0);
+  lua_pop(L, 1);
+}
+
 void lt_state_open(lua_State *L, lt_Thread *thread, lua_CFunction loader) {
   luaL_openlibs(L);
+  seed_random(L, thread);
   lt_state_adopt(L, thread, forget_thread);
   lua_pushcfunction(L, print_line);
   lua_setglobal(L, "print");
