@@ -209,11 +209,10 @@ static const char *state_name(lt_Thread *thread) {
   case LT_RUNNING:
     return atomic_load(&thread->parker->waiting) != NULL ? "blocked" : "running";
   case LT_STOPPING:
-    return "stopping";
-  case LT_DONE:
+  case LT_DONE: /* the main thread, while it waits for the others */
     break;
   }
-  return "done";
+  return "stopping";
 }
 
 static void push_thread_info(lua_State *L, lt_Thread *thread) {

@@ -141,10 +141,7 @@ describe("closing the main state", function()
   it("does not wait any longer when the main thread is interrupted", function()
     local result = run [[
       _thread.start_joinable_thread(function()
-        local function closing()
-          return _thread.enumerate()[1].state == "blocked"
-        end
-        while not closing() do end
+        repeat until _thread.enumerate()[1].state == "stopping"
         _thread.interrupt_main()
         while true do end
       end, {daemon = false})
