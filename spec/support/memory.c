@@ -154,10 +154,8 @@ static int in_new_state(lua_State *L) {
   return 3;
 }
 
-static const luaL_Reg functions[] = {{"fail", fail},
-                                     {"stop", stop},
-                                     {"in_new_state", in_new_state},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"fail", fail}, {"stop", stop}, {"in_new_state", in_new_state}, {NULL, NULL}};
 
 int luaopen_memory(lua_State *L) {
   luaL_newlib(L, functions);
