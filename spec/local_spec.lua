@@ -174,6 +174,64 @@ describe("_local", function()
     end
   end)
 
+  it("loses its fields when it is gone, in a thread that lives on", function()
+    local kept, finalized, most, other = start(function(held)
+      held.field = "kept"
+      local finalized, most = 0, 0
+      local function count_up() finalized = finalized + 1 end
+      for i = 1, 300000 do
+        local fresh = _thread._local()
+        fresh.list = { i, i + 1, i + 2, i + 3 }
+        if i % 1000 == 0 then
+          fresh.value = setmetatable({}, { __gc = count_up })
+          most = math.max(most, collectgarbage("count"))
+        end
+      end
+      collectgarbage()
+      object.other = 1
+      return held.field, finalized, most, object.other
+    end, object):result()
+    assert.equal("kept", kept)
+    assert.is_true(finalized > 100, finalized)
+    assert.is_true(most < 30000, most) -- kilobytes; 50,000 if nothing went
+    assert.equal(1, other)
+  end)
+
+  it("keeps its fields in one thread as long as another thread has it", function()
+    local to_go, gone = _thread.allocate_lock(), _thread.allocate_lock()
+    to_go:acquire()
+    gone:acquire()
+    object.field = "kept"
+    local holder = start(function(argument)
+      gone:release()
+      to_go:acquire()
+      return argument
+    end, object)
+    object = nil
+    assert.is_true(gone:acquire(true, 60))
+    for i = 1, 1000 do
+      _thread._local().field = i
+      if i % 100 == 0 then
+        collectgarbage()
+      end
+    end
+    to_go:release()
+    assert.equal("kept", holder:result().field)
+  end)
+
+  it("comes back again and again", function()
+    local function echo(argument) return argument end
+    object.count = 0
+    for i = 1, 50 do
+      local handle = start(echo, object)
+      object = nil
+      collectgarbage()
+      object = handle:result()
+      assert.equal(i - 1, object.count)
+      object.count = i
+    end
+  end)
+
   it("is walked by pairs while its fields are cleared", function()
     for i = 1, 10 do
       object[i] = i * i

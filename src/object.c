@@ -53,7 +53,7 @@ void lt_set_functions(lua_State *L, const luaL_Reg *functions) {
 ** Proxies
 */
 
-static int collect_proxy(lua_State *L) {
+int lt_object_collect(lua_State *L) {
   Proxy *proxy = lua_touserdata(L, 1);
   if (proxy != NULL && proxy->mark == &proxy_mark) {
     proxy->mark = NULL;
@@ -95,12 +95,12 @@ static void push_metatable(lua_State *L, const lt_Type *type) {
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "methods");
   lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, lt_object_collect);
+  lua_setfield(L, -2, "__gc");
   if (type->metamethods != NULL)
     lt_set_functions(L, type->metamethods);
   lua_pushstring(L, type->name);
   lua_setfield(L, -2, "__name");
-  lua_pushcfunction(L, collect_proxy);
-  lua_setfield(L, -2, "__gc");
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, type);
 }

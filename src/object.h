@@ -20,8 +20,8 @@ typedef struct lt_Type {
   const char *name;
   lt_Class *class_object; /* what the type is called in Lua, see exception.h; or NULL */
   const luaL_Reg *methods;
-  const luaL_Reg *metamethods; /* __gc, __name and, where it is absent, __index come by themselves;
-                                 the methods are also in the field 'methods' */
+  const luaL_Reg *metamethods; /* __name and, where they are absent, __gc and __index come by
+                                 themselves; the methods are also in the field 'methods' */
   void (*destroy)(lt_Object *object);
 } lt_Type;
 
@@ -40,6 +40,9 @@ void lt_object_push(lua_State *L, lt_Object *object);
 
 /* The same, and gives the caller's reference away, also when it raises. */
 void lt_object_push_own(lua_State *L, lt_Object *object);
+
+/* The __gc of a proxy; a type that has its own calls this at its end. */
+int lt_object_collect(lua_State *L);
 
 /* The object at 'index', or NULL where there is none, or none of this type. */
 lt_Object *lt_object_at(lua_State *L, int index);
