@@ -35,6 +35,16 @@ void plat_mutex_destroy(plat_Mutex *mutex);
 void plat_mutex_lock(plat_Mutex *mutex);
 void plat_mutex_unlock(plat_Mutex *mutex);
 
+/* For one who waits for a few instructions of another thread: a hint to the processor, to the system. */
+static inline void plat_relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ __volatile__("yield");
+#endif
+}
+void plat_yield(void);
+
 /*
 ** A parker puts its one thread to sleep until somebody hands it the token (per system).
 ** An unpark that comes before the park is kept: the park then returns at once.

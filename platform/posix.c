@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,10 @@ void plat_mutex_lock(plat_Mutex *mutex) {
 
 void plat_mutex_unlock(plat_Mutex *mutex) {
   pthread_mutex_unlock(mutex);
+}
+
+void plat_yield(void) {
+  sched_yield();
 }
 
 /*
