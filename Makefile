@@ -47,7 +47,7 @@ LUA_FILES := $(wildcard lua/*.lua lua/*/*.lua)
 CFLAGS ?= -O2 -g
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 DEFINES := -DLT_PLATFORM_$(shell echo $(PLATFORM) | tr a-z A-Z)
-FLAGS = -std=c11 -pthread -fPIC -fvisibility=hidden -I. $(LUA_CFLAGS) $(DEFINES) $(WARNINGS)
+FLAGS = -std=c11 -pthread -fPIC -fno-plt -fvisibility=hidden -I. $(LUA_CFLAGS) $(DEFINES) $(WARNINGS)
 COMPILE = $(CC) $(FLAGS) $(SANITIZE) $(CPPFLAGS) $(CFLAGS)
 LINK = $(CC) -pthread $(SANITIZE) $(CFLAGS) $(LDFLAGS)
 SHARED = $(if $(filter Darwin,$(UNAME)),-bundle -undefined dynamic_lookup,-shared)

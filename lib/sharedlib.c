@@ -77,9 +77,19 @@ static int shared_newindex(lua_State *L) {
   const lt_Thread *self = lt_self(L);
   lt_Key key;
   lt_check_key(L, 2, &key);
-  lt_Value value = lt_share_field(L, self, 1, 2, 3);
-  if (!lt_shared_set(shared, self, &key, &value))
+  lt_Value value = lt_nil;
+  if (lua_isinteger(L, 3)) { /* the fast way */
+    value.kind = LT_INTEGER;
+    value.as.integer = lua_tointeger(L, 3);
+  } else {
+    value = lt_share_field(L, self, 1, 2, 3);
+  }
+  bool kept = lt_value_kept(&value) != NULL;
+  lt_Set set = lt_shared_set(shared, self, &key, &value);
+  if (set == LT_NOT_SET)
     return lt_raise_memory(L);
+  if (set == LT_SET_OVER_OBJECT && !kept)
+    lt_forget(L, 1, 2);
   if (value.kind == LT_OBJECT)
     lt_collect_if_due();
   return 0;

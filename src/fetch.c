@@ -206,7 +206,7 @@ void lt_keep(lua_State *L, const lt_Thread *self, int proxy, int key) {
   lua_settop(L, value);
 }
 
-static void forget(lua_State *L, int proxy, int key) {
+void lt_forget(lua_State *L, int proxy, int key) {
   if (lua_getiuservalue(L, proxy, 1) == LUA_TTABLE) {
     lua_rawgeti(L, -1, KEPT);
     lua_pushvalue(L, key);
@@ -221,7 +221,7 @@ lt_Value lt_share_field(lua_State *L, const lt_Thread *self, int proxy, int key,
   lt_Value value = lt_share(L, self, index);
   lt_Stored *kept = lt_value_kept(&value);
   if (kept == NULL) {
-    forget(L, proxy, key);
+    lt_forget(L, proxy, key);
   } else {
     lt_value_release(&value); /* the state has a reference, and lt_keep may raise */
     lua_pushvalue(L, index);

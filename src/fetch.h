@@ -38,6 +38,9 @@ void lt_push_taken(lua_State *L, lt_Taken *taken, int count);
 */
 void lt_keep(lua_State *L, const lt_Thread *self, int proxy, int key);
 
+/* The field that had a stored value has one no more. */
+void lt_forget(lua_State *L, int proxy, int key);
+
 /* As lt_share, for the value at 'index' that is about to be set in the field. */
 lt_Value lt_share_field(lua_State *L, const lt_Thread *self, int proxy, int key, int index);
 

@@ -166,9 +166,10 @@ void lt_object_push_own(lua_State *L, lt_Object *object) {
 }
 
 lt_Object *lt_object_at(lua_State *L, int index) {
-  if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) != sizeof(Proxy))
-    return NULL;
   const Proxy *proxy = lua_touserdata(L, index);
+  /* A light userdata has the length 0. */
+  if (proxy == NULL || lua_rawlen(L, index) != sizeof(Proxy))
+    return NULL;
   return proxy->mark == &proxy_mark ? proxy->object : NULL;
 }
 

@@ -261,7 +261,8 @@ static void convert_table(lua_State *L, Conversion *conversion, size_t number) {
       lt_value_release(&value);
       refuse_key(L, number);
     }
-    if (!lt_shared_set(conversion->targets[number - 1], conversion->self, &key, &value))
+    if (lt_shared_set(conversion->targets[number - 1], conversion->self, &key, &value) ==
+        LT_NOT_SET)
       lt_raise_memory(L);
     lua_pop(L, 1);
   }

@@ -25,20 +25,21 @@ void lt_shared_destroy(lt_Object *object) {
   lt_free(shared, sizeof(*shared));
 }
 
-bool lt_shared_set(lt_Shared *shared, const lt_Thread *self, const lt_Key *key,
-                   const lt_Value *value) {
+lt_Set lt_shared_set(lt_Shared *shared, const lt_Thread *self, const lt_Key *key,
+                     const lt_Value *value) {
   lt_Value old;
   lt_Value old_key;
   lt_shared_begin_write(shared, self);
   bool done = lt_table_set(&shared->table, key, value, &old, &old_key);
   lt_shared_end_write(shared);
-  if (done) {
-    lt_value_release(&old);
-    lt_value_release(&old_key);
-  } else {
+  if (!done) {
     lt_value_release(value);
+    return LT_NOT_SET;
   }
-  return done;
+  lt_Set set = old.kind == LT_OBJECT ? LT_SET_OVER_OBJECT : LT_SET;
+  lt_value_release(&old);
+  lt_value_release(&old_key);
+  return set;
 }
 
 /*

@@ -60,10 +60,12 @@ static inline void lt_shared_end_long_read(lt_Shared *shared) {
 }
 
 /*
-** Sets a field to 'value', whose reference is taken over, also on failure. False: there was no
-** memory, and the table is as before.
+** Sets a field to 'value', whose reference is taken over, also on failure. Fails without memory, and
+** leaves the table as before. Tells whether the old value was a shared object.
 */
-bool lt_shared_set(lt_Shared *shared, const lt_Thread *self, const lt_Key *key,
-                   const lt_Value *value);
+typedef enum lt_Set { LT_SET, LT_SET_OVER_OBJECT, LT_NOT_SET } lt_Set;
+
+lt_Set lt_shared_set(lt_Shared *shared, const lt_Thread *self, const lt_Key *key,
+                     const lt_Value *value);
 
 #endif

@@ -162,13 +162,32 @@ bool lt_key_value(const lt_Key *key, lt_Value *value) {
   }
 }
 
+/* For keys, which mostly are short. */
+static bool same_bytes(const char *a, const char *b, size_t length) {
+  uint64_t word_a;
+  uint64_t word_b;
+  for (; length >= sizeof(word_a); a += sizeof(word_a), b += sizeof(word_a)) {
+    memcpy(&word_a, a, sizeof(word_a));
+    memcpy(&word_b, b, sizeof(word_b));
+    if (word_a != word_b)
+      return false;
+    length -= sizeof(word_a);
+  }
+  while (length > 0 && *a == *b) {
+    a++;
+    b++;
+    length--;
+  }
+  return length == 0;
+}
+
 bool lt_key_matches(const lt_Key *key, const lt_Value *value) {
   if (key->kind != value->kind)
     return false;
   switch (key->kind) {
   case LT_STRING:
     return value->as.string->length == key->as.string.length &&
-           memcmp(value->as.string->bytes, key->as.string.bytes, key->as.string.length) == 0;
+           same_bytes(value->as.string->bytes, key->as.string.bytes, key->as.string.length);
   case LT_INTEGER:
     return value->as.integer == key->as.integer;
   case LT_FLOAT:
