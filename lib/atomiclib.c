@@ -307,12 +307,14 @@ static bool take_fields(const lt_Thread *self, lt_Shared *shared, Fields *fields
     if (needed <= fields->capacity) {
       lt_Cursor cursor;
       lt_table_begin(&shared->table, &cursor);
-      lt_Value *next = fields->values;
-      for (; lt_table_next(&shared->table, &cursor, next, next + 1); next += 2) {
-        lt_value_retain(next);
-        lt_value_retain(next + 1);
+      lt_Value key;
+      lt_Value value;
+      while (lt_table_next(&shared->table, &cursor, &key, &value)) {
+        lt_value_retain(&key);
+        lt_value_retain(&value);
+        fields->values[fields->count++] = key;
+        fields->values[fields->count++] = value;
       }
-      fields->count = needed;
     }
     lt_shared_end_long_read(shared);
     if (needed <= fields->capacity)
