@@ -91,7 +91,7 @@ $(OUT)/flags: FORCE
 RUN = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 \
 	LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/spec/?.lua;$(or $(LUA_PATH_5_4),$(LUA_PATH),;)' \
 	LUA_CPATH='$(BUILT);$(or $(LUA_CPATH_5_4),$(LUA_CPATH),;)'
-test demo: BUILT = $(CURDIR)/$(OUT)/?.so
+test demo soak bench-shared: BUILT = $(CURDIR)/$(OUT)/?.so
 
 ## test       the specs (ARGS="spec/lock_spec.lua", ARGS="--filter=word spec", LUA=lua5.4)
 ARGS ?= spec
@@ -101,6 +101,18 @@ test: $(OUT)/lthread.so $(OUT)/failing
 ## demo       an example, run from the tree
 demo: $(OUT)/lthread.so
 	$(NEED_LUA)$(RUN) $(LUA) examples/wordcount.lua
+
+## soak       works on the shared data space for SECONDS=600 and looks whether memory stays flat
+SECONDS ?= 600
+soak: $(OUT)/lthread.so
+	$(NEED_LUA)$(RUN) $(LUA) spec/soak.lua $(SECONDS)
+
+## bench-shared  the speed of shared tables, as ratios, with the targets beside them
+bench-shared: $(OUT)/lthread.so $(OUT)/floor_shared.so
+	$(NEED_LUA)$(RUN) $(LUA) bench/shared.lua
+
+$(OUT)/floor_shared.so: $(OUT)/bench/floor_shared.o
+	$(LINK) $(SHARED) -o $@ $^
 
 # The sanitizers watch an interpreter that has lthread inside: spec/support/host.c.
 SANITIZE_CC ?= $(if $(shell command -v clang),clang,$(CC))
@@ -183,5 +195,5 @@ help:
 
 FORCE:
 
-.PHONY: all test demo asan tsan run-host lint $(LINT_BUILDS) build-host format install uninstall \
+.PHONY: all test demo soak bench-shared asan tsan run-host lint $(LINT_BUILDS) build-host format install uninstall \
 	clean help FORCE
