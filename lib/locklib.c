@@ -89,7 +89,7 @@ typedef struct Target {
 
 static bool wait_for(lua_State *L, const Target *target, plat_Time deadline) {
   lt_Thread *self = lt_self(L);
-  const lt_Acquire acquire = {lt_wait_begin(L, self), plat_now(), deadline};
+  const lt_Acquire acquire = {lt_wait_begin(L, self), plat_now(), deadline, false};
   for (;;) {
     lt_Acquired acquired = target->rlock == NULL ? lt_lock_acquire(target->lock, &acquire)
                                                  : lt_rlock_acquire(target->rlock, own_ident(L),
@@ -340,8 +340,8 @@ static const luaL_Reg lock_methods[] = {{"acquire", lock_acquire},
 static const luaL_Reg lock_metamethods[] = {
     {"__tostring", lock_tostring}, {"__close", release_first}, {NULL, NULL}};
 
-const lt_Type lt_lock_type = {"_thread.lock", &lt_LockType, lock_methods, lock_metamethods,
-                              destroy};
+const lt_Type lt_lock_type = {"_thread.lock",   &lt_LockType, lock_methods,
+                              lock_metamethods, destroy,      NULL};
 
 static const luaL_Reg rlock_methods[] = {{"acquire", rlock_acquire},
                                          {"release", rlock_release},
@@ -359,5 +359,5 @@ static const luaL_Reg rlock_methods[] = {{"acquire", rlock_acquire},
 static const luaL_Reg rlock_metamethods[] = {
     {"__tostring", rlock_tostring}, {"__close", release_first}, {NULL, NULL}};
 
-const lt_Type lt_rlock_type = {"_thread.RLock", &lt_RLockType, rlock_methods, rlock_metamethods,
-                               destroy};
+const lt_Type lt_rlock_type = {"_thread.RLock",   &lt_RLockType, rlock_methods,
+                               rlock_metamethods, destroy,       NULL};

@@ -221,7 +221,7 @@ static bool is_identifier(const char *name) {
   return *name == '\0';
 }
 
-static void push_key_step(lua_State *L, int key) {
+void lt_push_key_step(lua_State *L, int key) {
   if (lua_isinteger(L, key)) {
     lua_pushfstring(L, "[%I]", lua_tointeger(L, key));
   } else if (lua_type(L, key) == LUA_TSTRING) {
@@ -242,11 +242,11 @@ static void push_step(lua_State *L, const Frame *frame) {
     break;
   case KEY:
     lua_pushliteral(L, "'s key ");
-    push_key_step(L, frame->base + 1);
+    lt_push_key_step(L, frame->base + 1);
     lua_concat(L, 2);
     break;
   case CONTENT:
-    push_key_step(L, frame->base + 1);
+    lt_push_key_step(L, frame->base + 1);
     break;
   case UPVALUE: {
     const char *name = lua_getupvalue(L, frame->base, frame->position);
@@ -731,9 +731,7 @@ lt_Message *lt_pack(lua_State *L, int count, lt_Describe describe) {
   lt_throw(L);
 }
 
-void lt_message_free(lt_Message *message) {
-  if (message == NULL)
-    return;
+void lt_message_drop_references(lt_Message *message) {
   for (size_t i = 0; i < message->reference_count; i++) {
     const lt_Reference *reference = &message->references[i];
     if (reference->rule != NULL)
@@ -741,7 +739,18 @@ void lt_message_free(lt_Message *message) {
     else
       lt_object_release(reference->target);
   }
+  message->reference_count = 0;
+}
+
+void lt_message_free(lt_Message *message) {
+  if (message == NULL)
+    return;
+  lt_message_drop_references(message);
   free(message->references);
   free(message->bytes);
   free(message);
+}
+
+size_t lt_message_size(const lt_Message *message) {
+  return sizeof(*message) + message->size + message->reference_count * sizeof(lt_Reference);
 }
