@@ -121,8 +121,8 @@ void lt_excepthook_no_memory(lt_Thread *thread) {
 */
 
 /*
-** Arguments: the thread, the hook or NULL, both light; the error; the traceback, or true if the error
-** is one of the hook itself.
+** Arguments: the thread, the hook or NULL, both light; the error; the traceback, or true if the
+** error is one of the hook itself.
 */
 static int call_protected(lua_State *L) {
   lt_Thread *thread = lua_touserdata(L, 1);
