@@ -1,4 +1,5 @@
 local _thread = require "lthread"
+local child = require "fixtures.child"
 
 local function start(f, ...)
   return _thread.start_joinable_thread(f, { args = table.pack(...) })
@@ -217,6 +218,31 @@ describe("_local", function()
     end
     to_go:release()
     assert.equal("kept", holder:result().field)
+  end)
+
+  it("keeps its fields when it comes back in the middle of a collection", function()
+    local output = child([[
+      local _thread = require "lthread"
+      local object, gate = _thread._local(), _thread.allocate_lock()
+      gate:acquire()
+      local function hold(argument) gate:acquire() return argument end
+      object.field = "kept"
+      local holder = _thread.start_joinable_thread(hold, {args = {object}})
+      while _thread.enumerate()[2].state ~= "blocked" do _thread.sleep(0.001) end
+      collectgarbage()
+      collectgarbage("incremental", 100, 10, 6)
+      collectgarbage("stop")
+      -- The finalizers of these run before that of the object, which is older.
+      local garbage, count, finalized = {}, 20000, 0
+      local with_gc = {__gc = function() finalized = finalized + 1 end}
+      for i = 1, count do garbage[i] = setmetatable({}, with_gc) end
+      object, garbage = nil, nil
+      repeat collectgarbage("step", 1) until finalized > 0
+      gate:release()
+      local back = holder:result()
+      print(finalized < count, back.field, back.other)
+    ]])
+    assert.equal("true\tkept\tnil\nstatus 0\n", output)
   end)
 
   it("comes back again and again", function()

@@ -10,9 +10,8 @@
 ** ever will.
 **
 ** Shared state: the lists of the shards, under their mutexes; 'due' is atomic. Everything else is
-*the
-** running collector's, of which 'running' lets one through. While it works on an object it has a
-** reference to it.
+** the running collector's, of which 'running' lets one through. While it works on an object it
+** has a reference to it.
 */
 #include "src/collect.h"
 

@@ -30,8 +30,7 @@ typedef struct lt_Type {
 
 /*
 ** 'references' counts in its lower half who has a reference, and in its upper half how often one
-*was
-** taken: so that who finds it as it was knows that nobody has come in between.
+** was taken: so that who finds it as it was knows that nobody has come in between.
 */
 struct lt_Object {
   atomic_uint_least64_t references;
@@ -48,8 +47,7 @@ void lt_object_retain(lt_Object *object);
 
 /*
 ** Gives a reference back. What dies with the last one is destroyed before this returns, however
-*long
-** the chain of objects is that it was the last to refer to.
+** long the chain of objects is that it was the last to refer to.
 */
 void lt_object_release(lt_Object *object);
 
