@@ -16,6 +16,9 @@ extern lt_Class lt_LockType, lt_RLockType, lt_LocalType, lt_HandleType;
 int lt_allocate_lock(lua_State *L);
 int lt_isinstance(lua_State *L);
 
+/* Pushes the table of the module lthread.queue. */
+void lt_push_queue_module(lua_State *L);
+
 /* Lets a hook run that a signal handler of the host has set: it may raise. */
 void lt_heed_signal(lua_State *L);
 

@@ -35,6 +35,18 @@ void plat_mutex_destroy(plat_Mutex *mutex);
 void plat_mutex_lock(plat_Mutex *mutex);
 void plat_mutex_unlock(plat_Mutex *mutex);
 
+/* Tells the processor that the thread spins: it waits a moment, at less cost to its siblings. */
+static inline void plat_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");
+#endif
+}
+
+/* Bytes that two processors can't write at the same time. */
+#define PLAT_CACHE_LINE 64
+
 /*
 ** A parker puts its one thread to sleep until somebody hands it the token (per system).
 ** An unpark that comes before the park is kept: the park then returns at once.

@@ -92,6 +92,9 @@ typedef enum lt_Globals { LT_KEEP, LT_OVERRIDE } lt_Globals;
 
 int lt_unpack(lua_State *L, const lt_Message *message, lt_Globals globals);
 
+/* The same; returns a status of Lua instead, with the values or what went wrong on the top. */
+int lt_try_unpack(lua_State *L, const lt_Message *message, lt_Globals globals);
+
 void lt_message_free(lt_Message *message); /* NULL is fine */
 
 #endif

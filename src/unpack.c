@@ -433,6 +433,9 @@ static int unpack_protected(lua_State *L) {
   Unpacker *unpacker = lua_touserdata(L, UNPACKER);
   const lt_Message *message = unpacker->message;
   luaL_checkstack(L, message->count + 20, "too many values");
+  unpacker->cells = malloc(message->slot_count + 1);
+  if (unpacker->cells == NULL)
+    lt_raise_memory(L);
   lua_createtable(L, (int)message->slot_count, 0);
   lua_newtable(L);
   for (int i = 0; i < message->count; i++)
@@ -443,22 +446,26 @@ static int unpack_protected(lua_State *L) {
   return message->count;
 }
 
-int lt_unpack(lua_State *L, const lt_Message *message, lt_Globals globals) {
+int lt_try_unpack(lua_State *L, const lt_Message *message, lt_Globals globals) {
   Unpacker unpacker;
   memset(&unpacker, 0, sizeof(unpacker));
   unpacker.message = message;
   unpacker.next = message->bytes;
   unpacker.globals = globals;
-  luaL_checkstack(L, message->count + 4, "too many values");
-  unpacker.cells = malloc(message->slot_count + 1);
-  if (unpacker.cells == NULL)
-    lt_raise_memory(L);
+  if (!lua_checkstack(L, message->count + 4)) {
+    lua_pushliteral(L, "stack overflow (too many values)");
+    return LUA_ERRRUN;
+  }
   lua_pushcfunction(L, unpack_protected);
   lua_pushlightuserdata(L, &unpacker);
   int status = lua_pcall(L, 1, message->count, 0);
   free(unpacker.cells);
   free(unpacker.frames);
-  if (status != LUA_OK)
-    lua_error(L);
+  return status;
+}
+
+int lt_unpack(lua_State *L, const lt_Message *message, lt_Globals globals) {
+  if (lt_try_unpack(L, message, globals) != LUA_OK)
+    lt_throw(L);
   return message->count;
 }
