@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "src/interrupt.h"
+#include "src/named.h"
 #include "src/queue.h"
 
 LT_CLASS(lt_Empty, "Empty", &lt_Exception, NULL);
@@ -105,7 +106,8 @@ static Patience opt_timeout(lua_State *L, int arg) {
   return patience;
 }
 
-/* The arguments (block = true [, timeout]) from 'arg' on. Without 'block' the timeout is ignored. */
+/* The arguments (block = true [, timeout]) from 'arg' on. Without 'block' the timeout is ignored.
+ */
 static Patience opt_patience(lua_State *L, int arg) {
   static const char *const names[] = {"block", "timeout", NULL};
   if (lua_gettop(L) < arg)
@@ -139,7 +141,8 @@ static bool wait(lua_State *L, lt_Thread *self, lt_Queue *queue, Await await, pl
 }
 
 /*
-** A box is a userdata on the stack of a function that puts or gets: what is in it is in no queue and
+** A box is a userdata on the stack of a function that puts or gets: what is in it is in no queue
+*and
 ** in no state. However the function ends, the box is emptied.
 */
 
@@ -212,22 +215,22 @@ static void push_priority(lua_State *L, int arg) {
 
 /* The message on the top is added, and popped. It counts at once, so that what there is of it is
  * freed when it raises. */
-static void add_message(lua_State *L, Putting *putting, int arg) {
+static void add_message(lua_State *L, Putting *putting, int arg, const lt_Names *names) {
   size_t number = putting->count++;
   if (putting->keys != NULL) {
     push_priority(L, arg);
-    lt_item_from(L, -1, &putting->keys[number], NULL);
+    lt_item_from(L, -1, &putting->keys[number], NULL, NULL);
     lua_pop(L, 1);
   }
-  lt_item_from(L, -1, &putting->items[number], describe_message);
+  lt_item_from(L, -1, &putting->items[number], describe_message, names);
   lua_pop(L, 1);
 }
 
 static lt_Outcome put_once(lt_Queue *queue, Putting *putting) {
   size_t put;
   const lt_Item *keys = putting->keys == NULL ? NULL : putting->keys + putting->put;
-  lt_Outcome outcome = lt_queue_put(queue, putting->items + putting->put, keys,
-                                    putting->count - putting->put, &put);
+  lt_Outcome outcome =
+      lt_queue_put(queue, putting->items + putting->put, keys, putting->count - putting->put, &put);
   putting->put += put;
   return outcome;
 }
@@ -282,7 +285,7 @@ static int queue_put(lua_State *L) {
   if (!is_keyed && (is_small || lt_queue_maxsize(queue) == 0)) {
     size_t put;
     if (!is_small)
-      lt_item_from(L, 2, &item, describe_message);
+      lt_item_from(L, 2, &item, describe_message, NULL);
     outcome = lt_queue_put(queue, &item, NULL, 1, &put);
     if (outcome == LT_QUEUE_DONE)
       return 0;
@@ -293,7 +296,7 @@ static int queue_put(lua_State *L) {
   if (outcome == LT_QUEUE_FULL) {
     Putting *putting = push_putting(L, queue, 1);
     lua_pushvalue(L, 2);
-    add_message(L, putting, 2);
+    add_message(L, putting, 2, NULL);
     outcome = put_all(L, queue, putting, patience);
   }
   return outcome == LT_QUEUE_DONE ? 0 : raise_outcome(L, outcome);
@@ -340,9 +343,10 @@ static int queue_put_many(lua_State *L) {
   size_t count = check_list(L, 2);
   Patience patience = opt_patience(L, 3);
   Putting *putting = push_putting(L, queue, count);
+  const lt_Names *names = lt_names_of(L);
   for (size_t i = 1; i <= count; i++) {
     lua_rawgeti(L, 2, (lua_Integer)i);
-    add_message(L, putting, 2);
+    add_message(L, putting, 2, names);
   }
   lt_Outcome outcome = put_all(L, queue, putting, patience);
   if (outcome == LT_QUEUE_DONE)
@@ -525,7 +529,8 @@ static int queue_join(lua_State *L) {
 
 /*
 ** queue:shutdown([immediate = false])
-** Shuts the queue down: from now on put raises ShutDown, and get does when the queue is empty. Those
+** Shuts the queue down: from now on put raises ShutDown, and get does when the queue is empty.
+*Those
 ** who wait in one of them are woken. With 'immediate' the messages that are left are dropped and
 ** count as done. By name: queue:shutdown{immediate = true}. Follows Queue.shutdown.
 */
@@ -555,12 +560,9 @@ static int queue_tostring(lua_State *L) {
 
 static const luaL_Reg simple_methods[] = {METHODS_OF_ALL, {NULL, NULL}};
 
-static const luaL_Reg methods[] = {METHODS_OF_ALL,
-                                   {"full", queue_full},
-                                   {"task_done", queue_task_done},
-                                   {"join", queue_join},
-                                   {"shutdown", queue_shutdown},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    METHODS_OF_ALL,       {"full", queue_full},         {"task_done", queue_task_done},
+    {"join", queue_join}, {"shutdown", queue_shutdown}, {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__tostring", queue_tostring}, {NULL, NULL}};
 

@@ -31,9 +31,8 @@ static bool number_less(const lt_Item *a, const lt_Item *b) {
     return b->kind == LT_ITEM_INTEGER
                ? a->value.as.integer < b->value.as.integer
                : integer_before(a->value.as.integer, b->value.as.number, false);
-  return b->kind == LT_ITEM_INTEGER
-             ? !integer_before(b->value.as.integer, a->value.as.number, true)
-             : a->value.as.number < b->value.as.number;
+  return b->kind == LT_ITEM_INTEGER ? !integer_before(b->value.as.integer, a->value.as.number, true)
+                                    : a->value.as.number < b->value.as.number;
 }
 
 /* By bytes, whatever the locale is: that may change while strings lie here. */
@@ -59,8 +58,7 @@ static bool less(const lt_Entry *a, const lt_Entry *b) {
 }
 
 bool lt_heap_fits(const lt_Heap *heap, const lt_Item *key) {
-  return heap->is_stack || heap->count + heap->reserved == 0 ||
-         is_number(key) == heap->has_numbers;
+  return heap->is_stack || heap->count + heap->reserved == 0 || is_number(key) == heap->has_numbers;
 }
 
 /*

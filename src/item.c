@@ -56,7 +56,8 @@ static void from_long_string(lua_State *L, int index, lt_Item *item) {
   item->value.as.text = text;
 }
 
-void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Describe describe) {
+void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Describe describe,
+                  const lt_Names *names) {
   if (lt_item_from_small(L, index, item))
     return;
   lt_Object *object = lt_object_at(L, index);
@@ -69,7 +70,7 @@ void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Describe describe) 
   } else {
     luaL_checkstack(L, 1, "too many values");
     lua_pushvalue(L, index);
-    item->value.as.message = lt_pack(L, 1, describe);
+    item->value.as.message = lt_pack_knowing(L, 1, describe, names);
     item->value.kind = LT_ITEM_MESSAGE;
   }
 }

@@ -56,10 +56,12 @@ typedef union lt_Item {
 bool lt_item_from_small(lua_State *L, int index, lt_Item *item);
 
 /*
-** Makes an item of the value at 'index'. 'describe' is as for lt_pack. Raises TypeError for what
-** can't be transferred, or for want of memory; then there is no item.
+** Makes an item of the value at 'index'. 'describe' and 'names', which may be NULL, are as for
+** lt_pack_knowing. Raises TypeError for what can't be transferred, or for want of memory; then
+** there is no item.
 */
-void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Describe describe);
+void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Describe describe,
+                  const lt_Names *names);
 
 /* Pushes the value. It may raise; the item stays as it is. */
 void lt_item_push(lua_State *L, const lt_Item *item);

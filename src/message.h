@@ -31,6 +31,7 @@
 #include <stdint.h>
 
 #include "lthread.h"
+#include "src/named.h"
 #include "src/object.h"
 
 typedef enum lt_Tag {
@@ -70,9 +71,9 @@ typedef struct lt_Message {
   int count; /* of values */
   uint32_t slot_count;
   size_t reference_count;
-  lt_Reference *references;
   size_t size;
-  unsigned char *bytes;
+  unsigned char *bytes; /* in the same block of memory, behind the references */
+  lt_Reference references[];
 } lt_Message;
 
 /*
@@ -83,6 +84,9 @@ typedef struct lt_Message {
 typedef void (*lt_Describe)(lua_State *L, int value);
 
 lt_Message *lt_pack(lua_State *L, int count, lt_Describe describe);
+
+/* The same, for many messages in a row: with the state's names looked up once (see named.h). */
+lt_Message *lt_pack_knowing(lua_State *L, int count, lt_Describe describe, const lt_Names *names);
 
 /*
 ** Pushes the values of a message, and raises what goes wrong in making them. The globals that its

@@ -17,7 +17,8 @@
 ** ends rarely touch each other's cache lines. head.count only goes back when items are put back,
 ** which lets a bounded queue exceed its bound by as many.
 **
-** Waiting: who finds nothing to get parks on the tail, who finds no room parks on the head. Under the
+** Waiting: who finds nothing to get parks on the tail, who finds no room parks on the head. Under
+*the
 ** mutex of that end it makes sure that it is still so, and counts itself in 'waiting'; a thread
 ** that changes that end does so under the same mutex, and so either comes before, and is seen,
 ** or sees the count. For each change it takes one off 'waiting' and, without the mutex, unparks
