@@ -246,18 +246,18 @@ lt_Outcome lt_queue_put(lt_Queue *queue, const lt_Item *items, const lt_Item *ke
 ** Getting, under the head's mutex
 */
 
-static uint64_t available(lt_Queue *queue) {
+static uint64_t available(lt_Queue *queue, size_t wanted) {
   End *head = &queue->head;
   uint64_t taken = count_at(head);
-  if (head->seen == taken)
+  if (head->seen - taken < wanted)
     head->seen = read_count(&queue->tail);
   return head->seen - taken;
 }
 
-/* How many items may be got; if none, why. */
-static uint64_t gettable(lt_Queue *queue, lt_Outcome *outcome) {
+/* How many items may be got, as far as so many are wanted; if none, why. */
+static uint64_t gettable(lt_Queue *queue, size_t wanted, lt_Outcome *outcome) {
   Closing state = closing(queue); /* before the count, so that the count is the last one then */
-  uint64_t count = state == NOTHING ? 0 : available(queue);
+  uint64_t count = state == NOTHING ? 0 : available(queue, wanted);
   if (count > 0)
     *outcome = LT_QUEUE_DONE;
   else
@@ -286,7 +286,7 @@ lt_Outcome lt_queue_get(lt_Queue *queue, lt_Item *item) {
   uint32_t called = 0;
   bool is_heap = queue->order != LT_FIRST_FIRST;
   plat_mutex_lock(head_mutex(queue));
-  if (gettable(queue, &outcome) > 0) {
+  if (gettable(queue, 1, &outcome) > 0) {
     if (is_heap) {
       take_entries(queue, &entry, 1);
       lt_heap_settle(&queue->heap, 1);
@@ -335,7 +335,7 @@ lt_Outcome lt_queue_get_batch(lt_Queue *queue, size_t max, lt_Batch *batch) {
   if (!allocate_batch(queue, max, batch))
     return LT_QUEUE_NO_MEMORY;
   plat_mutex_lock(head_mutex(queue));
-  uint64_t count = gettable(queue, &outcome);
+  uint64_t count = gettable(queue, batch->count, &outcome);
   if (count < batch->count)
     batch->count = (size_t)count;
   if (batch->segment != NULL)
@@ -445,7 +445,7 @@ static void drop_all(lt_Queue *queue) {
   size_t count;
   do {
     plat_mutex_lock(head_mutex(queue));
-    uint64_t there = available(queue);
+    uint64_t there = available(queue, PORTION);
     count = there < PORTION ? (size_t)there : PORTION;
     if (queue->order == LT_FIRST_FIRST) {
       take_items(queue, items, count);
