@@ -151,9 +151,11 @@ static void *push_box(lua_State *L, size_t size, const void *key, lua_CFunction 
   memset(box, 0, size);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) != LUA_TTABLE) {
     lua_pop(L, 1);
-    lua_createtable(L, 0, 1);
+    lua_createtable(L, 0, 2);
     lua_pushcfunction(L, empty);
     lua_setfield(L, -2, "__close");
+    lua_pushcfunction(L, empty);
+    lua_setfield(L, -2, "__gc");
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, key);
   }
@@ -410,23 +412,35 @@ static int queue_get_nowait(lua_State *L) {
 
 /* A batch on its way into a state; 'received' are in it. */
 typedef struct Getting {
-  lt_Queue *queue;
+  lt_Queue *queue; /* a reference, or NULL when all is done */
   lt_Batch batch;
   size_t received; /* or SIZE_MAX, before the first one is begun */
 } Getting;
 
-/* Something went wrong with the one that is being received. */
+/* If there is a batch, something went wrong with the one that was being received. */
 static int empty_getting(lua_State *L) {
   Getting *getting = lua_touserdata(L, 1);
-  size_t lost = getting->received;
+  lt_Queue *queue = getting->queue;
+  if (queue == NULL)
+    return 0;
+  getting->queue = NULL;
   if (getting->batch.count > 0) {
-    bool has_lost = lost < getting->batch.count;
-    lt_batch_put_back(getting->queue, &getting->batch, lost);
-    if (has_lost)
-      lt_queue_task_done(getting->queue);
-    getting->batch.count = 0;
+    bool is_lost = getting->received < getting->batch.count;
+    lt_batch_put_back(queue, &getting->batch, getting->received);
+    if (is_lost)
+      lt_queue_task_done(queue);
   }
+  lt_object_release((lt_Object *)queue);
   return 0;
+}
+
+static Getting *push_getting(lua_State *L, lt_Queue *queue) {
+  static const char key;
+  Getting *getting = push_box(L, sizeof(*getting), &key, empty_getting);
+  lt_object_retain((lt_Object *)queue);
+  getting->queue = queue;
+  getting->received = SIZE_MAX;
+  return getting;
 }
 
 static void push_batch(lua_State *L, Getting *getting) {
@@ -437,6 +451,8 @@ static void push_batch(lua_State *L, Getting *getting) {
     lt_item_push(L, lt_batch_item(batch, getting->received));
     lua_rawseti(L, -2, (lua_Integer)getting->received + 1);
   }
+  lua_pushinteger(L, (lua_Integer)batch->count);
+  lua_setfield(L, -2, "n");
 }
 
 /*
@@ -450,26 +466,20 @@ static void push_batch(lua_State *L, Getting *getting) {
 */
 static int queue_get_many(lua_State *L) {
   static const char *const names[] = {"max", "timeout", NULL};
-  static const char key;
   lt_Queue *queue = check_queue(L);
   lt_spread_keywords(L, 2, names);
   lua_Integer max = lt_check_integer(L, 2);
   if (max < 1)
     return lt_arg_error(L, &lt_ValueError, 2, "'max' must be positive, got %I", max);
   Patience patience = opt_timeout(L, 3);
-  Getting *getting = push_box(L, sizeof(*getting), &key, empty_getting);
-  getting->queue = queue;
-  getting->received = SIZE_MAX;
+  Getting *getting = push_getting(L, queue);
   lt_Outcome outcome = lt_queue_get_batch(queue, (size_t)max, &getting->batch);
   while (outcome == LT_QUEUE_EMPTY && await_item(L, queue, &patience))
     outcome = lt_queue_get_batch(queue, (size_t)max, &getting->batch);
   if (outcome != LT_QUEUE_DONE && outcome != LT_QUEUE_EMPTY)
     return raise_outcome(L, outcome);
-  size_t count = getting->batch.count;
   push_batch(L, getting);
-  lua_pushinteger(L, (lua_Integer)count);
-  lua_setfield(L, -2, "n");
-  if (count > 0)
+  if (getting->batch.count > 0)
     lt_batch_free(queue, &getting->batch);
   getting->batch.count = 0;
   return 1;

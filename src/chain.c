@@ -114,6 +114,10 @@ void lt_chain_free(lt_Place *head, lt_Spare *spare, uint64_t count) {
     lt_chain_take(head, spare, &item, 1);
     lt_item_free(&item);
   }
-  free(head->segment);
+  while (head->segment != NULL) {
+    lt_Segment *next = head->segment->next;
+    free(head->segment);
+    head->segment = next;
+  }
   free(atomic_load(spare));
 }

@@ -104,8 +104,6 @@ uint64_t lt_queue_size(lt_Queue *queue) {
 
 static void init_end(End *end) {
   plat_mutex_init(&end->mutex);
-  end->waiting = 0;
-  end->seen = 0;
   atomic_init(&end->count, 0);
 }
 
@@ -113,12 +111,13 @@ lt_Queue *lt_queue_new(const lt_Type *type, lt_Order order, uint64_t maxsize) {
   lt_Queue *queue = aligned_alloc(PLAT_CACHE_LINE, sizeof(*queue));
   if (queue == NULL)
     return NULL;
-  if (!lt_chain_init(&queue->tail.place, &queue->head.place, &queue->spare)) {
+  memset(queue, 0, sizeof(*queue));
+  if (order == LT_FIRST_FIRST &&
+      !lt_chain_init(&queue->tail.place, &queue->head.place, &queue->spare)) {
     free(queue);
     return NULL;
   }
   lt_object_init(&queue->object, type);
-  memset(&queue->heap, 0, sizeof(queue->heap));
   queue->heap.is_stack = order == LT_LAST_FIRST;
   queue->order = order;
   queue->maxsize = maxsize;
@@ -131,9 +130,11 @@ lt_Queue *lt_queue_new(const lt_Type *type, lt_Order order, uint64_t maxsize) {
 }
 
 static void free_queue(lt_Queue *queue) {
-  uint64_t count = count_at(&queue->tail) - count_at(&queue->head);
-  lt_chain_free(&queue->head.place, &queue->spare, queue->order == LT_FIRST_FIRST ? count : 0);
-  lt_heap_free(&queue->heap);
+  if (queue->order == LT_FIRST_FIRST)
+    lt_chain_free(&queue->head.place, &queue->spare,
+                  count_at(&queue->tail) - count_at(&queue->head));
+  else
+    lt_heap_free(&queue->heap);
   plat_mutex_destroy(&queue->tail.mutex);
   plat_mutex_destroy(&queue->head.mutex);
   free(queue);
