@@ -333,8 +333,10 @@ static void free_room(lt_Batch *batch) {
 lt_Outcome lt_queue_get_batch(lt_Queue *queue, size_t max, lt_Batch *batch) {
   lt_Outcome outcome;
   uint32_t called = 0;
-  if (!allocate_batch(queue, max, batch))
+  if (!allocate_batch(queue, max, batch)) {
+    batch->count = 0;
     return LT_QUEUE_NO_MEMORY;
+  }
   plat_mutex_lock(head_mutex(queue));
   uint64_t count = gettable(queue, batch->count, &outcome);
   if (count < batch->count)
