@@ -5,8 +5,8 @@ UNAME := $(shell uname -s)
 
 # Which of platform/ is compiled, with -DLT_PLATFORM_<NAME>.
 PLATFORM ?= $(if $(filter Linux,$(UNAME)),linux,posix)
-PLATFORM_linux = platform/posix.c platform/linux.c
-PLATFORM_posix = platform/posix.c platform/portable.c
+PLATFORM_linux = platform/posix.c platform/signals.c platform/linux.c
+PLATFORM_posix = platform/posix.c platform/signals.c platform/portable.c
 
 ifndef PLATFORM_$(PLATFORM)
 $(error PLATFORM=$(PLATFORM) is unknown)

@@ -7,11 +7,14 @@
 #include <string.h>
 
 #include "lib/libs.h"
+#include "src/deadlock.h"
 #include "src/excepthook.h"
 #include "src/interrupt.h"
 #include "src/shutdown.h"
 #include "src/state.h"
+#include "src/stock.h"
 #include "src/thread.h"
+#include "src/watch.h"
 
 static const char module_key;
 
@@ -366,21 +369,17 @@ static bool always(void *context) {
 */
 static int sleep_thread(lua_State *L) {
   lt_Thread *self = lt_self(L);
-  lt_check_any(L, 1);
-  if (lua_isnumber(L, 1) && lua_tonumber(L, 1) < 0)
+  plat_Time span = lt_check_span(L, 1);
+  if (span < 0)
     return lt_arg_error(L, &lt_ValueError, 1, "sleep length must be non-negative, got %f",
                         lua_tonumber(L, 1));
-  const lt_Wait wait = {self, always, NULL, lt_opt_deadline(L, 1), "sleep"};
+  const lt_Wait wait = {
+      .address = self, .validate = always, .deadline = lt_opt_deadline(L, 1), .what = "sleep"};
   for (;;) {
-    switch (lt_park(self->parker, &wait, NULL)) {
-    case LT_INTERRUPTED:
-      return lt_interrupt_raise(L, self);
-    case LT_SIGNALLED:
-      lt_heed_signal(L);
-      break;
-    default:
+    lt_Parked parked = lt_park(lt_wait_begin(L, self), &wait, NULL);
+    if (parked == LT_TIMED_OUT)
       return 0;
-    }
+    lt_wait_broken(L, self);
   }
 }
 
@@ -388,17 +387,6 @@ static int sleep_thread(lua_State *L) {
 static int monotonic(lua_State *L) {
   lua_pushnumber(L, (lua_Number)plat_now() / (lua_Number)PLAT_SECOND);
   return 1;
-}
-
-static int do_nothing(lua_State *L) {
-  (void)L;
-  return 0;
-}
-
-void lt_heed_signal(lua_State *L) {
-  luaL_checkstack(L, 1, "too many values");
-  lua_pushcfunction(L, do_nothing);
-  lua_call(L, 0, 0);
 }
 
 /*
@@ -440,6 +428,7 @@ static void set_class(lua_State *L, lt_Class *class_object, const char *name) {
 static void push_module(lua_State *L) {
   lua_createtable(L, 0, 48);
   lt_set_functions(L, functions);
+  lt_set_functions(L, lt_interrupt_functions);
   lt_exception_classes(L);
   set_class(L, &lt_RuntimeError, "error");
   set_class(L, &lt_LockType, "LockType");
@@ -457,8 +446,10 @@ static int close_runtime(lua_State *L) {
   lt_Thread *main = context->thread;
   if (main == NULL)
     return 0;
+  lt_watch_cancel(main->runtime);
   lt_shutdown(L, main);
   context->thread = NULL;
+  lt_watch_leave(main->runtime);
   lt_interrupt_detach(main);
   lt_coroutines_close(main->coroutines);
   if (!lt_coroutines_unwrap(main->coroutines, L))
@@ -468,11 +459,22 @@ static int close_runtime(lua_State *L) {
   return 0;
 }
 
+/* LTHREAD_DEADLOCK=1, LTHREAD_DUMP=signal */
+static void heed_environment(lt_Runtime *runtime) {
+  static const char complaint[] = "lthread: LTHREAD_DUMP is not the name of a signal\n";
+  const char *check = plat_getenv("LTHREAD_DEADLOCK");
+  if (check != NULL && *check != '\0' && strcmp(check, "0") != 0)
+    lt_deadlock_set_check(true);
+  if (!lt_watch_enter(runtime))
+    plat_write_error(complaint, sizeof(complaint) - 1);
+}
+
 static void open_runtime(lua_State *L) {
   lt_Thread *main = lt_thread_new();
   if (main == NULL || lt_runtime_new(main) == NULL)
     lt_raise_memory(L);
   plat_pin_library(&module_key);
+  lt_stock_learn();
   int error = lt_interrupt_attach(main);
   if (error != 0) {
     char reason[128];
@@ -482,6 +484,7 @@ static void open_runtime(lua_State *L) {
   lt_state_adopt(L, main, close_runtime);
   atomic_store(&main->status, LT_RUNNING);
   lt_state_replace_print(L);
+  heed_environment(main->runtime);
 }
 
 /* In a program that is linked with the library there is no other way to find it. */

@@ -19,7 +19,10 @@ int lt_isinstance(lua_State *L);
 /* Pushes the table of the module lthread.queue. */
 void lt_push_queue_module(lua_State *L);
 
-/* Lets a hook run that a signal handler of the host has set: it may raise. */
-void lt_heed_signal(lua_State *L);
+/* Interrupts a thread with the exception, or the class, at 'arg'. Pushes whether it was alive. */
+int lt_interrupt_thread(lua_State *L, lt_Thread *thread, int arg);
+
+/* Functions of the module that have a file of their own. */
+extern const luaL_Reg lt_interrupt_functions[];
 
 #endif

@@ -126,18 +126,10 @@ typedef lt_Parked (*Await)(lt_Queue *queue, lt_Parker *parker, plat_Time deadlin
 
 /* False when the time is up; raises if the thread is interrupted. */
 static bool wait(lua_State *L, lt_Thread *self, lt_Queue *queue, Await await, plat_Time deadline) {
-  switch (await(queue, self->parker, deadline)) {
-  case LT_TIMED_OUT:
-    return false;
-  case LT_INTERRUPTED:
-    lt_interrupt_raise(L, self);
-  case LT_SIGNALLED:
-    lt_heed_signal(L);
-    break;
-  default:
-    break;
-  }
-  return true;
+  lt_Parked parked = await(queue, lt_wait_begin(L, self), deadline);
+  if (parked == LT_INTERRUPTED || parked == LT_SIGNALLED)
+    lt_wait_broken(L, self);
+  return parked != LT_TIMED_OUT;
 }
 
 /*

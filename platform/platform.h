@@ -1,9 +1,9 @@
 /*
 ** The contract with an operating system.
 **
-** posix.c keeps most of it for every Unix; linux.c (futex) or portable.c (mutex and condition)
-** keep what is marked "per system". A port to another system implements these functions
-** and changes nothing else.
+** posix.c and signals.c keep most of it for every Unix; linux.c (futex) or portable.c (mutex and
+** condition) keep what is marked "per system". A port to another system implements these
+** functions and changes nothing else.
 */
 #ifndef lt_platform_h
 #define lt_platform_h
@@ -13,7 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 
 /* Nanoseconds on the monotonic clock. */
 typedef int64_t plat_Time;
@@ -75,12 +77,24 @@ typedef pthread_t plat_Thread;
 #define PLAT_NAME_BYTES 16 /* what the system shows of a thread's name, with the zero */
 
 plat_Thread plat_thread_self(void);
+void plat_yield(void);
 int plat_thread_start(size_t stack_size, void (*body)(void *), void *argument); /* 0 or an errno */
+#define PLAT_NO_MEMORY ENOMEM
 bool plat_stack_size_valid(size_t stack_size);
 void plat_set_thread_name(const char *name);                      /* per system */
 uint64_t plat_native_id(void);                                    /* per system */
 unsigned plat_cpu_count(void);                                    /* per system */
 void plat_describe_error(int error, char *buffer, size_t length); /* what an errno means */
+
+/*
+** A variable of each thread that a handler may touch: its place is there from the start, so that
+** nothing is allocated for it.
+*/
+#if defined(__ELF__)
+#define PLAT_THREAD_LOCAL __attribute__((tls_model("initial-exec"))) _Thread_local
+#else
+#define PLAT_THREAD_LOCAL _Thread_local
+#endif
 
 /*
 ** ThreadSanitizer's runtime can't be entered from a handler that interrupts it: what runs in one is
@@ -104,14 +118,47 @@ void plat_describe_error(int error, char *buffer, size_t length); /* what an err
 
 /*
 ** Runs 'handler' on another thread, between two of its instructions. The handler may only
-** do what a signal handler may. plat_poke needs a thread that has not ended.
+** do what a signal handler may. plat_poke needs a thread that has not ended. A poke that breaks
+** makes a system call in which the thread is blocked return early; the other one lets it go on.
 */
-int plat_poke_setup(void (*handler)(void)); /* 0 or an errno; may be called again */
+typedef enum plat_Poke { PLAT_POKE_BREAKS, PLAT_POKE_LETS_GO_ON } plat_Poke;
+
+int plat_poke_setup(void (*handler)(void)); /* once; 0 or an errno */
 void plat_poke_accept(void);                /* lets the calling thread be poked */
-void plat_poke(plat_Thread thread);
+void plat_poke(plat_Thread thread, plat_Poke poke);
+
+/*
+** Signals of the host. Its numbers are those of the system; 0 stands for none. Whether a handler
+** that runs while its thread is parked wakes it depends on the system.
+*/
+#if defined(LT_PLATFORM_LINUX)
+#define PLAT_SIGNALS_WAKE 1
+#else
+#define PLAT_SIGNALS_WAKE 0
+#endif
+#define PLAT_SIGINT SIGINT
+
+bool plat_signal_valid(int64_t number);
+int plat_signal_named(const char *name); /* "USR1", "SIGUSR1" or "10"; 0: there is none */
+
+/* Runs the handler of a signal on a thread, if it has one. */
+void plat_signal_deliver(plat_Thread thread, int number);
+
+/*
+** Takes a signal over, one only, for as long as the process lives: instead of what it did before
+** it wakes the one who waits for it, without ending anybody's system call.
+*/
+int plat_watch_begin(int number); /* 0 or an errno */
+void plat_watch_wait(void);
+
+/* Has 'in_child' called in the child of every fork from now on. 0 or an errno. */
+int plat_at_fork(void (*in_child)(void));
 
 /* Keeps the library that contains 'address' mapped until the process ends. */
 bool plat_pin_library(const void *address);
+
+/* The value of a variable of the environment, or NULL. */
+const char *plat_getenv(const char *name);
 
 /* Writes all bytes to the standard error stream, in one write where the system lets it. */
 void plat_write_error(const char *bytes, size_t length);

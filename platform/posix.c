@@ -1,5 +1,5 @@
 /*
-** What all Unix systems share: clock, mutex, threads, pokes (by signal), pinned libraries.
+** What all Unix systems share: clock, mutex, threads, pinned libraries.
 */
 #define _GNU_SOURCE
 #define _DARWIN_C_SOURCE
@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +128,10 @@ plat_Thread plat_thread_self(void) {
   return pthread_self();
 }
 
+void plat_yield(void) {
+  sched_yield();
+}
+
 void plat_describe_error(int error, char *buffer, size_t length) {
 #if defined(__GLIBC__)
   const char *text = strerror_r(error, buffer, length);
@@ -141,73 +146,12 @@ void plat_describe_error(int error, char *buffer, size_t length) {
 }
 
 /*
-** Pokes. The signal is one that by default does nothing and that programs hardly use;
-** a handler that was there before is called for the signals that do not come from us.
-*/
-
-#define POKE_SIGNAL SIGURG
-
-/* Written before the handler is installed, read by it: installing it publishes both. */
-static void (*poke_handler)(void);
-static struct sigaction action_before;
-
-/*
-** ThreadSanitizer holds a signal back until the thread enters its runtime, which a thread that
-** computes never does: its interceptor is passed by.
-*/
-#if defined(PLAT_THREAD_SANITIZER)
-extern int __sigaction(int signal, const struct sigaction *action, struct sigaction *previous);
-#define sigaction_unheld __sigaction
-#else
-#define sigaction_unheld sigaction
-#endif
-
-PLAT_IN_HANDLER
-static void on_poke(int signal, siginfo_t *info, void *context) {
-  int error = errno;
-  poke_handler();
-  if (action_before.sa_flags & SA_SIGINFO)
-    action_before.sa_sigaction(signal, info, context);
-  else if (action_before.sa_handler != SIG_DFL && action_before.sa_handler != SIG_IGN)
-    action_before.sa_handler(signal);
-  errno = error;
-}
-
-int plat_poke_setup(void (*handler)(void)) {
-  static plat_Mutex guard = PLAT_MUTEX_INIT;
-  int error = 0;
-  plat_mutex_lock(&guard);
-  if (poke_handler == NULL) {
-    struct sigaction action;
-    memset(&action, 0, sizeof(action));
-    action.sa_sigaction = on_poke;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK; /* no SA_RESTART: a blocked system call ends */
-    sigemptyset(&action.sa_mask);
-    poke_handler = handler;
-    if (sigaction_unheld(POKE_SIGNAL, NULL, &action_before) != 0 ||
-        sigaction_unheld(POKE_SIGNAL, &action, NULL) != 0) {
-      error = errno;
-      poke_handler = NULL;
-    }
-  }
-  plat_mutex_unlock(&guard);
-  return error;
-}
-
-void plat_poke_accept(void) {
-  sigset_t ours;
-  sigemptyset(&ours);
-  sigaddset(&ours, POKE_SIGNAL);
-  pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
-}
-
-void plat_poke(plat_Thread thread) {
-  pthread_kill(thread, POKE_SIGNAL);
-}
-
-/*
 ** Libraries and the error stream
 */
+
+int plat_at_fork(void (*in_child)(void)) {
+  return pthread_atfork(NULL, NULL, in_child);
+}
 
 bool plat_pin_library(const void *address) {
   Dl_info library;
@@ -216,6 +160,10 @@ bool plat_pin_library(const void *address) {
   /* The handle is never closed. The main program can't be opened by its name, nor unloaded. */
   void *handle = dlopen(library.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
   return handle != NULL;
+}
+
+const char *plat_getenv(const char *name) {
+  return getenv(name); /* NOLINT(concurrency-mt-unsafe): nothing of ours changes it */
 }
 
 void plat_write_error(const char *bytes, size_t length) {

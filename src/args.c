@@ -91,23 +91,25 @@ bool lt_opt_flag(lua_State *L, int arg, bool otherwise) {
   return lua_toboolean(L, arg);
 }
 
-plat_Time lt_opt_deadline(lua_State *L, int arg) {
-  if (lua_isnoneornil(L, arg))
-    return PLAT_FOREVER;
+plat_Time lt_check_span(lua_State *L, int arg) {
   int is_number;
   lua_Number seconds = lua_tonumberx(L, arg, &is_number);
   if (!is_number)
     lt_arg_type_error(L, arg, "number");
   if (isnan(seconds))
     lt_arg_error(L, &lt_ValueError, arg, "timeout is not a number (nan)");
-  if (seconds < 0)
-    return PLAT_FOREVER;
   if (seconds > LT_TIMEOUT_MAX)
     lt_arg_error(L, &lt_OverflowError, arg, "timeout of %f seconds is too large, TIMEOUT_MAX is %f",
                  seconds, LT_TIMEOUT_MAX);
-  plat_Time span = (plat_Time)ceil(seconds * (lua_Number)PLAT_SECOND);
+  return seconds < 0 ? -1 : (plat_Time)ceil(seconds * (lua_Number)PLAT_SECOND);
+}
+
+plat_Time lt_opt_deadline(lua_State *L, int arg) {
+  if (lua_isnoneornil(L, arg))
+    return PLAT_FOREVER;
+  plat_Time span = lt_check_span(L, arg);
   plat_Time now = plat_now();
-  return span < PLAT_FOREVER - now ? now + span : PLAT_FOREVER;
+  return span >= 0 && span < PLAT_FOREVER - now ? now + span : PLAT_FOREVER;
 }
 
 /*

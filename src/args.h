@@ -27,7 +27,10 @@ lt_Object *lt_check_object(lua_State *L, int arg, const lt_Type *type);
 /* A flag as Python has them: nil is 'otherwise', 0 and false are false, all else is true. */
 bool lt_opt_flag(lua_State *L, int arg, bool otherwise);
 
-/* A span in seconds; nil and anything negative is for ever. */
+/* A span given in seconds, negative ones too. Raises ValueError and OverflowError. */
+plat_Time lt_check_span(lua_State *L, int arg);
+
+/* When that span will have passed; nil and anything negative is for ever. */
 plat_Time lt_opt_deadline(lua_State *L, int arg);
 
 /*

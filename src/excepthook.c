@@ -120,7 +120,7 @@ void lt_excepthook_no_memory(lt_Thread *thread) {
 ** Calling
 */
 
-/* Arguments: the thread, the hook or NULL, both light; the error; the traceback. */
+/* Arguments: the thread, the hook or NULL, both light; the error; the traceback, may be light. */
 static int call_protected(lua_State *L) {
   lt_Thread *thread = lua_touserdata(L, 1);
   const Hook *hook = lua_touserdata(L, 2);
@@ -136,7 +136,10 @@ static int call_protected(lua_State *L) {
   }
   lua_pushvalue(L, 3);
   lua_rawseti(L, -2, 2);
-  lua_pushvalue(L, 4);
+  if (lua_islightuserdata(L, 4))
+    lua_pushstring(L, lua_touserdata(L, 4));
+  else
+    lua_pushvalue(L, 4);
   lua_rawseti(L, -2, 3);
   lt_object_push(L, &thread->object);
   lua_rawseti(L, -2, 4);
@@ -168,7 +171,8 @@ void lt_excepthook_call(lua_State *L, lt_Thread *thread, int error, int tracebac
   if (hook != NULL) {
     lt_object_release(hook);
     if (status != LUA_OK) {
-      lua_pushliteral(L, "(this was raised by the excepthook for the exception that follows)");
+      static char note[] = "(this was raised by the excepthook for the exception that follows)";
+      lua_pushlightuserdata(L, note);
       call_hook(L, thread, NULL, lua_gettop(L) - 1, lua_gettop(L));
       lua_pop(L, 2);
       status = call_hook(L, thread, NULL, error, traceback);

@@ -11,7 +11,7 @@
 ** A release lets newcomers take the lock before the waiter it wakes, which is fast; but a waiter
 ** that has been there for FAIR is handed the lock while it stays locked, so that none starves.
 **
-** 'owner' and 'count' of an RLock are written by its owner only, with the lock held.
+** 'owner' of a lock, and 'count' of an RLock, are written by its owner only, with the lock held.
 */
 #include "src/lock.h"
 
@@ -23,6 +23,7 @@ enum { NOT_HANDED, HANDED };
 
 void lt_lock_init(lt_Lock *lock) {
   atomic_init(&lock->state, 0);
+  atomic_init(&lock->owner, 0);
 }
 
 bool lt_lock_locked(const lt_Lock *lock) {
@@ -55,13 +56,31 @@ static bool announce_waiter(lt_Lock *lock) {
          state == (LOCKED | WAITED);
 }
 
-lt_Acquired lt_lock_acquire(lt_Lock *lock, lt_Parker *parker, plat_Time deadline) {
-  const lt_Wait wait = {&lock->state, still_waits, lock, deadline, "lock"};
+void lt_lock_note_owner(lt_Lock *lock, uint64_t ident) {
+  /* Relaxed: a thread finds its own ident only where it wrote it itself. */
+  atomic_store_explicit(&lock->owner, ident, memory_order_relaxed);
+}
+
+static uint64_t holder(void *context) {
+  const lt_Lock *lock = context;
+  return atomic_load_explicit(&lock->owner, memory_order_relaxed); /* only people read it */
+}
+
+lt_Acquired lt_lock_acquire(lt_Lock *lock, const lt_Acquire *acquire) {
+  const lt_Wait wait = {.address = &lock->state,
+                        .validate = still_waits,
+                        .context = lock,
+                        .since = acquire->since,
+                        .deadline = acquire->deadline,
+                        .what = "lock",
+                        .shown = lock,
+                        .ender = holder,
+                        .relation = "held by"};
   while (!lt_lock_try(lock)) {
     intptr_t handed = NOT_HANDED;
     if (!announce_waiter(lock))
       continue;
-    switch (lt_park(parker, &wait, &handed)) {
+    switch (lt_park(acquire->parker, &wait, &handed)) {
     case LT_UNPARKED:
       if (handed == HANDED)
         return LT_ACQUIRED;
@@ -69,9 +88,8 @@ lt_Acquired lt_lock_acquire(lt_Lock *lock, lt_Parker *parker, plat_Time deadline
     case LT_TIMED_OUT:
       return LT_NOT_ACQUIRED;
     case LT_INTERRUPTED:
-      return LT_ACQUIRE_INTERRUPTED;
     case LT_SIGNALLED:
-      return LT_ACQUIRE_SIGNALLED;
+      return LT_ACQUIRE_BROKEN;
     case LT_CHANGED:
       break;
     }
@@ -121,22 +139,21 @@ bool lt_lock_release(lt_Lock *lock) {
 
 void lt_rlock_init(lt_RLock *rlock) {
   lt_lock_init(&rlock->lock);
-  atomic_init(&rlock->owner, 0);
   atomic_init(&rlock->count, 0);
 }
 
 bool lt_rlock_owned(const lt_RLock *rlock, uint64_t ident) {
-  return atomic_load_explicit(&rlock->owner, memory_order_relaxed) == ident;
+  return atomic_load_explicit(&rlock->lock.owner, memory_order_relaxed) == ident;
 }
 
 static void own(lt_RLock *rlock, uint64_t ident, uint64_t count) {
-  atomic_store_explicit(&rlock->owner, ident, memory_order_relaxed);
+  lt_lock_note_owner(&rlock->lock, ident);
   atomic_store_explicit(&rlock->count, count, memory_order_relaxed);
 }
 
-lt_Acquired lt_rlock_acquire(lt_RLock *rlock, uint64_t ident, uint64_t count, lt_Parker *parker,
-                             plat_Time deadline) {
-  lt_Acquired acquired = lt_lock_acquire(&rlock->lock, parker, deadline);
+lt_Acquired lt_rlock_acquire(lt_RLock *rlock, uint64_t ident, uint64_t count,
+                             const lt_Acquire *acquire) {
+  lt_Acquired acquired = lt_lock_acquire(&rlock->lock, acquire);
   if (acquired == LT_ACQUIRED)
     own(rlock, ident, count);
   return acquired;

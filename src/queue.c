@@ -568,7 +568,12 @@ static bool wait_for_done(void *context) {
 }
 
 lt_Parked lt_queue_await_item(lt_Queue *queue, lt_Parker *parker, plat_Time deadline) {
-  const lt_Wait wait = {&queue->tail, wait_for_item, queue, deadline, "queue"};
+  const lt_Wait wait = {.address = &queue->tail,
+                        .validate = wait_for_item,
+                        .context = queue,
+                        .deadline = deadline,
+                        .what = "queue get",
+                        .shown = queue};
   if (spin(queue, is_empty))
     return LT_CHANGED;
   lt_Parked parked = lt_park(parker, &wait, NULL);
@@ -578,7 +583,12 @@ lt_Parked lt_queue_await_item(lt_Queue *queue, lt_Parker *parker, plat_Time dead
 }
 
 lt_Parked lt_queue_await_room(lt_Queue *queue, lt_Parker *parker, plat_Time deadline) {
-  const lt_Wait wait = {&queue->head, wait_for_room, queue, deadline, "queue"};
+  const lt_Wait wait = {.address = &queue->head,
+                        .validate = wait_for_room,
+                        .context = queue,
+                        .deadline = deadline,
+                        .what = "queue put",
+                        .shown = queue};
   if (spin(queue, is_full))
     return LT_CHANGED;
   lt_Parked parked = lt_park(parker, &wait, NULL);
@@ -588,6 +598,11 @@ lt_Parked lt_queue_await_room(lt_Queue *queue, lt_Parker *parker, plat_Time dead
 }
 
 lt_Parked lt_queue_await_done(lt_Queue *queue, lt_Parker *parker, plat_Time deadline) {
-  const lt_Wait wait = {&queue->done, wait_for_done, queue, deadline, "queue join"};
+  const lt_Wait wait = {.address = &queue->done,
+                        .validate = wait_for_done,
+                        .context = queue,
+                        .deadline = deadline,
+                        .what = "queue join",
+                        .shown = queue};
   return lt_park(parker, &wait, NULL);
 }

@@ -5,6 +5,7 @@
 #include <lualib.h>
 
 #include "src/exception.h"
+#include "src/stock.h"
 
 /* The line is put together first: one call of fwrite is one piece to the other threads. */
 static int print_line(lua_State *L) {
@@ -26,26 +27,11 @@ static int print_line(lua_State *L) {
   return 0;
 }
 
-/* Which C function is Lua's own print is learnt from a state that nobody has changed. */
-static lua_CFunction stock_print(void) {
-  static _Atomic(lua_CFunction) known;
-  lua_CFunction print = atomic_load(&known);
-  lua_State *L = print == NULL ? luaL_newstate() : NULL;
-  if (L != NULL) {
-    lua_pushcfunction(L, luaopen_base);
-    if (lua_pcall(L, 0, 1, 0) == LUA_OK && lua_getfield(L, -1, "print") == LUA_TFUNCTION)
-      print = lua_tocfunction(L, -1);
-    lua_close(L);
-    atomic_store(&known, print);
-  }
-  return print;
-}
-
 void lt_state_replace_print(lua_State *L) {
   lua_pushglobaltable(L);
   lua_pushliteral(L, "print");
   lua_rawget(L, -2);
-  if (lua_iscfunction(L, -1) && lua_tocfunction(L, -1) == stock_print()) {
+  if (lua_iscfunction(L, -1) && lua_tocfunction(L, -1) == lt_stock_function(LT_STOCK_PRINT)) {
     lua_pushliteral(L, "print");
     lua_pushcfunction(L, print_line);
     lua_rawset(L, -4);
