@@ -360,11 +360,13 @@ static int queue_put_many(lua_State *L) {
 ** Getting
 */
 
-/* Whether there is something to get, after waiting for it while it is empty. */
+/* Whether to try again, after a wait. An interrupt that follows lets the message be kept. */
 static bool await_item(lua_State *L, lt_Queue *queue, Patience *patience) {
   if (!patience->waits)
     return false;
-  patience->waits = wait(L, lt_self(L), queue, lt_queue_await_item, patience->deadline);
+  lt_Thread *self = lt_self(L);
+  patience->waits = wait(L, self, queue, lt_queue_await_item, patience->deadline);
+  lt_interrupt_spare_next(self);
   return true;
 }
 

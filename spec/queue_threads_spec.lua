@@ -264,4 +264,68 @@ describe("threads that wait in a queue", function()
       assert.equal(0, q:qsize())
     end
   end)
+
+  describe("end by an interrupt", function()
+    local blocks, KeyboardInterrupt = waiting.blocks, _thread.KeyboardInterrupt
+
+    local function interrupted(q, method, ...)
+      local handle = start(function(...)
+        local ok, e = pcall(q[method], q, ...)
+        return not ok and _thread.isinstance(e, KeyboardInterrupt)
+      end, ...)
+      assert.is_true(blocks(handle))
+      assert.is_true(_thread.interrupt(handle.ident, KeyboardInterrupt))
+      return handle:result()
+    end
+
+    it("that leaves the queue as it was", function()
+      for _, class in ipairs { queue.Queue, queue.LifoQueue, queue.PriorityQueue } do
+        local q = class(1)
+        assert.is_true(interrupted(q, "get"))
+        assert.is_true(interrupted(q, "get", { timeout = 60 }))
+        assert.is_true(interrupted(q, "get_many", 10))
+        assert.equal(0, q:qsize())
+        q:put(1)
+        assert.is_true(interrupted(q, "put", 2))
+        assert.is_true(interrupted(q, "put", { 2, ("x"):rep(100), q }))
+        assert.is_true(interrupted(q, "put_many", { 2, 3 }))
+        assert.is_true(interrupted(q, "join"))
+        assert.equal(1, q:qsize())
+        assert.equal(1, q:get())
+        local getter = start(function() return q:get() end)
+        assert.is_true(blocks(getter))
+        q:put(4)
+        assert.equal(4, getter:result())
+      end
+    end)
+
+    it("that comes before a message, and leaves it to another, or after it", function()
+      for _ = 1, 200 do
+        local q = queue.Queue()
+        local first = start(function()
+          local got
+          pcall(function()
+            got = q:get()
+            _thread.sleep(60)
+          end)
+          return got
+        end)
+        local second = start(function()
+          local ok, value = pcall(q.get, q)
+          return ok and value or nil
+        end)
+        assert.is_true(blocks(first))
+        assert.is_true(blocks(second))
+        local interrupter = start(function() _thread.interrupt(first.ident, KeyboardInterrupt) end)
+        q:put(1)
+        interrupter:result()
+        local got = first:result()
+        q:shutdown()
+        local other = second:result()
+        assert.equal(1, got or other)
+        assert.is_false(got == 1 and other == 1)
+        assert.is_true(q:empty())
+      end
+    end)
+  end)
 end)
