@@ -10,6 +10,7 @@
 #include "src/deadlock.h"
 #include "src/excepthook.h"
 #include "src/interrupt.h"
+#include "src/shared.h"
 #include "src/shutdown.h"
 #include "src/state.h"
 #include "src/stock.h"
@@ -426,9 +427,10 @@ static void set_class(lua_State *L, lt_Class *class_object, const char *name) {
 }
 
 static void push_module(lua_State *L) {
-  lua_createtable(L, 0, 48);
+  lua_createtable(L, 0, 56);
   lt_set_functions(L, functions);
   lt_set_functions(L, lt_interrupt_functions);
+  lt_set_functions(L, lt_shared_functions);
   lt_exception_classes(L);
   set_class(L, &lt_RuntimeError, "error");
   set_class(L, &lt_LockType, "LockType");
@@ -436,6 +438,9 @@ static void push_module(lua_State *L) {
   set_class(L, &lt_RLockType, "RLock");
   set_class(L, &lt_LocalType, "_local");
   set_class(L, &lt_HandleType, "_ThreadHandle");
+  set_class(L, &lt_SharedType, "shared");
+  lt_object_push(L, lt_thread_of(L)->runtime->globals);
+  lua_setfield(L, -2, "globals");
   lua_pushnumber(L, LT_TIMEOUT_MAX);
   lua_setfield(L, -2, "TIMEOUT_MAX");
 }
@@ -471,8 +476,10 @@ static void heed_environment(lt_Runtime *runtime) {
 
 static void open_runtime(lua_State *L) {
   lt_Thread *main = lt_thread_new();
-  if (main == NULL || lt_runtime_new(main) == NULL)
+  lt_Shared *globals = lt_shared_new(true);
+  if (main == NULL || globals == NULL || lt_runtime_new(main) == NULL)
     lt_raise_memory(L);
+  main->runtime->globals = &globals->traced.object;
   plat_pin_library(&module_key);
   lt_stock_learn();
   int error = lt_interrupt_attach(main);

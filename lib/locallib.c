@@ -101,4 +101,5 @@ static const luaL_Reg metamethods[] = {{"__index", local_index},
                                        {"__tostring", local_tostring},
                                        {NULL, NULL}};
 
-const lt_Type lt_local_type = {"_thread._local", &lt_LocalType, NULL, metamethods, destroy};
+const lt_Type lt_local_type = {"_thread._local", &lt_LocalType, NULL, metamethods, destroy,
+                               NULL};

@@ -335,8 +335,8 @@ static const luaL_Reg lock_methods[] = {{"acquire", lock_acquire},
 static const luaL_Reg lock_metamethods[] = {
     {"__tostring", lock_tostring}, {"__close", release_first}, {NULL, NULL}};
 
-const lt_Type lt_lock_type = {"_thread.lock", &lt_LockType, lock_methods, lock_metamethods,
-                              destroy};
+const lt_Type lt_lock_type = {"_thread.lock",   &lt_LockType, lock_methods,
+                              lock_metamethods, destroy,      NULL};
 
 static const luaL_Reg rlock_methods[] = {{"acquire", rlock_acquire},
                                          {"release", rlock_release},
@@ -354,5 +354,5 @@ static const luaL_Reg rlock_methods[] = {{"acquire", rlock_acquire},
 static const luaL_Reg rlock_metamethods[] = {
     {"__tostring", rlock_tostring}, {"__close", release_first}, {NULL, NULL}};
 
-const lt_Type lt_rlock_type = {"_thread.RLock", &lt_RLockType, rlock_methods, rlock_metamethods,
-                               destroy};
+const lt_Type lt_rlock_type = {"_thread.RLock",   &lt_RLockType, rlock_methods,
+                               rlock_metamethods, destroy,       NULL};

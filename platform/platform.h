@@ -37,12 +37,12 @@ void plat_mutex_destroy(plat_Mutex *mutex);
 void plat_mutex_lock(plat_Mutex *mutex);
 void plat_mutex_unlock(plat_Mutex *mutex);
 
-/* Tells the processor that the thread spins: it waits a moment, at less cost to its siblings. */
-static inline void plat_pause(void) {
+/* For one who waits for a few instructions of another thread: a hint to the processor, to the system. */
+static inline void plat_relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
-  __asm__ volatile("isb");
+  __asm__ __volatile__("yield");
 #endif
 }
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void lt_entry_free(lt_Entry *entry) {
+void lt_heap_entry_free(lt_HeapEntry *entry) {
   lt_item_free(&entry->item);
   lt_item_free(&entry->key);
 }
@@ -48,7 +48,7 @@ static bool is_number(const lt_Item *key) {
   return key->kind == LT_ITEM_INTEGER || key->kind == LT_ITEM_FLOAT;
 }
 
-static bool less(const lt_Entry *a, const lt_Entry *b) {
+static bool less(const lt_HeapEntry *a, const lt_HeapEntry *b) {
   bool numbers = is_number(&a->key);
   if (numbers ? number_less(&a->key, &b->key) : string_less(&a->key, &b->key))
     return true;
@@ -69,9 +69,9 @@ bool lt_heap_reserve(lt_Heap *heap) {
   if (heap->count + heap->reserved < heap->capacity)
     return true;
   size_t capacity = heap->capacity == 0 ? 16 : heap->capacity * 2;
-  if (capacity > SIZE_MAX / sizeof(lt_Entry))
+  if (capacity > SIZE_MAX / sizeof(lt_HeapEntry))
     return false;
-  lt_Entry *entries = realloc(heap->entries, capacity * sizeof(lt_Entry));
+  lt_HeapEntry *entries = realloc(heap->entries, capacity * sizeof(lt_HeapEntry));
   if (entries == NULL)
     return false;
   heap->entries = entries;
@@ -80,7 +80,7 @@ bool lt_heap_reserve(lt_Heap *heap) {
 }
 
 /* Places an entry at 'hole' or above it. */
-static void sift_up(lt_Heap *heap, size_t hole, const lt_Entry *entry) {
+static void sift_up(lt_Heap *heap, size_t hole, const lt_HeapEntry *entry) {
   while (hole > 0 && less(entry, &heap->entries[(hole - 1) / 2])) {
     heap->entries[hole] = heap->entries[(hole - 1) / 2];
     hole = (hole - 1) / 2;
@@ -89,7 +89,7 @@ static void sift_up(lt_Heap *heap, size_t hole, const lt_Entry *entry) {
 }
 
 /* Places an entry at the root or below it. */
-static void sift_down(lt_Heap *heap, const lt_Entry *entry) {
+static void sift_down(lt_Heap *heap, const lt_HeapEntry *entry) {
   size_t hole = 0;
   for (;;) {
     size_t child = 2 * hole + 1;
@@ -105,7 +105,7 @@ static void sift_down(lt_Heap *heap, const lt_Entry *entry) {
   heap->entries[hole] = *entry;
 }
 
-static void place(lt_Heap *heap, const lt_Entry *entry) {
+static void place(lt_Heap *heap, const lt_HeapEntry *entry) {
   if (heap->is_stack)
     heap->entries[heap->count] = *entry;
   else
@@ -114,12 +114,12 @@ static void place(lt_Heap *heap, const lt_Entry *entry) {
 }
 
 void lt_heap_put(lt_Heap *heap, const lt_Item *item, const lt_Item *key) {
-  lt_Entry entry = {*item, *key, ++heap->last_number};
+  lt_HeapEntry entry = {*item, *key, ++heap->last_number};
   heap->has_numbers = is_number(key);
   place(heap, &entry);
 }
 
-void lt_heap_take(lt_Heap *heap, lt_Entry *entry) {
+void lt_heap_take(lt_Heap *heap, lt_HeapEntry *entry) {
   heap->count--;
   heap->reserved++;
   if (heap->is_stack) {
@@ -128,7 +128,7 @@ void lt_heap_take(lt_Heap *heap, lt_Entry *entry) {
   }
   *entry = heap->entries[0];
   if (heap->count > 0) {
-    lt_Entry last = heap->entries[heap->count];
+    lt_HeapEntry last = heap->entries[heap->count];
     sift_down(heap, &last);
   }
 }
@@ -137,13 +137,13 @@ void lt_heap_settle(lt_Heap *heap, size_t count) {
   heap->reserved -= count;
 }
 
-void lt_heap_put_back(lt_Heap *heap, const lt_Entry *entry) {
+void lt_heap_put_back(lt_Heap *heap, const lt_HeapEntry *entry) {
   heap->reserved--;
   place(heap, entry);
 }
 
 void lt_heap_free(lt_Heap *heap) {
   for (size_t i = 0; i < heap->count; i++)
-    lt_entry_free(&heap->entries[i]);
+    lt_heap_entry_free(&heap->entries[i]);
   free(heap->entries);
 }

@@ -12,6 +12,15 @@ typedef struct lt_Lock {
   atomic_uint_least64_t owner; /* the ident of who acquired it last, 0 if that was not noted */
 } lt_Lock;
 
+/*
+** The bits of the word:
+**
+**   LT_LOCKED   somebody has the lock
+**   LT_WAITED   somebody may be parked on the word: the release has to look
+*/
+#define LT_LOCKED 1u
+#define LT_WAITED 2u
+
 typedef enum lt_Acquired {
   LT_ACQUIRED,
   LT_NOT_ACQUIRED,  /* the deadline passed */
@@ -26,10 +35,30 @@ typedef struct lt_Acquire {
 } lt_Acquire;
 
 void lt_lock_init(lt_Lock *lock);
-bool lt_lock_try(lt_Lock *lock);
 lt_Acquired lt_lock_acquire(lt_Lock *lock, const lt_Acquire *acquire);
-bool lt_lock_release(lt_Lock *lock); /* false: it was not locked */
+bool lt_lock_release_waited(lt_Lock *lock);
 bool lt_lock_locked(const lt_Lock *lock);
+
+static inline bool lt_lock_try(lt_Lock *lock) {
+  unsigned state = 0;
+  do {
+    /* Acquire: what was done before the release is seen by the next owner. */
+    if (atomic_compare_exchange_weak_explicit(&lock->state, &state, state | LT_LOCKED,
+                                              memory_order_acquire, memory_order_relaxed))
+      return true;
+  } while ((state & LT_LOCKED) == 0);
+  return false;
+}
+
+/* False: it was not locked. */
+static inline bool lt_lock_release(lt_Lock *lock) {
+  unsigned state = LT_LOCKED;
+  /* Release: the next owner sees what was done with the lock held. */
+  if (atomic_compare_exchange_strong_explicit(&lock->state, &state, 0, memory_order_release,
+                                              memory_order_relaxed))
+    return true;
+  return (state & LT_LOCKED) != 0 && lt_lock_release_waited(lock);
+}
 
 /* Notes who has acquired it: for people, and for the RLock. */
 void lt_lock_note_owner(lt_Lock *lock, uint64_t ident);

@@ -101,4 +101,13 @@ int lt_try_unpack(lua_State *L, const lt_Message *message, lt_Globals globals);
 
 void lt_message_free(lt_Message *message); /* NULL is fine */
 
+/* Gives its references back: it can't be unpacked any more. */
+void lt_message_drop_references(lt_Message *message);
+
+/* How many bytes of memory it has. */
+size_t lt_message_size(const lt_Message *message);
+
+/* Pushes how the key at 'index' looks in a path: ".name", "[1]". */
+void lt_push_key_step(lua_State *L, int index);
+
 #endif

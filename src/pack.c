@@ -238,7 +238,7 @@ static bool is_identifier(const char *name) {
   return *name == '\0';
 }
 
-static void push_key_step(lua_State *L, int key) {
+void lt_push_key_step(lua_State *L, int key) {
   if (lua_isinteger(L, key)) {
     lua_pushfstring(L, "[%I]", lua_tointeger(L, key));
   } else if (lua_type(L, key) == LUA_TSTRING) {
@@ -259,11 +259,11 @@ static void push_step(lua_State *L, const Frame *frame) {
     break;
   case KEY:
     lua_pushliteral(L, "'s key ");
-    push_key_step(L, frame->base + 1);
+    lt_push_key_step(L, frame->base + 1);
     lua_concat(L, 2);
     break;
   case CONTENT:
-    push_key_step(L, frame->base + 1);
+    lt_push_key_step(L, frame->base + 1);
     break;
   case UPVALUE: {
     const char *name = lua_getupvalue(L, frame->base, frame->position);
@@ -794,9 +794,18 @@ lt_Message *lt_pack(lua_State *L, int count, lt_Describe describe) {
   return lt_pack_knowing(L, count, describe, NULL);
 }
 
+void lt_message_drop_references(lt_Message *message) {
+  release_references(message->references, message->reference_count);
+  message->reference_count = 0;
+}
+
 void lt_message_free(lt_Message *message) {
   if (message == NULL)
     return;
-  release_references(message->references, message->reference_count);
+  lt_message_drop_references(message);
   free(message);
+}
+
+size_t lt_message_size(const lt_Message *message) {
+  return sizeof(*message) + message->size + message->reference_count * sizeof(lt_Reference);
 }

@@ -271,7 +271,7 @@ static void take_items(lt_Queue *queue, lt_Item *items, size_t count) {
 }
 
 /* Those that are taken from a heap have keys, too. */
-static void take_entries(lt_Queue *queue, lt_Entry *entries, size_t count) {
+static void take_entries(lt_Queue *queue, lt_HeapEntry *entries, size_t count) {
   for (size_t i = 0; i < count; i++)
     lt_heap_take(&queue->heap, &entries[i]);
 }
@@ -283,7 +283,7 @@ static uint32_t count_taken(lt_Queue *queue, uint64_t count) {
 
 lt_Outcome lt_queue_get(lt_Queue *queue, lt_Item *item) {
   lt_Outcome outcome;
-  lt_Entry entry;
+  lt_HeapEntry entry;
   uint32_t called = 0;
   bool is_heap = queue->order != LT_FIRST_FIRST;
   plat_mutex_lock(head_mutex(queue));
@@ -321,7 +321,7 @@ static bool allocate_batch(lt_Queue *queue, size_t max, lt_Batch *batch) {
   if (queue->order == LT_FIRST_FIRST)
     batch->segment = lt_segment_new(capacity);
   else
-    batch->entries = malloc(capacity * sizeof(lt_Entry));
+    batch->entries = malloc(capacity * sizeof(lt_HeapEntry));
   return batch->segment != NULL || batch->entries != NULL;
 }
 
@@ -360,7 +360,7 @@ void lt_batch_free(lt_Queue *queue, lt_Batch *batch) {
       lt_item_free(&lt_segment_items(batch->segment)[i]);
   } else {
     for (size_t i = 0; i < batch->count; i++)
-      lt_entry_free(&batch->entries[i]);
+      lt_heap_entry_free(&batch->entries[i]);
     plat_mutex_lock(&queue->tail.mutex);
     lt_heap_settle(&queue->heap, batch->count);
     plat_mutex_unlock(&queue->tail.mutex);
@@ -394,7 +394,7 @@ static void put_back_entries(lt_Queue *queue, lt_Batch *batch, size_t but) {
   publish_count(&queue->head, count_at(&queue->head) - batch->count);
   plat_mutex_unlock(&queue->tail.mutex);
   if (but < taken)
-    lt_entry_free(&batch->entries[but]);
+    lt_heap_entry_free(&batch->entries[but]);
   free(batch->entries);
 }
 
@@ -444,7 +444,7 @@ bool lt_queue_task_done(lt_Queue *queue) {
 static void drop_all(lt_Queue *queue) {
   enum { PORTION = 64 };
   lt_Item items[PORTION];
-  lt_Entry entries[PORTION];
+  lt_HeapEntry entries[PORTION];
   size_t count;
   do {
     plat_mutex_lock(head_mutex(queue));
@@ -462,7 +462,7 @@ static void drop_all(lt_Queue *queue) {
       if (queue->order == LT_FIRST_FIRST)
         lt_item_free(&items[i]);
       else
-        lt_entry_free(&entries[i]);
+        lt_heap_entry_free(&entries[i]);
       lt_queue_task_done(queue);
     }
   } while (count > 0);
@@ -525,7 +525,7 @@ static bool spin(lt_Queue *queue, bool (*waits)(lt_Queue *queue)) {
   bool over = false;
   for (int round = 0; round < limit && !over; round++) {
     for (int i = 0; i < pauses; i++)
-      plat_pause();
+      plat_relax();
     if (pauses < PAUSES_MOST)
       pauses *= 2;
     over = !waits(queue);

@@ -47,7 +47,7 @@ lt_Outcome lt_queue_get(lt_Queue *queue, lt_Item *item);
 typedef struct lt_Batch {
   size_t count;
   lt_Segment *segment; /* the items, or */
-  lt_Entry *entries;   /* those of a heap */
+  lt_HeapEntry *entries;   /* those of a heap */
 } lt_Batch;
 
 lt_Outcome lt_queue_get_batch(lt_Queue *queue, size_t max, lt_Batch *batch);
