@@ -27,6 +27,7 @@ static int push_queue(lua_State *L, const lt_Type *type, lt_Order order, uint64_
   if (queue == NULL)
     return lt_raise_memory(L);
   lt_object_push_own(L, (lt_Object *)queue);
+  lt_collect_if_due();
   return 1;
 }
 
@@ -570,14 +571,16 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg metamethods[] = {{"__tostring", queue_tostring}, {NULL, NULL}};
 
-static const lt_Type simple_queue_type = {"queue.SimpleQueue", &simple_queue_class, simple_methods,
-                                          metamethods, lt_queue_destroy};
-static const lt_Type queue_type = {"queue.Queue", &queue_class, methods, metamethods,
-                                   lt_queue_destroy};
-static const lt_Type lifo_queue_type = {"queue.LifoQueue", &lifo_queue_class, methods, metamethods,
-                                        lt_queue_destroy};
-static const lt_Type priority_queue_type = {"queue.PriorityQueue", &priority_queue_class, methods,
-                                            metamethods, lt_queue_destroy};
+static const lt_Type simple_queue_type = {"queue.SimpleQueue", &simple_queue_class,
+                                          simple_methods,      metamethods,
+                                          lt_queue_destroy,    &lt_queue_tracing};
+static const lt_Type queue_type = {"queue.Queue", &queue_class,     methods,
+                                   metamethods,   lt_queue_destroy, &lt_queue_tracing};
+static const lt_Type lifo_queue_type = {"queue.LifoQueue", &lifo_queue_class, methods,
+                                        metamethods,       lt_queue_destroy,  &lt_queue_tracing};
+static const lt_Type priority_queue_type = {
+    "queue.PriorityQueue", &priority_queue_class, methods,
+    metamethods,           lt_queue_destroy,      &lt_queue_tracing};
 
 void lt_push_queue_module(lua_State *L) {
   static lt_Class *const classes[] = {&simple_queue_class, &queue_class, &lifo_queue_class,

@@ -97,6 +97,14 @@ void lt_chain_take(lt_Place *head, lt_Spare *spare, lt_Item *items, size_t count
   }
 }
 
+const lt_Item *lt_chain_at(lt_Place *place) {
+  while (place->index == place->segment->capacity) {
+    place->segment = place->segment->next;
+    place->index = place->segment->begin;
+  }
+  return &place->segment->items[place->index];
+}
+
 /* The items lie at the end of the segment then, so that it is exhausted with the last of them. */
 void lt_chain_put_back(lt_Place *head, lt_Segment *segment, size_t count) {
   uint32_t begin = segment->capacity - (uint32_t)count;

@@ -32,6 +32,9 @@ size_t lt_chain_append(lt_Place *tail, lt_Spare *spare, const lt_Item *items, si
 /* Takes items that have been appended. */
 void lt_chain_take(lt_Place *head, lt_Spare *spare, lt_Item *items, size_t count);
 
+/* The item at a place, where there must be one; goes to the next segment if it has to. */
+const lt_Item *lt_chain_at(lt_Place *place);
+
 /* A segment of its own for items that may come back to the front; NULL without memory. */
 lt_Segment *lt_segment_new(size_t capacity);
 lt_Item *lt_segment_items(lt_Segment *segment);

@@ -84,6 +84,19 @@ const char *lt_item_string(const lt_Item *item, size_t *length) {
   return item->value.as.text->bytes;
 }
 
+size_t lt_item_references(const lt_Item *item) {
+  if (item->kind == LT_ITEM_MESSAGE)
+    return item->value.as.message->reference_count;
+  return item->kind == LT_ITEM_OBJECT;
+}
+
+const lt_Object *lt_item_reference(const lt_Item *item, size_t number) {
+  if (item->kind == LT_ITEM_OBJECT)
+    return item->value.as.object;
+  const lt_Reference *reference = &item->value.as.message->references[number];
+  return reference->rule == NULL ? reference->target : NULL;
+}
+
 void lt_item_push(lua_State *L, const lt_Item *item) {
   size_t length;
   const char *bytes;

@@ -71,6 +71,10 @@ int lt_item_receive(lua_State *L, lt_Item *item);
 
 void lt_item_free(lt_Item *item);
 
+/* How many references an item has, and the object that one of them is to; NULL: it is to none. */
+size_t lt_item_references(const lt_Item *item);
+const lt_Object *lt_item_reference(const lt_Item *item, size_t number);
+
 /* The string of an item that is one. */
 const char *lt_item_string(const lt_Item *item, size_t *length);
 

@@ -8,7 +8,9 @@
 **   tail.place, tail.seen, tail.waiting, tail.count   written under the tail's mutex
 **   head.place, head.seen, head.count                 written under the head's (a heap: the tail's)
 **   head.waiting                                      the same
-**   heap                                              under the tail's mutex
+**   heap, may_refer                                   under the tail's mutex
+**   returned                                          as head.count
+**   cursor     of the collector, of which there is one; good as long as nothing changes
 **   closing    written under the tail's mutex, so nothing is put once it is seen; it only grows
 **   done       atomic; at most tail.count
 **
@@ -26,7 +28,9 @@
 ** more parked than are counted in 'waiting' and about to be unparked, and no wake-up is lost;
 ** an unpark that finds nobody does no harm.
 **
-** A mutex may be taken under that of a bucket (by a validation), not the other way round.
+** A mutex may be taken under that of a bucket (by a validation), not the other way round; the
+*head's
+** under the tail's, by the collector.
 */
 #include "src/queue.h"
 
@@ -44,17 +48,28 @@ typedef struct End {
 
 typedef enum Closing { OPEN, NO_PUTS, NOTHING } Closing;
 
+/* Where the collector goes on; only it uses this. */
+typedef struct Cursor {
+  lt_Place place;   /* in a chain */
+  size_t entry;     /* in a heap */
+  size_t reference; /* of the item's message */
+  uint64_t left;    /* items, from this one on */
+  uint64_t changes; /* when it began */
+} Cursor;
+
 struct lt_Queue {
-  lt_Object object;
+  lt_Traced traced;
   lt_Order order;
   atomic_int closing;
   uint64_t maxsize; /* 0: no bound */
   lt_Heap heap;
-  lt_Queue *next_doomed;
   End tail;
   End head;
   alignas(PLAT_CACHE_LINE) _Atomic(uint64_t) done; /* of the items ever put */
   lt_Spare spare;
+  bool may_refer;    /* an item with references was put, once */
+  uint64_t returned; /* how many items were ever put back */
+  Cursor cursor;
   atomic_int spins; /* how long to spin, in rounds; a guess that learns */
 };
 
@@ -117,7 +132,6 @@ lt_Queue *lt_queue_new(const lt_Type *type, lt_Order order, uint64_t maxsize) {
     free(queue);
     return NULL;
   }
-  lt_object_init(&queue->object, type);
   queue->heap.is_stack = order == LT_LAST_FIRST;
   queue->order = order;
   queue->maxsize = maxsize;
@@ -126,10 +140,13 @@ lt_Queue *lt_queue_new(const lt_Type *type, lt_Order order, uint64_t maxsize) {
   atomic_init(&queue->closing, OPEN);
   atomic_init(&queue->done, 0);
   atomic_init(&queue->spins, 0);
+  lt_traced_init(&queue->traced, type);
   return queue;
 }
 
-static void free_queue(lt_Queue *queue) {
+void lt_queue_destroy(lt_Object *object) {
+  lt_Queue *queue = (lt_Queue *)object;
+  lt_traced_finish(&queue->traced);
   if (queue->order == LT_FIRST_FIRST)
     lt_chain_free(&queue->head.place, &queue->spare,
                   count_at(&queue->tail) - count_at(&queue->head));
@@ -138,24 +155,6 @@ static void free_queue(lt_Queue *queue) {
   plat_mutex_destroy(&queue->tail.mutex);
   plat_mutex_destroy(&queue->head.mutex);
   free(queue);
-}
-
-/* A queue may hold the last reference to another, and so on: they are freed one after the other. */
-void lt_queue_destroy(lt_Object *object) {
-  static _Thread_local lt_Queue *doomed;
-  static _Thread_local bool destroying;
-  lt_Queue *queue = (lt_Queue *)object;
-  queue->next_doomed = doomed;
-  doomed = queue;
-  if (destroying)
-    return;
-  destroying = true;
-  while (doomed != NULL) {
-    queue = doomed;
-    doomed = queue->next_doomed;
-    free_queue(queue);
-  }
-  destroying = false;
 }
 
 /*
@@ -222,6 +221,11 @@ static size_t put_items(lt_Queue *queue, const lt_Item *items, const lt_Item *ke
   return put;
 }
 
+static void note_references(lt_Queue *queue, const lt_Item *items, size_t count) {
+  for (size_t i = 0; i < count && !queue->may_refer; i++)
+    queue->may_refer = lt_item_references(&items[i]) > 0;
+}
+
 lt_Outcome lt_queue_put(lt_Queue *queue, const lt_Item *items, const lt_Item *keys, size_t count,
                         size_t *put) {
   End *tail = &queue->tail;
@@ -234,6 +238,7 @@ lt_Outcome lt_queue_put(lt_Queue *queue, const lt_Item *items, const lt_Item *ke
     size_t room = room_for(queue, count);
     if (room < count)
       outcome = LT_QUEUE_FULL;
+    note_references(queue, items, room);
     *put = put_items(queue, items, keys, room, &outcome);
     publish_count(tail, count_at(tail) + *put);
   }
@@ -378,6 +383,7 @@ static void put_back_items(lt_Queue *queue, lt_Batch *batch, size_t but) {
   plat_mutex_lock(&queue->head.mutex);
   lt_chain_put_back(&queue->head.place, batch->segment, batch->count);
   publish_count(&queue->head, count_at(&queue->head) - batch->count);
+  queue->returned += batch->count;
   plat_mutex_unlock(&queue->head.mutex);
 }
 
@@ -392,6 +398,7 @@ static void put_back_entries(lt_Queue *queue, lt_Batch *batch, size_t but) {
     batch->count--;
   }
   publish_count(&queue->head, count_at(&queue->head) - batch->count);
+  queue->returned += batch->count;
   plat_mutex_unlock(&queue->tail.mutex);
   if (but < taken)
     lt_heap_entry_free(&batch->entries[but]);
@@ -606,3 +613,73 @@ lt_Parked lt_queue_await_done(lt_Queue *queue, lt_Parker *parker, plat_Time dead
                         .shown = queue};
   return lt_park(parker, &wait, NULL);
 }
+
+/*
+** For the collector
+*/
+
+static void hold_still(lt_Queue *queue) {
+  plat_mutex_lock(&queue->tail.mutex);
+  plat_mutex_lock(&queue->head.mutex);
+}
+
+static void let_go(lt_Queue *queue) {
+  plat_mutex_unlock(&queue->head.mutex);
+  plat_mutex_unlock(&queue->tail.mutex);
+}
+
+static const lt_Item *item_at(const lt_Queue *queue, Cursor *cursor) {
+  return queue->order == LT_FIRST_FIRST ? lt_chain_at(&cursor->place)
+                                        : &queue->heap.entries[cursor->entry].item;
+}
+
+/* Visits what is left of the item at the cursor, as far as 'steps' last; false: not all. */
+static bool visit_item(const lt_Item *item, size_t *reference, size_t *steps, lt_Visit visit,
+                       void *context) {
+  size_t count = lt_item_references(item);
+  for (; *reference<count && * steps> 0; ++*reference, --*steps) {
+    const lt_Object *object = lt_item_reference(item, *reference);
+    if (object != NULL)
+      visit(context, object);
+  }
+  return *reference == count;
+}
+
+static void visit_items(lt_Queue *queue, lt_Visit visit, void *context) {
+  Cursor *cursor = &queue->cursor;
+  size_t steps = LT_TRAVERSE_STEP;
+  while (cursor->left > 0 && steps > 0) {
+    if (!visit_item(item_at(queue, cursor), &cursor->reference, &steps, visit, context))
+      return;
+    cursor->place.index++;
+    cursor->entry++;
+    cursor->reference = 0;
+    cursor->left--;
+    steps -= steps > 0;
+  }
+}
+
+static uint64_t traverse(lt_Object *object, size_t *position, lt_Visit visit, void *context) {
+  lt_Queue *queue = (lt_Queue *)object;
+  hold_still(queue);
+  uint64_t put = count_at(&queue->tail);
+  uint64_t got = count_at(&queue->head);
+  uint64_t changes = put + got + 2 * queue->returned; /* got goes back by what is returned */
+  if (*position == 0)
+    queue->cursor = (Cursor){queue->head.place, 0, 0, queue->may_refer ? put - got : 0, changes};
+  if (*position != LT_TRAVERSE_END) {
+    if (changes == queue->cursor.changes)
+      visit_items(queue, visit, context);
+    else
+      queue->cursor.left = 0; /* the place may be gone, and the collector stops here */
+    *position = queue->cursor.left > 0 ? 1 : LT_TRAVERSE_END;
+  }
+  let_go(queue);
+  return changes;
+}
+
+static void clear(lt_Object *object) {
+  drop_all((lt_Queue *)object);
+}
+
+const lt_Tracing lt_queue_tracing = {traverse, clear};

@@ -5,16 +5,18 @@
 #define lt_queue_h
 
 #include "src/chain.h"
+#include "src/collect.h"
 #include "src/heap.h"
 #include "src/park.h"
 
-typedef struct lt_Queue lt_Queue; /* begins with an lt_Object */
+typedef struct lt_Queue lt_Queue; /* begins with an lt_Traced */
 
 typedef enum lt_Order { LT_FIRST_FIRST, LT_LAST_FIRST, LT_LEAST_FIRST } lt_Order;
 
-/* 'maxsize' is 0 for no bound. NULL without memory. Destroying it is lt_queue_destroy. */
+/* 'maxsize' is 0 for no bound. NULL without memory. The type has what follows. */
 lt_Queue *lt_queue_new(const lt_Type *type, lt_Order order, uint64_t maxsize);
 void lt_queue_destroy(lt_Object *object);
+extern const lt_Tracing lt_queue_tracing;
 
 lt_Order lt_queue_order(const lt_Queue *queue);
 uint64_t lt_queue_maxsize(const lt_Queue *queue);
@@ -46,8 +48,8 @@ lt_Outcome lt_queue_get(lt_Queue *queue, lt_Item *item);
 */
 typedef struct lt_Batch {
   size_t count;
-  lt_Segment *segment; /* the items, or */
-  lt_HeapEntry *entries;   /* those of a heap */
+  lt_Segment *segment;   /* the items, or */
+  lt_HeapEntry *entries; /* those of a heap */
 } lt_Batch;
 
 lt_Outcome lt_queue_get_batch(lt_Queue *queue, size_t max, lt_Batch *batch);
