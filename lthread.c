@@ -529,15 +529,32 @@ static void open_runtime(lua_State *L) {
   }
 }
 
+/* In a program that is linked with the library there is no other way to find it. */
+static void preload_queue(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_lthread_queue);
+  lua_setfield(L, -2, "lthread.queue");
+  lua_pop(L, 1);
+}
+
 int luaopen_lthread(lua_State *L) {
   luaL_checkversion(L);
-  if (lt_thread_of(L) == NULL)
+  if (lt_thread_of(L) == NULL) {
     open_runtime(L);
+    preload_queue(L);
+  }
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) == LUA_TTABLE)
     return 1;
   lua_pop(L, 1);
   push_module(L);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
+  return 1;
+}
+
+int luaopen_lthread_queue(lua_State *L) {
+  luaL_requiref(L, "lthread", luaopen_lthread, 0);
+  lua_pop(L, 1);
+  lt_push_queue_module(L);
   return 1;
 }

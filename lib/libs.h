@@ -16,6 +16,9 @@ extern lt_Class lt_LockType, lt_RLockType, lt_LocalType, lt_HandleType, lt_Share
 int lt_allocate_lock(lua_State *L);
 int lt_isinstance(lua_State *L);
 
+/* Pushes the table of the module lthread.queue. */
+void lt_push_queue_module(lua_State *L);
+
 /* Interrupts a thread with the exception, or the class, at 'arg'. Pushes whether it was alive. */
 int lt_interrupt_thread(lua_State *L, lt_Thread *thread, int arg);
 

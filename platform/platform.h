@@ -49,6 +49,9 @@ static inline void plat_relax(void) {
 }
 void plat_yield(void);
 
+/* Bytes that two processors can't write at the same time. */
+#define PLAT_CACHE_LINE 64
+
 /*
 ** A parker puts its one thread to sleep until somebody hands it the token (per system).
 ** An unpark that comes before the park is kept: the park then returns at once.
