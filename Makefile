@@ -72,7 +72,7 @@ $(OUT)/lua: $(OUT)/$(HOST:.c=.o) $(OUT)/liblthread.a
 	$(LINK) $(EXPORT) -o $@ $^ $(LUA_LIB) $(LIBS)
 
 # The same with allocations that can be made to fail.
-WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
 $(OUT)/failing: $(OUT)/$(FAILING:.c=.o) $(OUT)/liblthread.a
 	$(LINK) $(EXPORT) $(WRAP) -o $@ $^ $(LUA_LIB) $(LIBS)
 

@@ -474,6 +474,7 @@ static int close_runtime(lua_State *L) {
 }
 
 static void open_runtime(lua_State *L) {
+  lt_biased_setup();
   lt_Thread *main = lt_thread_new();
   lt_Shared *globals = lt_shared_new(true);
   if (main == NULL || globals == NULL || lt_runtime_new(main) == NULL)

@@ -97,9 +97,9 @@ static int add(lua_State *L) {
   lt_check_type(L, 3, LUA_TNUMBER);
   lt_Value number = lt_share(L, field.self, 3);
   lt_Value sum;
-  lt_shared_begin_write(field.shared, field.self);
+  lt_Slot *slot = lt_shared_begin_write(field.shared, field.self);
   Added added = add_locked(&field, &number, &sum);
-  lt_shared_end_write(field.shared);
+  lt_shared_end_write(field.shared, slot);
   if (added == NO_NUMBER)
     return lt_raise(L, &lt_TypeError, "cannot add to field '%s' (a %s value)",
                     luaL_tolstring(L, KEY, NULL), kind_name((lt_Kind)sum.kind));
@@ -124,9 +124,9 @@ static int swap(lua_State *L) {
   lt_Value value = lt_share_field(L, field.self, TABLE, KEY, 3);
   lt_Value old_key;
   lt_Taken old;
-  lt_shared_begin_write(field.shared, field.self);
+  lt_Slot *slot = lt_shared_begin_write(field.shared, field.self);
   bool done = lt_table_set(&field.shared->table, &field.key, &value, &old.value, &old_key);
-  lt_shared_end_write(field.shared);
+  lt_shared_end_write(field.shared, slot);
   if (!done) {
     lt_value_release(&value);
     return lt_raise_memory(L);
@@ -188,7 +188,7 @@ static void identify(lua_State *L, const lt_Value *value, Seen *seen) {
 /* Pushes something that must stay on the stack as long as 'seen' is used, and the field's value. */
 static void push_seen(lua_State *L, const Field *field, Seen *seen) {
   lt_Taken taken;
-  lt_ReaderSlot *slot = lt_shared_begin_read(field->shared, field->self);
+  lt_Slot *slot = lt_shared_begin_read(field->shared, field->self);
   const lt_Value *value = lt_table_find(&field->shared->table, &field->key);
   if (value != NULL && value->kind == LT_OBJECT) {
     taken.value = *value;
@@ -225,10 +225,10 @@ static bool set_if_seen(lua_State *L, const Field *field, const Seen *seen, int 
   lt_Value value = lt_share(L, field->self, index);
   lt_Value old = lt_nil;
   lt_Value old_key = lt_nil;
-  lt_shared_begin_write(field->shared, field->self);
+  lt_Slot *slot = lt_shared_begin_write(field->shared, field->self);
   bool same = still_has(field, seen);
   bool done = same && lt_table_set(&field->shared->table, &field->key, &value, &old, &old_key);
-  lt_shared_end_write(field->shared);
+  lt_shared_end_write(field->shared, slot);
   lt_value_release(&old);
   lt_value_release(&old_key);
   if (!done)

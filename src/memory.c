@@ -14,11 +14,10 @@
 #include <string.h>
 
 #define STRIPES 16
-#define CACHE_LINE 64
 #define LOOK_EVERY ((size_t)1 << 20) /* bytes on one stripe */
 
 typedef struct Stripe {
-  _Alignas(CACHE_LINE) atomic_size_t bytes;
+  _Alignas(LT_CACHE_LINE) atomic_size_t bytes;
 } Stripe;
 
 static Stripe stripes[STRIPES];
@@ -63,6 +62,13 @@ bool lt_memory_above_limit(void) {
 
 void *lt_alloc(size_t size) {
   void *block = malloc(size);
+  if (block != NULL)
+    lt_memory_add(size);
+  return block;
+}
+
+void *lt_alloc_lines(size_t size) {
+  void *block = aligned_alloc(LT_CACHE_LINE, size);
   if (block != NULL)
     lt_memory_add(size);
   return block;

@@ -67,6 +67,9 @@ bool lt_object_push_known(lua_State *L, const lt_Object *object);
 lt_Object *lt_object_at(lua_State *L, int index);
 lt_Object *lt_object_of_type(lua_State *L, int index, const lt_Type *type);
 
+/* The same, and the context of its state, without another look at the stack. */
+lt_Object *lt_object_and_context(lua_State *L, int index, const lt_Type *type, void **context);
+
 /*
 ** The context of a state: one userdata, the first upvalue of every function and method of this
 ** library. What it holds is the business of thread.h.

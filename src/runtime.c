@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/biased.h"
 #include "src/collect.h"
 #include "src/exception.h"
 
@@ -141,6 +142,8 @@ static void clear_globals(lt_Object *globals, lt_Parker *parker) {
 }
 
 void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status) {
+  lt_slot_give(thread->slot);
+  thread->slot = 0;
   plat_mutex_lock(&runtime->guard);
   unlink_thread(runtime, thread);
   bool is_last = runtime->threads == NULL;

@@ -36,6 +36,7 @@ struct lt_Thread {
   bool is_main;
   lt_Runtime *runtime; /* a reference, from its start on */
   lt_Parker *parker;
+  unsigned slot;             /* in the biased locks; of its own once it runs */
   lt_Coroutines *coroutines; /* of its state; only for itself */
   lt_Thread *next_on_os_thread;
   atomic_bool must_end; /* interrupts are raised again and again */

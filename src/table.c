@@ -16,8 +16,13 @@ static size_t index_bytes(const lt_Table *table) {
   return table->index == NULL ? 0 : ((size_t)table->index_mask + 1) * sizeof(uint32_t);
 }
 
+/* Whole cache lines, as a table of few entries would share them with another table otherwise. */
+static size_t entry_bytes(uint32_t capacity) {
+  return (capacity * sizeof(lt_Entry) + LT_CACHE_LINE - 1) / LT_CACHE_LINE * LT_CACHE_LINE;
+}
+
 static void free_entries(lt_Table *table) {
-  lt_free(table->entries, table->entry_capacity * sizeof(lt_Entry));
+  lt_free(table->entries, entry_bytes(table->entry_capacity));
   lt_free(table->index, index_bytes(table));
   table->entries = NULL;
   table->index = NULL;
@@ -106,7 +111,7 @@ static bool rebuild_entries(lt_Table *table, uint32_t capacity) {
     if (index == NULL)
       return false;
   }
-  lt_Entry *entries = lt_alloc(capacity * sizeof(lt_Entry));
+  lt_Entry *entries = lt_alloc_lines(entry_bytes(capacity));
   if (entries == NULL) {
     lt_free(index, places * sizeof(uint32_t));
     return false;
