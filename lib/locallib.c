@@ -101,5 +101,4 @@ static const luaL_Reg metamethods[] = {{"__index", local_index},
                                        {"__tostring", local_tostring},
                                        {NULL, NULL}};
 
-const lt_Type lt_local_type = {"_thread._local", &lt_LocalType, NULL, metamethods, destroy,
-                               NULL};
+const lt_Type lt_local_type = {"_thread._local", &lt_LocalType, NULL, metamethods, destroy, NULL};

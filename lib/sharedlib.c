@@ -24,9 +24,9 @@ static lt_Shared *check_shared_and_self(lua_State *L, const lt_Thread **self) {
 
 /*
 ** shared([t]) -> table
-** A new shared table. With a plain table it has the same fields, and the tables in it become shared
-** tables too, once each. A shared table is returned as it is. Raises TypeError for what can't
-** be shared; then nothing has changed.
+** A new shared table. With a plain table it has the same fields, and the tables in it become
+** shared tables too, once each. A shared table is returned as it is. Raises TypeError for what
+** can't be shared; then nothing has changed.
 */
 static int new_shared(lua_State *L) {
   const lt_Thread *self = lt_self(L);
@@ -70,7 +70,10 @@ static void push_field(lua_State *L, const lt_Thread *self, lt_Shared *shared, c
   if (value == NULL || lt_value_is_scalar(value)) { /* the fast way */
     lt_Value scalar = value != NULL ? *value : lt_nil;
     lt_shared_end_read(shared, slot);
-    lt_push_value(L, &scalar);
+    if (scalar.kind == LT_INTEGER)
+      lua_pushinteger(L, scalar.as.integer);
+    else
+      lt_push_value(L, &scalar);
     return;
   }
   lt_take(L, value, &taken);

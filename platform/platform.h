@@ -35,7 +35,10 @@ void plat_mutex_destroy(plat_Mutex *mutex);
 void plat_mutex_lock(plat_Mutex *mutex);
 void plat_mutex_unlock(plat_Mutex *mutex);
 
-/* For one who waits for a few instructions of another thread: a hint to the processor, to the system. */
+/*
+** For one who waits for a few instructions of another thread: a hint to the processor, to the
+** system.
+*/
 static inline void plat_relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
@@ -46,9 +49,10 @@ static inline void plat_relax(void) {
 void plat_yield(void);
 
 /*
-** Two threads each write something and then look at what the other writes; one of them must see it.
-** Where the system offers it, the light barrier between the two steps costs nothing, and the heavy
-** one of the other thread makes up for it. plat_barrier_setup comes before both (per system).
+** Two threads each write something and then look at what the other writes; one of them must see
+** it. Where the system offers it, the light barrier between the two steps costs nothing, and the
+** heavy one of the other thread makes up for it. plat_barrier_setup comes before both (per
+** system).
 */
 extern atomic_bool plat_has_heavy_barrier;
 
@@ -64,9 +68,9 @@ static inline void plat_light_barrier(void) {
 }
 
 /*
-** A parker puts its one thread to sleep until somebody hands it the token (per system).
-** An unpark that comes before the park is kept: the park then returns at once.
-** plat_park may return early when a signal handler ran; its callers look at their condition again.
+** A parker puts its one thread to sleep until somebody hands it the token (per system). An unpark
+** that comes before the park is kept: the park then returns at once. plat_park may return early
+** when a signal handler ran; its callers look at their condition again.
 */
 typedef struct plat_Parker {
   _Atomic(uint32_t) token; /* 1: an unpark has come, 0: none */
@@ -99,8 +103,8 @@ unsigned plat_cpu_count(void);                                    /* per system 
 void plat_describe_error(int error, char *buffer, size_t length); /* what an errno means */
 
 /*
-** ThreadSanitizer's runtime can't be entered from a handler that interrupts it: what runs in one is
-** not instrumented.
+** ThreadSanitizer's runtime can't be entered from a handler that interrupts it: what runs in one
+** is not instrumented.
 */
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)

@@ -10,10 +10,6 @@ local function set(t, key, value)
   t[key] = value
 end
 
-local function get(t, key)
-  return t[key]
-end
-
 local function fields_of(t)
   local fields = {}
   for key, value in pairs(t) do

@@ -1,6 +1,6 @@
 /*
-** Shared state: the lock's word, see lock.c; 'bias' and the slots, which are atomic; the other fields
-** of a lock, with it held; which slots are taken, one bit each.
+** Shared state: the lock's word, see lock.c; 'bias' and the slots, which are atomic; the other
+** fields of a lock, with it held; which slots are taken, one bit each.
 */
 #include "src/biased.h"
 
@@ -89,7 +89,10 @@ static void remove_bias(lt_BiasedLock *lock, unsigned bias) {
     lock->needed *= 2;
 }
 
-/* Leaves the lock held, and biased to no one but perhaps the user or, if they may stay, to readers. */
+/*
+** Leaves the lock held, and biased to no one but perhaps the user or, if they may stay, to
+** readers.
+*/
 static void lock_against(lt_BiasedLock *lock, lt_User user, bool readers_too) {
   if (!lt_lock_try(&lock->lock))
     wait_for_lock(lock, user.parker);

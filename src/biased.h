@@ -1,11 +1,11 @@
 /*
-** A lock for short critical sections, which costs nothing but a few ordinary instructions while one
-** thread has it to itself, or while all that use it only read.
+** A lock for short critical sections, which costs nothing but a few ordinary instructions while
+** one thread has it to itself, or while all that use it only read.
 **
 ** Such a lock is biased, to one thread or to readers. Who it is biased to does not touch it, but
-** announces itself in a slot of its own. Anybody else locks it, takes the bias away, and waits for
-** those who are announced. That is expensive, so the bias comes back only after many uses that it
-** would have served, and after twice as many each time.
+** announces itself in a slot of its own. Anybody else locks it, takes the bias away, and waits
+** for those who are announced. That is expensive, so the bias comes back only after many uses
+** that it would have served, and after twice as many each time.
 **
 ** With the lock held no function of Lua may be called that can raise, allocate or collect, and no
 ** second one of these locks be taken.
@@ -67,8 +67,8 @@ static inline lt_Slot *lt_biased_enter(lt_BiasedLock *lock, unsigned slot, unsig
   atomic_store_explicit(&announced->lock, lock, memory_order_relaxed);
   /*
   ** With the heavy barrier of the one who takes the bias away: either that one finds the
-  ** announcement, or the bias is found gone here. Acquire: what was written before the bias came is
-  ** seen.
+  ** announcement, or the bias is found gone here. Acquire: what was written before the bias came
+  ** is seen.
   */
   plat_light_barrier();
   if (atomic_load_explicit(&lock->bias, memory_order_acquire) == bias)
@@ -78,8 +78,8 @@ static inline lt_Slot *lt_biased_enter(lt_BiasedLock *lock, unsigned slot, unsig
 }
 
 /*
-** To write and to read. What is returned is for lt_biased_end: the slot, or NULL if the lock is held.
-** Relaxed: the first look at the bias is only a hint.
+** To write and to read. What is returned is for lt_biased_end: the slot, or NULL if the lock is
+** held. Relaxed: the first look at the bias is only a hint.
 */
 static inline lt_Slot *lt_biased_begin_write(lt_BiasedLock *lock, lt_User user) {
   unsigned bias = atomic_load_explicit(&lock->bias, memory_order_relaxed);

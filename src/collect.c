@@ -146,8 +146,8 @@ static void add_node(Collector *collector, lt_Traced *traced) {
 }
 
 /*
-** An object is new at the head of its list, and one that is a node stays in it: so the list can be
-** left and gone on with behind the last node.
+** An object is new at the head of its list, and one that is a node stays in it: so the list can
+** be left and gone on with behind the last node.
 */
 static bool list_shard(Collector *collector, Shard *shard) {
   lt_Traced *last = NULL;

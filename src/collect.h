@@ -1,7 +1,7 @@
 /*
-** The collector of cycles. Counts of references free all other shared objects at once; objects that
-** may be part of a cycle are traced, and now and then those that only refer to each other are found
-** and freed, while the other threads go on.
+** The collector of cycles. Counts of references free all other shared objects at once; objects
+** that may be part of a cycle are traced, and now and then those that only refer to each other
+** are found and freed, while the other threads go on.
 */
 #ifndef lt_collect_h
 #define lt_collect_h

@@ -153,7 +153,9 @@ static bool is_current(lua_State *L, const lt_Thread *self, lt_Shared *shared) {
   return current;
 }
 
-/* The record is on the top, and above it the kept values: drops those that are no longer there. */
+/*
+** The record is on the top, and above it the kept values: drops those that are no longer there.
+*/
 static void drop_old(lua_State *L, const lt_Thread *self, lt_Shared *shared) {
   lua_Integer left = 0;
   lua_pushnil(L);

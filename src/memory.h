@@ -24,7 +24,9 @@ void lt_memory_subtract(size_t size);
 /* How many bytes there are now. */
 size_t lt_memory_bytes(void);
 
-/* Whether there have been more than so many since the limit was set; the first limit is 0: none. */
+/*
+** Whether there have been more than so many since the limit was set; the first limit is 0: none.
+*/
 void lt_memory_set_limit(size_t bytes);
 bool lt_memory_above_limit(void);
 

@@ -1,6 +1,6 @@
 /*
-** Shared state: 'references' is atomic; 'type' is written before an object is shared. 'next_dead' is
-** of the thread that has given the last reference back.
+** Shared state: 'references' is atomic; 'type' is written before an object is shared. 'next_dead'
+** is of the thread that has given the last reference back.
 */
 #include "src/object.h"
 
@@ -29,8 +29,9 @@ void lt_object_retain(lt_Object *object) {
 }
 
 /*
-** An object that dies gives its own references back, and others may die of that. They wait in a list
-** until the first is destroyed, so that the C stack does not grow with the length of a chain.
+** An object that dies gives its own references back, and others may die of that. They wait in a
+** list until the first is destroyed, so that the C stack does not grow with the length of a
+** chain.
 */
 static void destroy(lt_Object *object) {
   static _Thread_local lt_Object *dead;

@@ -29,8 +29,8 @@ typedef struct lt_Type {
 } lt_Type;
 
 /*
-** 'references' counts in its lower half who has a reference, and in its upper half how often one was
-** taken: so that who finds it as it was knows that nobody has come in between.
+** 'references' counts in its lower half who has a reference, and in its upper half how often one
+** was taken: so that who finds it as it was knows that nobody has come in between.
 */
 struct lt_Object {
   atomic_uint_least64_t references;
@@ -46,8 +46,8 @@ void lt_object_init(lt_Object *object, const lt_Type *type);
 void lt_object_retain(lt_Object *object);
 
 /*
-** Gives a reference back. What dies with the last one is destroyed before this returns, however long
-** the chain of objects is that it was the last to refer to.
+** Gives a reference back. What dies with the last one is destroyed before this returns, however
+** long the chain of objects is that it was the last to refer to.
 */
 void lt_object_release(lt_Object *object);
 
@@ -58,8 +58,8 @@ void lt_object_push(lua_State *L, lt_Object *object);
 void lt_object_push_own(lua_State *L, lt_Object *object);
 
 /*
-** Pushes the proxy of 'object' if the state has one, and returns whether it has. Neither allocates
-** nor raises nor collects, so a native lock may be held.
+** Pushes the proxy of 'object' if the state has one, and returns whether it has. Neither
+** allocates nor raises nor collects, so a native lock may be held.
 */
 bool lt_object_push_known(lua_State *L, const lt_Object *object);
 

@@ -90,7 +90,9 @@ bool lt_runtime_enter(lt_Runtime *runtime, lt_Thread *thread);
 */
 void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status);
 
-/* All threads that are alive, with a reference each: to be released, and freed. NULL: no memory. */
+/*
+** All threads that are alive, with a reference each: to be released, and freed. NULL: no memory.
+*/
 lt_Thread **lt_runtime_threads(lt_Runtime *runtime, size_t *count);
 
 /* The thread that has this ident, with a reference, or NULL. */

@@ -31,8 +31,8 @@ static inline lt_User lt_user(const lt_Thread *self) {
 }
 
 /*
-** A write: what lies between the two may use lt_Shared.table, and no function of Lua. The end, which
-** takes what the begin has returned, counts the change.
+** A write: what lies between the two may use lt_Shared.table, and no function of Lua. The end,
+** which takes what the begin has returned, counts the change.
 */
 static inline lt_Slot *lt_shared_begin_write(lt_Shared *shared, const lt_Thread *self) {
   return lt_biased_begin_write(&shared->lock, lt_user(self));
@@ -43,7 +43,9 @@ static inline void lt_shared_end_write(lt_Shared *shared, lt_Slot *slot) {
   lt_biased_end(&shared->lock, slot);
 }
 
-/* A read. Of Lua, only functions that neither raise nor allocate nor collect may be used within. */
+/*
+** A read. Of Lua, only functions that neither raise nor allocate nor collect may be used within.
+*/
 static inline lt_Slot *lt_shared_begin_read(lt_Shared *shared, const lt_Thread *self) {
   return lt_biased_begin_read(&shared->lock, lt_user(self));
 }
@@ -62,8 +64,8 @@ static inline void lt_shared_end_long_read(lt_Shared *shared) {
 }
 
 /*
-** Sets a field to 'value', whose reference is taken over, also on failure. Fails without memory, and
-** leaves the table as before. Tells whether the old value was a shared object.
+** Sets a field to 'value', whose reference is taken over, also on failure. Fails without memory,
+** and leaves the table as before. Tells whether the old value was a shared object.
 */
 typedef enum lt_Set { LT_SET, LT_SET_OVER_OBJECT, LT_NOT_SET } lt_Set;
 

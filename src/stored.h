@@ -24,7 +24,9 @@ typedef struct lt_Stored {
 
 extern const lt_Type lt_stored_type;
 
-/* The stored value, if any, that the function or userdata at 'index' is in this state; or NULL. */
+/*
+** The stored value, if any, that the function or userdata at 'index' is in this state; or NULL.
+*/
 lt_Stored *lt_stored_of(lua_State *L, int index);
 
 /* As lt_stored_of, also for tables that were made out of one, however they have been changed since.

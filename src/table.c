@@ -48,8 +48,8 @@ void lt_table_free(lt_Table *table) {
 }
 
 /*
-** Entries. The index is probed one place after the other; when an entry goes, those behind it move
-** up, so that no marks of removed entries are needed.
+** Entries. The index is probed one place after the other; when an entry goes, those behind it
+** move up, so that no marks of removed entries are needed.
 */
 
 #define NOT_FOUND UINT32_MAX
@@ -101,7 +101,7 @@ static void unindex_place(lt_Table *table, uint32_t hole) {
 /* Moves the live entries to storage for 'capacity' of them. False: no memory. */
 static bool rebuild_entries(lt_Table *table, uint32_t capacity) {
   uint32_t *index = NULL;
-  size_t places = 2 * FEW;
+  size_t places = (size_t)2 * FEW;
   if (capacity > FEW) {
     while (places < (size_t)capacity * 2)
       places *= 2;
@@ -211,7 +211,7 @@ static void append_value(lt_Table *table, const lt_Value *value) {
 
 /* Without memory for more of them they stay where they are. */
 static void take_over_entries(lt_Table *table) {
-  while (table->integer_count > 0) {
+  while (table->integer_count > 0 && table->entries != NULL) {
     uint32_t place = 0;
     lt_Key key = lt_integer_key((lua_Integer)table->array_size + 1);
     uint32_t number = find_entry(table, &key, &place);

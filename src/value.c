@@ -97,12 +97,14 @@ static void number_key(lua_State *L, int index, lt_Key *key) {
 }
 
 bool lt_key_at(lua_State *L, int index, lt_Key *key) {
-  switch (lua_type(L, index)) {
-  case LUA_TSTRING:
+  int type = lua_type(L, index);
+  if (type == LUA_TSTRING) { /* the most frequent */
     key->kind = LT_STRING;
     key->as.string.bytes = lua_tolstring(L, index, &key->as.string.length);
     key->hash = hash_string(key->as.string.bytes, key->as.string.length);
     return true;
+  }
+  switch (type) {
   case LUA_TNUMBER:
     number_key(L, index, key);
     return true;

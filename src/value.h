@@ -118,7 +118,7 @@ static inline bool lt_same_bytes(const char *a, const char *b, size_t length) {
   return lt_last_word(a, length) == lt_last_word(b, length);
 }
 
-/* Whether the value is what the key looks for; of NaNs, if they are bit for bit the same. */
+/* Whether the value is what the key looks for; any NaN is a NaN. */
 static inline bool lt_key_matches(const lt_Key *key, const lt_Value *value) {
   if (key->kind != value->kind)
     return false;
@@ -129,7 +129,8 @@ static inline bool lt_key_matches(const lt_Key *key, const lt_Value *value) {
   case LT_INTEGER:
     return value->as.integer == key->as.integer;
   case LT_FLOAT:
-    return memcmp(&value->as.number, &key->as.number, sizeof(lua_Number)) == 0;
+    return value->as.number == key->as.number ||
+           (value->as.number != value->as.number && key->as.number != key->as.number);
   case LT_POINTER:
     return value->as.pointer == key->as.pointer;
   case LT_OBJECT:

@@ -54,8 +54,8 @@ void *__wrap_aligned_alloc(size_t alignment, size_t size) { /* NOLINT */
 
 /*
 ** failing(how, n, f, ...) -> number of allocations that failed, what pcall(f, ...) returns
-** While f runs, the n-th allocation of this thread fails; for how = "once" only that one, for "on"
-** all that follow too.
+** While f runs, the n-th allocation of this thread fails; for how = "once" only that one, for
+** "on" all that follow too.
 */
 static int call_failing(lua_State *L) {
   static const char *const hows[] = {"once", "on", NULL};
