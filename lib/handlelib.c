@@ -28,24 +28,20 @@ static lt_Thread *check_handle(lua_State *L) {
 
 static bool wait_until_done(lua_State *L, lt_Thread *thread, plat_Time deadline) {
   lt_Thread *self = lt_self(L);
-  if (lt_thread_status(thread) == LT_UNSTARTED)
-    lt_raise(L, &lt_RuntimeError, "thread not started");
   if (thread == self)
     lt_raise(L, &lt_RuntimeError, "Cannot join current thread");
-  while (lt_thread_status(thread) != LT_DONE) {
-    switch (lt_thread_join(thread, self->parker, deadline)) {
-    case LT_TIMED_OUT:
+  for (;;) {
+    lt_Status status = lt_thread_status(thread);
+    if (status == LT_DONE)
+      return true;
+    if (status == LT_UNSTARTED)
+      lt_raise(L, &lt_RuntimeError, "thread not started");
+    lt_Parked parked = lt_thread_join(thread, lt_wait_begin(L, self), deadline);
+    if (parked == LT_TIMED_OUT)
       return lt_thread_status(thread) == LT_DONE;
-    case LT_INTERRUPTED:
-      lt_interrupt_raise(L, self);
-    case LT_SIGNALLED:
-      lt_heed_signal(L);
-      break;
-    default:
-      break;
-    }
+    if (parked == LT_INTERRUPTED || parked == LT_SIGNALLED)
+      lt_wait_broken(L, self);
   }
-  return true;
 }
 
 /*
@@ -84,6 +80,17 @@ static int handle_result(lua_State *L) {
   return thread->failed ? lua_error(L) : count;
 }
 
+/*
+** handle:interrupt([exception = SystemExit]) -> boolean
+** Makes the thread raise an exception, as interrupt does for an ident. False: it is not started, or
+** has ended.
+*/
+static int handle_interrupt(lua_State *L) {
+  lt_Thread *thread = check_handle(L);
+  lua_settop(L, 2);
+  return lt_interrupt_thread(L, thread, 2);
+}
+
 static int handle_index(lua_State *L) {
   lt_Thread *thread = check_handle(L);
   if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "ident") == 0) {
@@ -104,11 +111,14 @@ static int handle_tostring(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {
-    {"join", handle_join}, {"is_done", handle_is_done}, {"result", handle_result}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"join", handle_join},
+                                   {"is_done", handle_is_done},
+                                   {"result", handle_result},
+                                   {"interrupt", handle_interrupt},
+                                   {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {
     {"__index", handle_index}, {"__tostring", handle_tostring}, {NULL, NULL}};
 
-const lt_Type lt_thread_type = {"_thread._ThreadHandle", &lt_HandleType, methods, metamethods,
-                                lt_thread_destroy, NULL};
+const lt_Type lt_thread_type = {
+    "_thread._ThreadHandle", &lt_HandleType, methods, metamethods, lt_thread_destroy, NULL};

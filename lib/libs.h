@@ -16,13 +16,16 @@ extern lt_Class lt_LockType, lt_RLockType, lt_LocalType, lt_HandleType, lt_Share
 int lt_allocate_lock(lua_State *L);
 int lt_isinstance(lua_State *L);
 
-/* The functions of the module that work on shared tables. */
-extern const luaL_Reg lt_shared_functions[];
+/* Pushes the table of the module lthread.queue. */
+void lt_push_queue_module(lua_State *L);
+
+/* Interrupts a thread with the exception, or the class, at 'arg'. Pushes whether it was alive. */
+int lt_interrupt_thread(lua_State *L, lt_Thread *thread, int arg);
+
+/* Functions of the module that have a file of their own. */
+extern const luaL_Reg lt_interrupt_functions[], lt_shared_functions[];
 
 /* Frees garbage, when so much shared memory has been taken that it is time to. */
 void lt_collect_if_due(void);
-
-/* Lets a hook run that a signal handler of the host has set: it may raise. */
-void lt_heed_signal(lua_State *L);
 
 #endif

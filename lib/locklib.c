@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "src/deadlock.h"
 #include "src/interrupt.h"
 #include "src/lock.h"
 
@@ -74,7 +75,7 @@ static bool check_waiting(lua_State *L, plat_Time *deadline) {
   lt_spread_keywords(L, 2, names);
   bool blocking = lt_opt_flag(L, 2, true);
   *deadline = lt_opt_deadline(L, 3);
-  if (!blocking && *deadline != PLAT_FOREVER)
+  if (!blocking && !lua_isnoneornil(L, 3) && lua_tonumber(L, 3) >= 0)
     lt_raise(L, &lt_ValueError, "can't specify a timeout for a non-blocking call");
   return blocking;
 }
@@ -88,17 +89,21 @@ typedef struct Target {
 
 static bool wait_for(lua_State *L, const Target *target, plat_Time deadline) {
   lt_Thread *self = lt_self(L);
+  const lt_Acquire acquire = {lt_wait_begin(L, self), plat_now(), deadline, false};
   for (;;) {
-    lt_Acquired acquired =
-        target->rlock == NULL
-            ? lt_lock_acquire(target->lock, self->parker, deadline)
-            : lt_rlock_acquire(target->rlock, own_ident(L), target->count, self->parker, deadline);
-    if (acquired == LT_ACQUIRE_INTERRUPTED)
-      lt_interrupt_raise(L, self);
-    if (acquired != LT_ACQUIRE_SIGNALLED)
+    lt_Acquired acquired = target->rlock == NULL ? lt_lock_acquire(target->lock, &acquire)
+                                                 : lt_rlock_acquire(target->rlock, own_ident(L),
+                                                                    target->count, &acquire);
+    if (acquired != LT_ACQUIRE_BROKEN)
       return acquired == LT_ACQUIRED;
-    lt_heed_signal(L);
+    lt_wait_broken(L, self);
   }
+}
+
+/* For the report of a deadlock, if one is wanted. */
+static void note_owner(lua_State *L, lt_Lock *lock) {
+  if (lt_deadlock_checked())
+    lt_lock_note_owner(lock, own_ident(L));
 }
 
 /*
@@ -115,6 +120,8 @@ static int lock_acquire(lua_State *L) {
   bool acquired = lt_lock_try(lock);
   if (!acquired && blocking)
     acquired = wait_for(L, &(Target){lock, NULL, 0}, deadline);
+  if (acquired)
+    note_owner(L, lock);
   lua_pushboolean(L, acquired);
   return 1;
 }
@@ -143,6 +150,11 @@ static int lock_tostring(lua_State *L) {
   return 1;
 }
 
+static void acquire_again(lua_State *L, lt_RLock *rlock) {
+  if (!lt_rlock_again(rlock))
+    lt_raise(L, &lt_OverflowError, "internal lock count overflowed");
+}
+
 /*
 ** rlock:acquire([blocking = true [, timeout = -1]]) -> boolean
 ** As lock:acquire, but the thread that has the lock acquires it once more, at once. Raises
@@ -155,7 +167,7 @@ static int rlock_acquire(lua_State *L) {
   uint64_t ident = own_ident(L);
   bool acquired = true;
   if (lt_rlock_owned(rlock, ident))
-    lt_rlock_again(rlock);
+    acquire_again(L, rlock);
   else if (!lt_rlock_try(rlock, ident))
     acquired = blocking && wait_for(L, &(Target){NULL, rlock, 1}, deadline);
   lua_pushboolean(L, acquired);
@@ -240,7 +252,7 @@ static int rlock_acquire_restore(lua_State *L) {
 static int rlock_tostring(lua_State *L) {
   lt_RLock *rlock = check_rlock(L);
   lua_Integer owner =
-      (lua_Integer)atomic_load_explicit(&rlock->owner, memory_order_relaxed); /* as count_of */
+      (lua_Integer)atomic_load_explicit(&rlock->lock.owner, memory_order_relaxed); /* as count_of */
   lua_pushfstring(L, "<%s _thread.RLock object owner=%I count=%I at %p>",
                   lt_lock_locked(&rlock->lock) ? "locked" : "unlocked", owner, count_of(rlock),
                   (void *)rlock);
@@ -257,11 +269,12 @@ static void acquire_first(lua_State *L) {
     lt_Lock *lock = check_lock(L);
     if (!lt_lock_try(lock))
       wait_for(L, &(Target){lock, NULL, 0}, PLAT_FOREVER);
+    note_owner(L, lock);
     return;
   }
   lt_RLock *rlock = &((RLockObject *)object)->rlock;
   if (lt_rlock_owned(rlock, own_ident(L)))
-    lt_rlock_again(rlock);
+    acquire_again(L, rlock);
   else if (!lt_rlock_try(rlock, own_ident(L)))
     wait_for(L, &(Target){NULL, rlock, 1}, PLAT_FOREVER);
 }
@@ -278,6 +291,7 @@ static int release_first(lua_State *L) {
 static int hold(lua_State *L) {
   lua_settop(L, 1);
   acquire_first(L);
+  lt_interrupt_spare_next(lt_self(L));
   return 1;
 }
 

@@ -1,9 +1,9 @@
 /*
 ** The contract with an operating system.
 **
-** posix.c keeps most of it for every Unix; linux.c (futex) or portable.c (mutex and condition)
-** keep what is marked "per system". A port to another system implements these functions
-** and changes nothing else.
+** posix.c and signals.c keep most of it for every Unix; linux.c (futex) or portable.c (mutex and
+** condition) keep what is marked "per system". A port to another system implements these
+** functions and changes nothing else.
 */
 #ifndef lt_platform_h
 #define lt_platform_h
@@ -12,8 +12,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/types.h>
 
 /* Nanoseconds on the monotonic clock. */
 typedef int64_t plat_Time;
@@ -35,10 +39,7 @@ void plat_mutex_destroy(plat_Mutex *mutex);
 void plat_mutex_lock(plat_Mutex *mutex);
 void plat_mutex_unlock(plat_Mutex *mutex);
 
-/*
-** For one who waits for a few instructions of another thread: a hint to the processor, to the
-** system.
-*/
+/* For one who waits for a few instructions of another thread. */
 static inline void plat_relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
@@ -47,6 +48,9 @@ static inline void plat_relax(void) {
 #endif
 }
 void plat_yield(void);
+
+/* Bytes that two processors can't write at the same time. */
+#define PLAT_CACHE_LINE 64
 
 /*
 ** Two threads each write something and then look at what the other writes; one of them must see
@@ -96,6 +100,7 @@ typedef pthread_t plat_Thread;
 
 plat_Thread plat_thread_self(void);
 int plat_thread_start(size_t stack_size, void (*body)(void *), void *argument); /* 0 or an errno */
+#define PLAT_NO_MEMORY ENOMEM
 bool plat_stack_size_valid(size_t stack_size);
 void plat_set_thread_name(const char *name);                      /* per system */
 uint64_t plat_native_id(void);                                    /* per system */
@@ -103,8 +108,18 @@ unsigned plat_cpu_count(void);                                    /* per system 
 void plat_describe_error(int error, char *buffer, size_t length); /* what an errno means */
 
 /*
-** ThreadSanitizer's runtime can't be entered from a handler that interrupts it: what runs in one
-** is not instrumented.
+** A variable of each thread that a handler may touch: its place is there from the start, so that
+** nothing is allocated for it.
+*/
+#if defined(__ELF__)
+#define PLAT_THREAD_LOCAL __attribute__((tls_model("initial-exec"))) _Thread_local
+#else
+#define PLAT_THREAD_LOCAL _Thread_local
+#endif
+
+/*
+** ThreadSanitizer's runtime can't be entered from a handler that interrupts it: what runs in one is
+** not instrumented.
 */
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -124,14 +139,62 @@ void plat_describe_error(int error, char *buffer, size_t length); /* what an err
 
 /*
 ** Runs 'handler' on another thread, between two of its instructions. The handler may only
-** do what a signal handler may. plat_poke needs a thread that has not ended.
+** do what a signal handler may. plat_poke needs a thread that has not ended. A poke that breaks
+** makes a system call in which the thread is blocked return early; the other one lets it go on.
 */
-int plat_poke_setup(void (*handler)(void)); /* 0 or an errno; may be called again */
+typedef enum plat_Poke { PLAT_POKE_BREAKS, PLAT_POKE_LETS_GO_ON } plat_Poke;
+
+int plat_poke_setup(void (*handler)(void)); /* once; 0 or an errno */
 void plat_poke_accept(void);                /* lets the calling thread be poked */
-void plat_poke(plat_Thread thread);
+void plat_poke(plat_Thread thread, plat_Poke poke);
+
+/*
+** Signals of the host. Its numbers are those of the system; 0 stands for none. Whether a handler
+** that runs while its thread is parked wakes it depends on the system.
+*/
+#if defined(LT_PLATFORM_LINUX)
+#define PLAT_SIGNALS_WAKE 1
+#else
+#define PLAT_SIGNALS_WAKE 0
+#endif
+#define PLAT_SIGINT SIGINT
+
+bool plat_signal_valid(int64_t number);
+int plat_signal_named(const char *name); /* "USR1", "SIGUSR1" or "10"; 0: there is none */
+
+/* Runs the handler of a signal on a thread, if it has one. */
+void plat_signal_deliver(plat_Thread thread, int number);
+
+/*
+** Takes a signal over, one only, for as long as the process lives: instead of what it did before
+** it wakes the one who waits for it, without ending anybody's system call.
+*/
+int plat_watch_begin(int number); /* 0 or an errno */
+void plat_watch_wait(void);
+
+/* Has 'in_child' called in the child of every fork from now on. 0 or an errno. */
+int plat_at_fork(void (*in_child)(void));
+
+/*
+** Commands, run by the shell. They begin with the signals blocked that the thread had blocked which
+** started the calling one, and not with all those that it blocks itself as a thread of ours. In the
+** calling thread no signal is unblocked for that.
+*/
+typedef pid_t plat_Process;
+
+int plat_command_start(const char *command, plat_Process *process); /* 0 or an errno */
+
+/* The same with a stream that is the command's input, or its output; NULL and errno on failure. */
+FILE *plat_command_open(const char *command, bool is_input, plat_Process *process);
+
+/* Waits until the command has ended. A status as of system(3), or -1 and errno. */
+int plat_command_wait(plat_Process process);
 
 /* Keeps the library that contains 'address' mapped until the process ends. */
 bool plat_pin_library(const void *address);
+
+/* The value of a variable of the environment, or NULL. */
+const char *plat_getenv(const char *name);
 
 /* Writes all bytes to the standard error stream, in one write where the system lets it. */
 void plat_write_error(const char *bytes, size_t length);

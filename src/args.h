@@ -16,6 +16,9 @@
 _Noreturn int lt_arg_error(lua_State *L, lt_Class *class_object, int arg, const char *format, ...);
 _Noreturn int lt_arg_type_error(lua_State *L, int arg, const char *expected);
 
+/* Pushes what errors call the type of a value: "number", "_thread.lock", "no value". */
+const char *lt_push_type_name(lua_State *L, int index);
+
 /* A string without zeros within; 'length' may be NULL. */
 const char *lt_check_string(lua_State *L, int arg, size_t *length);
 lua_Integer lt_check_integer(lua_State *L, int arg);
@@ -27,7 +30,10 @@ lt_Object *lt_check_object(lua_State *L, int arg, const lt_Type *type);
 /* A flag as Python has them: nil is 'otherwise', 0 and false are false, all else is true. */
 bool lt_opt_flag(lua_State *L, int arg, bool otherwise);
 
-/* A span in seconds; nil and anything negative is for ever. */
+/* A span given in seconds, negative ones too. Raises ValueError and OverflowError. */
+plat_Time lt_check_span(lua_State *L, int arg);
+
+/* When that span will have passed; nil and anything negative is for ever. */
 plat_Time lt_opt_deadline(lua_State *L, int arg);
 
 /*

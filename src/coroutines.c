@@ -218,28 +218,34 @@ void lt_coroutines_free(lt_Coroutines *coroutines) {
 ** Hooks
 */
 
-#define EVERYTHING (LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT)
-
-PLAT_IN_HANDLER static void arm(Entry *entry, lua_Hook hook) {
+/* A coroutine that was made while its maker was armed has inherited the hook from it. */
+PLAT_IN_HANDLER static void arm(Entry *entry, lua_Hook hook, int interval, const Saved *inherited) {
   lua_State *L = entry->L;
   if (lua_gethook(L) != hook) {
     entry->saved.hook = lua_gethook(L);
     entry->saved.mask = lua_gethookmask(L);
     entry->saved.count = lua_gethookcount(L);
+  } else if (!entry->armed) {
+    entry->saved.hook = inherited->hook;
+    entry->saved.mask = inherited->mask;
+    entry->saved.count = inherited->count;
   }
   entry->armed = true;
-  lua_sethook(L, hook, EVERYTHING, 1);
+  if ((entry->saved.mask & LUA_MASKCOUNT) && entry->saved.count < interval)
+    interval = entry->saved.count;
+  lua_sethook(L, hook, LUA_MASKCOUNT | entry->saved.mask, interval);
 }
 
-PLAT_IN_HANDLER void lt_coroutines_arm(lt_Coroutines *coroutines, lua_Hook hook) {
+PLAT_IN_HANDLER void lt_coroutines_arm(lt_Coroutines *coroutines, lua_Hook hook, int interval) {
   Table *table = coroutines->table;
   if (coroutines->closed)
     return;
-  arm(&coroutines->first, hook);
+  const Saved *inherited = &coroutines->first.saved;
+  arm(&coroutines->first, hook, interval, inherited);
   for (size_t i = 0; i <= table->mask; i++) {
     lua_State *L = table->entries[i].L;
     if (L != NULL && L != REMOVED)
-      arm(&table->entries[i], hook);
+      arm(&table->entries[i], hook, interval, inherited);
   }
 }
 
@@ -260,4 +266,37 @@ void lt_coroutines_disarm(lt_Coroutines *coroutines, lua_State *L, lua_Hook hook
       disarm(&table->entries[i], hook);
   if (lua_gethook(L) == hook) /* it was made while its maker was armed, and has inherited this */
     lua_sethook(L, saved->hook, saved->mask, saved->count);
+}
+
+void lt_coroutines_forward(lt_Coroutines *coroutines, lua_State *L, lua_Debug *event) {
+  const Entry *entry = find(coroutines->table, L);
+  Saved saved = entry != NULL && entry->armed ? entry->saved : coroutines->first.saved;
+  int kind = event->event == LUA_HOOKTAILCALL ? LUA_HOOKCALL : event->event;
+  if (saved.hook != NULL && (saved.mask & (1 << kind)) != 0)
+    saved.hook(L, event);
+}
+
+/*
+** Visiting
+*/
+
+lua_State *lt_coroutines_main(const lt_Coroutines *coroutines) {
+  return coroutines->first.L;
+}
+
+/* A coroutine whose making failed may have no stack at all. */
+static bool has_frames(lua_State *L) {
+  lua_Debug frame;
+  return lua_getstack(L, 0, &frame) && frame.i_ci != NULL;
+}
+
+bool lt_coroutines_each(lt_Coroutines *coroutines, lt_VisitCoroutine visit, void *context) {
+  const Table *table = coroutines->table;
+  bool go_on = !has_frames(coroutines->first.L) || visit(coroutines->first.L, context);
+  for (size_t i = 0; go_on && i <= table->mask; i++) {
+    lua_State *L = table->entries[i].L;
+    if (L != NULL && L != REMOVED && has_frames(L))
+      go_on = visit(L, context);
+  }
+  return go_on;
 }

@@ -27,12 +27,27 @@ void lt_coroutines_close(lt_Coroutines *coroutines);
 void lt_coroutines_free(lt_Coroutines *coroutines);
 
 /*
-** Sets a hook that is called before each instruction and call, on all coroutines. Only from the
-** state's own thread, also in a signal handler.
+** Sets a hook on all coroutines that is called before every 'interval'th instruction, and for the
+** events of the hooks that they had. Only from the state's own thread, also in a signal
+** handler.
 */
-void lt_coroutines_arm(lt_Coroutines *coroutines, lua_Hook hook);
+void lt_coroutines_arm(lt_Coroutines *coroutines, lua_Hook hook, int interval);
 
 /* Gives all coroutines, L at any rate, the hooks back that they had. */
 void lt_coroutines_disarm(lt_Coroutines *coroutines, lua_State *L, lua_Hook hook);
+
+/* Within the hook: calls the one that L had before, if the event is for it. */
+void lt_coroutines_forward(lt_Coroutines *coroutines, lua_State *L, lua_Debug *event);
+
+/* The coroutine in which the script of the state began. */
+lua_State *lt_coroutines_main(const lt_Coroutines *coroutines);
+
+/*
+** Calls 'visit' for each coroutine that has been resumed and not ended, in no certain order, until
+** it returns false. Nothing of Lua may be made meanwhile.
+*/
+typedef bool (*lt_VisitCoroutine)(lua_State *L, void *context);
+
+bool lt_coroutines_each(lt_Coroutines *coroutines, lt_VisitCoroutine visit, void *context);
 
 #endif

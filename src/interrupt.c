@@ -1,43 +1,402 @@
 /*
-** A request is a flag in the thread's parker. The one who asks sets it, unparks the thread, and
-** pokes it: a handler then runs on that very thread and sets a hook on its coroutines, as lua.c
-** does for Ctrl-C. The hook raises. While nobody asks there is no hook.
+** The one who asks enters a request, wakes the thread and pokes it: a handler then runs on that
+** very thread and sets a hook on its coroutines, as lua.c does for Ctrl-C. The hook raises. While
+** nobody asks there is no hook.
 **
-** Shared state: 'reachable' and 'os_thread', under the thread's guard; the flag is atomic.
-** 'attached' is of one OS thread, which changes it while its handler may read it.
+** Shared state: 'accepts', 'exit_requested', 'requests', 'reachable' and 'os_thread', under the
+** thread's guard. The parker's urgency is raised and cleared under it too, so that it is never calm
+** while there is a request. 'attachments' is of one OS thread, which changes it while its handler
+** may read it; see detach for the fields of one.
 */
 #include "src/interrupt.h"
 
-#include "src/exception.h"
+#include <stdlib.h>
+
+#include "src/closers.h"
+#include "src/deadlock.h"
+#include "src/dump.h"
 
 /* The threads whose states run on this OS thread: several, if a host has several main states. */
-static _Thread_local lt_Thread *volatile attached;
+typedef struct lt_Attachment {
+  struct lt_Attachment *volatile next;
+  _Atomic(lt_Thread *) thread; /* NULL: detached */
+  atomic_bool in_handler;
+} lt_Attachment;
+
+static PLAT_THREAD_LOCAL lt_Attachment *volatile attachments;
+
+static const char heed_key;
+
+typedef struct lt_Request {
+  struct lt_Request *next;
+  lt_Class *class_object; /* a reference */
+  lt_Message *message;    /* the exception; NULL: a new one of the class */
+} lt_Request;
+
+/*
+** Requests
+*/
+
+static void free_request(lt_Request *request) {
+  lt_object_release(&request->class_object->object);
+  lt_message_free(request->message);
+  free(request);
+}
+
+static int rank(const lt_Class *class_object) {
+  if (lt_is_subclass(class_object, &lt_SystemExit))
+    return 0;
+  return lt_is_subclass(class_object, &lt_KeyboardInterrupt) ? 1 : 2;
+}
+
+/* Returns whether it is entered: it is not if the same class is there already. */
+static bool enter_request(lt_Thread *thread, lt_Request *request) {
+  lt_Request **place = &thread->requests;
+  while (*place != NULL && rank((*place)->class_object) <= rank(request->class_object)) {
+    if (request->message == NULL && (*place)->message == NULL &&
+        (*place)->class_object == request->class_object)
+      return false;
+    place = &(*place)->next;
+  }
+  request->next = *place;
+  *place = request;
+  return true;
+}
+
+static void ask(lt_Thread *thread, lt_Urgency urgency) {
+  lt_parker_interrupt(thread->parker, urgency);
+  if (thread->reachable)
+    plat_poke(thread->os_thread, PLAT_POKE_BREAKS);
+}
+
+bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message, bool *alive) {
+  lt_Request *request = malloc(sizeof(*request));
+  if (request == NULL) {
+    lt_message_free(message);
+    return false;
+  }
+  lt_object_retain(&class_object->object);
+  request->class_object = class_object;
+  request->message = message;
+  plat_mutex_lock(&thread->guard);
+  *alive = thread->accepts;
+  bool entered = thread->accepts && enter_request(thread, request);
+  if (thread->accepts)
+    ask(thread, LT_INTERRUPT);
+  plat_mutex_unlock(&thread->guard);
+  if (!entered)
+    free_request(request);
+  return true;
+}
+
+void lt_interrupt_to_exit(lt_Thread *thread, bool must_end) {
+  plat_mutex_lock(&thread->guard);
+  if (thread->accepts) {
+    thread->exit_requested = true;
+    if (must_end)
+      atomic_store(&thread->must_end, true);
+    ask(thread, must_end ? LT_MUST_END : LT_INTERRUPT);
+  }
+  plat_mutex_unlock(&thread->guard);
+}
+
+bool lt_interrupted(const lt_Thread *thread) {
+  return atomic_load(&thread->parker->urgency) != LT_CALM;
+}
+
+/*
+** Hooks
+*/
+
+/* While a handler has to finish, it is looked up once in so many instructions whether it has. */
+#define NEXT_LOOK 1000
 
 static void hook(lua_State *L, lua_Debug *event);
 
+PLAT_IN_HANDLER static void arm_if_asked(lt_Attachment *attachment) {
+  atomic_store(&attachment->in_handler, true);
+  const lt_Thread *thread = atomic_load(&attachment->thread);
+  if (thread != NULL && thread->coroutines != NULL &&
+      (atomic_load(&thread->parker->urgency) != LT_CALM || atomic_load(&thread->parker->asked)))
+    lt_coroutines_arm(thread->coroutines, hook, 1);
+  atomic_store(&attachment->in_handler, false);
+}
+
 PLAT_IN_HANDLER static void on_poke(void) {
-  for (lt_Thread *thread = attached; thread != NULL; thread = thread->next_on_os_thread)
-    if (atomic_load(&thread->parker->interrupted) && thread->coroutines != NULL)
-      lt_coroutines_arm(thread->coroutines, hook);
+  for (lt_Attachment *each = attachments; each != NULL; each = each->next)
+    arm_if_asked(each);
+}
+
+/* A poke may come between the look and the disarming, so it looks again. */
+static void disarm(lua_State *L, lt_Thread *thread) {
+  lt_coroutines_disarm(thread->coroutines, L, hook);
+  if (lt_interrupted(thread) || atomic_load(&thread->parker->asked))
+    lt_coroutines_arm(thread->coroutines, hook, 1);
 }
 
 static void hook(lua_State *L, lua_Debug *event) {
   lt_Thread *thread = lt_thread_of(L);
-  (void)event;
-  if (thread == NULL)
+  if (thread == NULL) {
     lua_sethook(L, NULL, 0, 0);
-  else if (lt_interrupted(thread))
-    lt_interrupt_raise(L, thread);
-  else
-    lt_coroutines_disarm(thread->coroutines, L, hook);
+    return;
+  }
+  lt_coroutines_forward(thread->coroutines, L, event);
+  lt_dump_answer(L, thread, NULL);
+  if (!lt_interrupted(thread)) {
+    disarm(L, thread);
+  } else if (thread->spares_next) {
+    thread->spares_next = event->event != LUA_HOOKCOUNT;
+  } else if (event->event == LUA_HOOKCOUNT) {
+    if (lt_interrupt_deliver(L, thread, 0))
+      lt_coroutines_arm(thread->coroutines, hook, NEXT_LOOK);
+  }
+}
+
+void lt_interrupt_spare_next(lt_Thread *thread) {
+  thread->spares_next = true;
+}
+
+/*
+** Delivering
+*/
+
+/* Takes the next one; false: there is none. The exit comes without a request. */
+static bool take_request(lt_Thread *thread, lt_Request **request) {
+  plat_mutex_lock(&thread->guard);
+  bool found = thread->exit_requested || thread->requests != NULL;
+  *request = NULL;
+  if (thread->exit_requested) {
+    thread->exit_requested = false;
+  } else if (thread->requests != NULL) {
+    *request = thread->requests;
+    thread->requests = (*request)->next;
+  }
+  if (thread->requests == NULL)
+    atomic_store(&thread->parker->urgency, LT_CALM);
+  plat_mutex_unlock(&thread->guard);
+  return found;
+}
+
+/* Arguments: the request, or NULL for the exit; the stack level that is interrupted. */
+static int make_exception(lua_State *L) {
+  const lt_Request *request = lua_touserdata(L, 1);
+  int level = (int)lua_tointeger(L, 2);
+  if (request != NULL && request->message != NULL)
+    return lt_unpack(L, request->message, LT_KEEP);
+  lt_exception_push(L, request == NULL ? &lt_SystemExit : request->class_object, "", level);
+  return 1;
+}
+
+static void put_back(lt_Thread *thread, lt_Request *request) {
+  plat_mutex_lock(&thread->guard);
+  if (request == NULL) {
+    thread->exit_requested = true;
+  } else {
+    request->next = thread->requests;
+    thread->requests = request;
+  }
+  ask(thread, LT_INTERRUPT);
+  plat_mutex_unlock(&thread->guard);
+}
+
+/* Raises the exception or, if it can't be made, the error that says why. */
+static _Noreturn void raise_request(lua_State *L, lt_Thread *thread, lt_Request *request,
+                                    int level) {
+  luaL_checkstack(L, 6, "too many values");
+  lua_pushcfunction(L, make_exception);
+  lua_pushlightuserdata(L, request);
+  lua_pushinteger(L, level + 1);
+  int status = lua_pcall(L, 2, 1, 0);
+  if (status == LUA_ERRMEM)
+    put_back(thread, request);
+  else if (request != NULL)
+    free_request(request);
+  lt_throw(L);
+}
+
+bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level) {
+  lt_Request *request;
+  if (atomic_load(&thread->must_end))
+    raise_request(L, thread, NULL, level);
+  if (lt_in_closer(L, thread->coroutines))
+    return true;
+  bool found = take_request(thread, &request);
+  disarm(L, thread);
+  if (found)
+    raise_request(L, thread, request, level);
+  return false;
+}
+
+static void free_requests(lt_Thread *thread, bool for_good) {
+  plat_mutex_lock(&thread->guard);
+  lt_Request *request = thread->requests;
+  thread->requests = NULL;
+  thread->exit_requested = false;
+  if (for_good)
+    thread->accepts = false;
+  atomic_store(&thread->parker->urgency, LT_CALM);
+  plat_mutex_unlock(&thread->guard);
+  while (request != NULL) {
+    lt_Request *next = request->next;
+    free_request(request);
+    request = next;
+  }
+}
+
+void lt_interrupt_clear(lua_State *L, lt_Thread *thread, bool for_good) {
+  free_requests(thread, for_good);
+  if (thread->coroutines != NULL)
+    disarm(L, thread);
+}
+
+void lt_interrupt_finish(lua_State *L, lt_Thread *thread) {
+  plat_mutex_lock(&thread->guard);
+  bool pending = thread->exit_requested || thread->requests != NULL;
+  thread->accepts = pending;
+  plat_mutex_unlock(&thread->guard);
+  if (pending)
+    (void)lt_interrupt_deliver(L, thread, 0);
+}
+
+/*
+** Waiting
+*/
+
+lt_Parker *lt_wait_begin(lua_State *L, lt_Thread *thread) {
+  thread->waiting = L;
+  return thread->parker;
+}
+
+static bool has_hook(lua_State *L) {
+  return lua_gethook(L) != NULL && lua_gethookmask(L) != 0;
+}
+
+/* A function that does nothing, but in Lua, so that every kind of hook is called. */
+static void call_hooks(lua_State *L) {
+  luaL_checkstack(L, 2, "too many values");
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &heed_key) != LUA_TFUNCTION) {
+    lua_pop(L, 1);
+    if (luaL_loadbuffer(L, "return", 6, "=(signal)") != LUA_OK)
+      lt_throw(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &heed_key);
+  }
+  lua_call(L, 0, 0);
+}
+
+/* A signal handler of the host sets its hook on the coroutine that it knows, the main one. */
+static void heed_hook_of_main(lua_State *L, const lt_Thread *thread) {
+  lua_State *main = lt_coroutines_main(thread->coroutines);
+  if (has_hook(L)) {
+    call_hooks(L);
+  } else if (has_hook(main)) {
+    lua_sethook(L, lua_gethook(main), lua_gethookmask(main), lua_gethookcount(main));
+    call_hooks(L);
+    lua_sethook(L, NULL, 0, 0);
+  }
+}
+
+void lt_wait_broken(lua_State *L, lt_Thread *thread) {
+  if (lt_interrupted(thread))
+    thread->parker->deaf = lt_interrupt_deliver(L, thread, 1);
+  heed_hook_of_main(L, thread);
+}
+
+/*
+** A signal that came just before the wait wakes nobody, so the thread looks once more a little
+** later; where signals don't wake a thread at all, again and again.
+*/
+#define FIRST_LOOK (PLAT_SECOND / 100)
+#define LATER_LOOKS (PLAT_SECOND / 20)
+
+static plat_Time attend_signals(const lt_Thread *thread, lt_Occasion occasion, plat_Time since) {
+  if (!thread->is_main)
+    return PLAT_FOREVER;
+  if (occasion == LT_WAIT_BEGINS)
+    return since + FIRST_LOOK;
+  if (thread->waiting != NULL &&
+      (has_hook(thread->waiting) || has_hook(lt_coroutines_main(thread->coroutines))))
+    return LT_END_WAIT;
+  return PLAT_SIGNALS_WAKE ? PLAT_FOREVER : plat_now() + LATER_LOOKS;
+}
+
+static plat_Time attend(void *attendant, const lt_Wait *wait, plat_Time since,
+                        lt_Occasion occasion) {
+  lt_Thread *thread = attendant;
+  if (thread->waiting != NULL)
+    lt_dump_answer(thread->waiting, thread, &(lt_Blocked){wait, since});
+  plat_Time next = attend_signals(thread, occasion, since);
+  plat_Time check = lt_deadlock_attend(thread, wait, since);
+  return next < check ? next : check;
+}
+
+/*
+** The OS thread
+*/
+
+/* Frees what was detached, which only the OS thread itself may do. */
+static void drop_detached(void) {
+  lt_Attachment *before = NULL;
+  lt_Attachment *each = attachments;
+  while (each != NULL) {
+    lt_Attachment *next = each->next;
+    if (atomic_load(&each->thread) != NULL) {
+      before = each;
+    } else {
+      if (before == NULL)
+        attachments = next;
+      else
+        before->next = next;
+      atomic_signal_fence(memory_order_seq_cst);
+      free(each);
+    }
+    each = next;
+  }
+}
+
+static bool push_attachment(lt_Thread *thread) {
+  lt_Attachment *attachment = malloc(sizeof(*attachment));
+  if (attachment == NULL)
+    return false;
+  atomic_init(&attachment->thread, thread);
+  atomic_init(&attachment->in_handler, false);
+  attachment->next = attachments;
+  thread->attachment = attachment;
+  atomic_signal_fence(memory_order_seq_cst); /* it is complete before the handler finds it */
+  attachments = attachment;
+  return true;
+}
+
+/* Only the OS thread that forked is there; the runtimes it works for lose their other threads. */
+static void after_fork(void) {
+  lt_park_after_fork();
+  for (lt_Attachment *each = attachments; each != NULL; each = each->next) {
+    lt_Thread *thread = atomic_load(&each->thread);
+    if (thread != NULL && thread->runtime != NULL)
+      lt_runtime_after_fork(thread);
+  }
+}
+
+static int set_up(void) {
+  static plat_Mutex guard = PLAT_MUTEX_INIT;
+  static bool ready;
+  plat_mutex_lock(&guard);
+  int error = ready ? 0 : plat_at_fork(after_fork);
+  if (error == 0 && !ready)
+    error = plat_poke_setup(on_poke);
+  ready = error == 0;
+  plat_mutex_unlock(&guard);
+  return error;
 }
 
 int lt_interrupt_attach(lt_Thread *thread) {
-  int error = plat_poke_setup(on_poke);
+  int error = set_up();
+  if (error == 0 && !push_attachment(thread))
+    error = PLAT_NO_MEMORY;
   if (error != 0)
     return error;
-  thread->next_on_os_thread = attached;
-  attached = thread;
+  thread->parker->attend = attend;
+  thread->parker->attendant = thread;
   plat_mutex_lock(&thread->guard);
   thread->os_thread = plat_thread_self();
   thread->native_id = plat_native_id();
@@ -47,40 +406,24 @@ int lt_interrupt_attach(lt_Thread *thread) {
   return 0;
 }
 
-/* A main state may be closed by another OS thread than the one that opened it. */
+/*
+** A main state may be closed by another OS thread than the one that opened it, in whose handler it
+** may just be in use. Sequentially consistent: either the handler sees that it is detached, or
+** this sees that the handler is in it.
+*/
 void lt_interrupt_detach(lt_Thread *thread) {
   plat_mutex_lock(&thread->guard);
   thread->reachable = false;
   plat_mutex_unlock(&thread->guard);
-  if (attached == thread) {
-    attached = thread->next_on_os_thread;
-  } else {
-    for (lt_Thread *before = attached; before != NULL; before = before->next_on_os_thread)
-      if (before->next_on_os_thread == thread)
-        before->next_on_os_thread = thread->next_on_os_thread;
+  lt_Attachment *attachment = thread->attachment;
+  if (attachment != NULL) {
+    thread->attachment = NULL;
+    bool own = false;
+    for (const lt_Attachment *each = attachments; each != NULL; each = each->next)
+      own = own || each == attachment;
+    atomic_store(&attachment->thread, NULL);
+    while (!own && atomic_load(&attachment->in_handler))
+      plat_yield();
   }
-}
-
-void lt_interrupt(lt_Thread *thread) {
-  lt_parker_interrupt(thread->parker);
-  plat_mutex_lock(&thread->guard);
-  if (thread->reachable)
-    plat_poke(thread->os_thread);
-  plat_mutex_unlock(&thread->guard);
-}
-
-bool lt_interrupted(const lt_Thread *thread) {
-  return atomic_load(&thread->parker->interrupted);
-}
-
-void lt_interrupt_clear(lua_State *L, lt_Thread *thread) {
-  atomic_store(&thread->parker->interrupted, false);
-  lt_coroutines_disarm(thread->coroutines, L, hook);
-}
-
-int lt_interrupt_raise(lua_State *L, lt_Thread *thread) {
-  if (!atomic_load(&thread->must_end))
-    lt_interrupt_clear(L, thread);
-  lt_exception_push(L, &lt_SystemExit, "", 0);
-  lt_throw(L);
+  drop_detached();
 }

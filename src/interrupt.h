@@ -1,9 +1,14 @@
 /*
-** Interrupts: making a thread raise SystemExit, wherever it is.
+** Interrupts: making a thread raise an exception, wherever it is.
+**
+** Requests are delivered one at a time: SystemExit first, then KeyboardInterrupt, then all others,
+** each in the order in which they came. A class that is pending already is not entered again,
+** exception objects always are.
 */
 #ifndef lt_interrupt_h
 #define lt_interrupt_h
 
+#include "src/exception.h"
 #include "src/runtime.h"
 
 /* Lets the calling OS thread, which runs this thread's state, be interrupted; 0 or an errno. */
@@ -11,18 +16,40 @@ int lt_interrupt_attach(lt_Thread *thread);
 void lt_interrupt_detach(lt_Thread *thread);
 
 /*
-** Asks a thread to raise SystemExit. In a wait of ours it does so at once, in Lua code before
-** the next instruction, elsewhere when it is back in Lua.
+** Asks a thread to raise an exception of a class or, with a message, that one; takes the message.
+** In a wait of ours it does so at once, in Lua code before the next instruction, elsewhere
+** when it is back in Lua; in a __close or __gc handler when that has ended. Returns false when
+** there is no memory; 'alive' tells whether the thread will still see it.
 */
-void lt_interrupt(lt_Thread *thread);
+bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message, bool *alive);
+
+/* The runtime is being closed: asks for SystemExit, with 'must_end' before every instruction. */
+void lt_interrupt_to_exit(lt_Thread *thread, bool must_end);
 
 /* Whether the thread of the caller has been asked. */
 bool lt_interrupted(const lt_Thread *thread);
 
-/* Raises what the thread of the caller has been asked to raise. */
-_Noreturn int lt_interrupt_raise(lua_State *L, lt_Thread *thread);
+/*
+** Raises what the thread of the caller has been asked to raise. Returns if there is nothing, or,
+** with true, if it is in a handler that must finish first. 'level' is the stack level of the
+** function that is interrupted, counted from the caller.
+*/
+bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level);
 
-/* Forgets the request; there is no other from then on if 'detach' came before. */
-void lt_interrupt_clear(lua_State *L, lt_Thread *thread);
+/* Before a wait in L: the parker to wait with. After one that was broken: may raise. */
+lt_Parker *lt_wait_begin(lua_State *L, lt_Thread *thread);
+void lt_wait_broken(lua_State *L, lt_Thread *thread);
+
+/* The caller's result must reach the next instruction of its caller, which takes care of it. */
+void lt_interrupt_spare_next(lt_Thread *thread);
+
+/*
+** The function of the thread has ended: from now on none is accepted. Raises what has come before,
+** so that none is lost.
+*/
+void lt_interrupt_finish(lua_State *L, lt_Thread *thread);
+
+/* Forgets all requests. With 'for_good' no others are accepted. */
+void lt_interrupt_clear(lua_State *L, lt_Thread *thread, bool for_good);
 
 #endif

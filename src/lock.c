@@ -1,13 +1,12 @@
 /*
 ** Shared state: the word of a lock. Both bits are only changed by compare-and-swap. While both are
-*set, only a releaser changes
-** the word, under the mutex of its bucket. A waiter parks only if it finds both set there,
-** so none can be missed.
+** set, only a releaser changes the word, under the mutex of its bucket. A waiter parks only if it
+** finds both set there, so none can be missed.
 **
 ** A release lets newcomers take the lock before the waiter it wakes, which is fast; but a waiter
 ** that has been there for FAIR is handed the lock while it stays locked, so that none starves.
 **
-** 'owner' and 'count' of an RLock are written by its owner only, with the lock held.
+** 'owner' of a lock, and 'count' of an RLock, are written by its owner only, with the lock held.
 */
 #include "src/lock.h"
 
@@ -17,6 +16,7 @@ enum { NOT_HANDED, HANDED };
 
 void lt_lock_init(lt_Lock *lock) {
   atomic_init(&lock->state, 0);
+  atomic_init(&lock->owner, 0);
 }
 
 bool lt_lock_locked(const lt_Lock *lock) {
@@ -38,13 +38,32 @@ static bool announce_waiter(lt_Lock *lock) {
          state == (LT_LOCKED | LT_WAITED);
 }
 
-lt_Acquired lt_lock_acquire(lt_Lock *lock, lt_Parker *parker, plat_Time deadline) {
-  const lt_Wait wait = {&lock->state, still_waits, lock, deadline, "lock"};
+void lt_lock_note_owner(lt_Lock *lock, uint64_t ident) {
+  /* Relaxed: a thread finds its own ident only where it wrote it itself. */
+  atomic_store_explicit(&lock->owner, ident, memory_order_relaxed);
+}
+
+static uint64_t holder(void *context) {
+  const lt_Lock *lock = context;
+  return atomic_load_explicit(&lock->owner, memory_order_relaxed); /* only people read it */
+}
+
+lt_Acquired lt_lock_acquire(lt_Lock *lock, const lt_Acquire *acquire) {
+  const lt_Wait wait = {.address = &lock->state,
+                        .validate = still_waits,
+                        .context = lock,
+                        .since = acquire->since,
+                        .deadline = acquire->deadline,
+                        .brief = acquire->brief,
+                        .what = "lock",
+                        .shown = lock,
+                        .ender = holder,
+                        .relation = "held by"};
   while (!lt_lock_try(lock)) {
     intptr_t handed = NOT_HANDED;
     if (!announce_waiter(lock))
       continue;
-    switch (lt_park(parker, &wait, &handed)) {
+    switch (lt_park(acquire->parker, &wait, &handed)) {
     case LT_UNPARKED:
       if (handed == HANDED)
         return LT_ACQUIRED;
@@ -52,9 +71,8 @@ lt_Acquired lt_lock_acquire(lt_Lock *lock, lt_Parker *parker, plat_Time deadline
     case LT_TIMED_OUT:
       return LT_NOT_ACQUIRED;
     case LT_INTERRUPTED:
-      return LT_ACQUIRE_INTERRUPTED;
     case LT_SIGNALLED:
-      return LT_ACQUIRE_SIGNALLED;
+      return LT_ACQUIRE_BROKEN;
     case LT_CHANGED:
       break;
     }
@@ -97,22 +115,21 @@ bool lt_lock_release_waited(lt_Lock *lock) {
 
 void lt_rlock_init(lt_RLock *rlock) {
   lt_lock_init(&rlock->lock);
-  atomic_init(&rlock->owner, 0);
   atomic_init(&rlock->count, 0);
 }
 
 bool lt_rlock_owned(const lt_RLock *rlock, uint64_t ident) {
-  return atomic_load_explicit(&rlock->owner, memory_order_relaxed) == ident;
+  return atomic_load_explicit(&rlock->lock.owner, memory_order_relaxed) == ident;
 }
 
 static void own(lt_RLock *rlock, uint64_t ident, uint64_t count) {
-  atomic_store_explicit(&rlock->owner, ident, memory_order_relaxed);
+  lt_lock_note_owner(&rlock->lock, ident);
   atomic_store_explicit(&rlock->count, count, memory_order_relaxed);
 }
 
-lt_Acquired lt_rlock_acquire(lt_RLock *rlock, uint64_t ident, uint64_t count, lt_Parker *parker,
-                             plat_Time deadline) {
-  lt_Acquired acquired = lt_lock_acquire(&rlock->lock, parker, deadline);
+lt_Acquired lt_rlock_acquire(lt_RLock *rlock, uint64_t ident, uint64_t count,
+                             const lt_Acquire *acquire) {
+  lt_Acquired acquired = lt_lock_acquire(&rlock->lock, acquire);
   if (acquired == LT_ACQUIRED)
     own(rlock, ident, count);
   return acquired;
@@ -125,8 +142,12 @@ bool lt_rlock_try(lt_RLock *rlock, uint64_t ident) {
   return true;
 }
 
-void lt_rlock_again(lt_RLock *rlock) {
-  atomic_fetch_add_explicit(&rlock->count, 1, memory_order_relaxed);
+bool lt_rlock_again(lt_RLock *rlock) {
+  uint64_t count = atomic_load_explicit(&rlock->count, memory_order_relaxed);
+  if (count == INT64_MAX)
+    return false;
+  atomic_store_explicit(&rlock->count, count + 1, memory_order_relaxed);
+  return true;
 }
 
 void lt_rlock_release(lt_RLock *rlock) {

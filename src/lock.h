@@ -9,6 +9,7 @@
 /* Any thread may release a lock. */
 typedef struct lt_Lock {
   atomic_uint state;
+  atomic_uint_least64_t owner; /* the ident of who acquired it last, 0 if that was not noted */
 } lt_Lock;
 
 /*
@@ -22,15 +23,25 @@ typedef struct lt_Lock {
 
 typedef enum lt_Acquired {
   LT_ACQUIRED,
-  LT_NOT_ACQUIRED, /* the deadline passed */
-  LT_ACQUIRE_INTERRUPTED,
-  LT_ACQUIRE_SIGNALLED /* a signal handler of the host ran: let it be heard, then try again */
+  LT_NOT_ACQUIRED,  /* the deadline passed */
+  LT_ACQUIRE_BROKEN /* an interrupt, or a signal: let it be heard, then try again */
 } lt_Acquired;
 
+/* How an acquire waits: 'since' is when it began to; 'brief' as in lt_Wait. */
+typedef struct lt_Acquire {
+  lt_Parker *parker;
+  plat_Time since;
+  plat_Time deadline;
+  bool brief;
+} lt_Acquire;
+
 void lt_lock_init(lt_Lock *lock);
-lt_Acquired lt_lock_acquire(lt_Lock *lock, lt_Parker *parker, plat_Time deadline);
+lt_Acquired lt_lock_acquire(lt_Lock *lock, const lt_Acquire *acquire);
 bool lt_lock_release_waited(lt_Lock *lock);
 bool lt_lock_locked(const lt_Lock *lock);
+
+/* Notes who has acquired it: for people, and for the RLock. */
+void lt_lock_note_owner(lt_Lock *lock, uint64_t ident);
 
 static inline bool lt_lock_try(lt_Lock *lock) {
   unsigned state = 0;
@@ -55,8 +66,7 @@ static inline bool lt_lock_release(lt_Lock *lock) {
 
 /* A lock that its owner, a thread's ident, may acquire again. */
 typedef struct lt_RLock {
-  lt_Lock lock;
-  atomic_uint_least64_t owner; /* 0: nobody */
+  lt_Lock lock; /* its owner is always noted, 0: nobody */
   atomic_uint_least64_t count;
 } lt_RLock;
 
@@ -64,12 +74,12 @@ void lt_rlock_init(lt_RLock *rlock);
 bool lt_rlock_owned(const lt_RLock *rlock, uint64_t ident);
 
 /* For one who does not own it; 'count' is what it then holds. */
-lt_Acquired lt_rlock_acquire(lt_RLock *rlock, uint64_t ident, uint64_t count, lt_Parker *parker,
-                             plat_Time deadline);
+lt_Acquired lt_rlock_acquire(lt_RLock *rlock, uint64_t ident, uint64_t count,
+                             const lt_Acquire *acquire);
 bool lt_rlock_try(lt_RLock *rlock, uint64_t ident);
 
 /* For the owner. */
-void lt_rlock_again(lt_RLock *rlock);
+bool lt_rlock_again(lt_RLock *rlock); /* false: it has it too often to count */
 void lt_rlock_release(lt_RLock *rlock);
 uint64_t lt_rlock_release_all(lt_RLock *rlock); /* returns the count it had */
 

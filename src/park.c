@@ -1,7 +1,7 @@
 /*
 ** Shared state: the buckets. A bucket's queue, and every waiter in it up to its 'woken', is
 ** written under the bucket's mutex. 'woken' and 'handed' are written by the one who unparks,
-** under the mutex, and read by the waiter.
+** under the mutex, and read by the waiter. So is 'blocked' of a parker, but anybody reads it.
 **
 ** No mutex here is held while anything of Lua is called, nor two of them at once. A validation may
 ** take a guard within one.
@@ -17,6 +17,7 @@ typedef struct Waiter {
   const void *address;
   plat_Time since;
   intptr_t handed;
+  bool counted; /* in its parker's 'blocked', until it leaves the queue */
   atomic_bool woken;
 } Waiter;
 
@@ -49,6 +50,8 @@ static void enqueue(Bucket *bucket, Waiter *waiter) {
   else
     bucket->first = waiter;
   bucket->last = waiter;
+  if (waiter->counted)
+    atomic_fetch_add(&waiter->parker->blocked, 1);
 }
 
 static void dequeue(Bucket *bucket, Waiter *waiter) {
@@ -60,6 +63,8 @@ static void dequeue(Bucket *bucket, Waiter *waiter) {
     waiter->next->previous = waiter->previous;
   else
     bucket->last = waiter->previous;
+  if (waiter->counted)
+    atomic_fetch_add(&waiter->parker->blocked, 1);
 }
 
 static Waiter *next_on(Waiter *waiter, const void *address) {
@@ -81,8 +86,13 @@ lt_Parker *lt_parker_new(void) {
     return NULL;
   }
   atomic_init(&parker->references, 1);
-  atomic_init(&parker->interrupted, false);
+  atomic_init(&parker->urgency, LT_CALM);
+  atomic_init(&parker->asked, false);
+  atomic_init(&parker->blocked, 0);
   atomic_init(&parker->waiting, NULL);
+  parker->attend = NULL;
+  parker->attendant = NULL;
+  parker->deaf = false;
   return parker;
 }
 
@@ -99,9 +109,21 @@ void lt_parker_release(lt_Parker *parker) {
   }
 }
 
-void lt_parker_interrupt(lt_Parker *parker) {
-  atomic_store(&parker->interrupted, true);
+void lt_parker_interrupt(lt_Parker *parker, lt_Urgency urgency) {
+  int current = atomic_load(&parker->urgency);
+  while (current < (int)urgency &&
+         !atomic_compare_exchange_weak(&parker->urgency, &current, (int)urgency))
+    ;
   plat_unpark(&parker->native);
+}
+
+void lt_parker_ask(lt_Parker *parker) {
+  atomic_store(&parker->asked, true);
+  plat_unpark(&parker->native);
+}
+
+unsigned lt_parker_blocked(const lt_Parker *parker) {
+  return atomic_load(&parker->blocked);
 }
 
 /*
@@ -119,20 +141,40 @@ static bool give_up(Bucket *bucket, Waiter *waiter) {
   return queued;
 }
 
-static lt_Parked await(Bucket *bucket, Waiter *waiter, plat_Time deadline) {
+static bool is_interrupted(const lt_Parker *parker, const lt_Wait *wait) {
+  return !wait->brief &&
+         atomic_load(&parker->urgency) > (int)(parker->deaf ? LT_INTERRUPT : LT_CALM);
+}
+
+static plat_Time attend(Waiter *waiter, const lt_Wait *wait, lt_Occasion occasion) {
+  lt_Parker *parker = waiter->parker;
+  if (parker->attend == NULL || wait->brief)
+    return PLAT_FOREVER;
+  bool deaf = parker->deaf;
+  plat_Time next = parker->attend(parker->attendant, wait, waiter->since, occasion);
+  parker->deaf = deaf;
+  return next;
+}
+
+static lt_Parked await(Bucket *bucket, Waiter *waiter, const lt_Wait *wait) {
   lt_Parker *parker = waiter->parker;
   lt_Parked result = LT_UNPARKED;
+  plat_Time look = attend(waiter, wait, LT_WAIT_BEGINS);
   /* Acquire: 'handed' and what the other did before it woke us are seen. */
   while (!atomic_load_explicit(&waiter->woken, memory_order_acquire)) {
-    if (result == LT_UNPARKED && atomic_load(&parker->interrupted))
+    if (is_interrupted(parker, wait))
       result = LT_INTERRUPTED;
     if (result != LT_UNPARKED)
       return give_up(bucket, waiter) ? result : LT_UNPARKED;
-    plat_Wake wake = plat_park(&parker->native, deadline);
-    if (wake == PLAT_TIMED_OUT)
+    plat_Time until = look < wait->deadline ? look : wait->deadline;
+    plat_Wake wake = plat_park(&parker->native, until);
+    if (wake == PLAT_TIMED_OUT && until == wait->deadline) {
       result = LT_TIMED_OUT;
-    else if (wake == PLAT_SIGNALLED && !atomic_load(&parker->interrupted))
-      result = LT_SIGNALLED;
+    } else if (wake != PLAT_UNPARKED || atomic_load(&parker->asked)) {
+      look = attend(waiter, wait, LT_WAIT_GOES_ON);
+      if (look == LT_END_WAIT)
+        result = LT_SIGNALLED;
+    }
   }
   return LT_UNPARKED;
 }
@@ -142,20 +184,26 @@ lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
   Waiter waiter;
   waiter.parker = parker;
   waiter.address = wait->address;
-  waiter.since = plat_now();
+  waiter.since = wait->since != 0 ? wait->since : plat_now();
   waiter.handed = 0;
+  waiter.counted = wait->deadline == PLAT_FOREVER && !wait->brief;
   atomic_init(&waiter.woken, false);
   plat_mutex_lock(&bucket->mutex);
   bool proceed = wait->validate(wait->context);
   if (proceed)
     enqueue(bucket, &waiter);
   plat_mutex_unlock(&bucket->mutex);
-  if (!proceed)
+  if (!proceed) {
+    parker->deaf = parker->deaf && wait->brief;
     return LT_CHANGED;
-  /* Relaxed: only people read it. */
+  }
+  /* Relaxed: only people read it. It is kept for the wait within which this one may be. */
+  const char *outer = atomic_load_explicit(&parker->waiting, memory_order_relaxed);
   atomic_store_explicit(&parker->waiting, wait->what, memory_order_relaxed);
-  lt_Parked result = await(bucket, &waiter, wait->deadline);
-  atomic_store_explicit(&parker->waiting, NULL, memory_order_relaxed);
+  lt_Parked result = await(bucket, &waiter, wait);
+  atomic_store_explicit(&parker->waiting, outer, memory_order_relaxed);
+  if (!wait->brief)
+    parker->deaf = false;
   if (handed != NULL)
     *handed = waiter.handed;
   return result;
@@ -215,4 +263,12 @@ void lt_unpark_all(const void *address) {
     for (int i = 0; i < count; i++)
       wake(parkers[i]);
   } while (count == HANDFUL);
+}
+
+void lt_park_after_fork(void) {
+  for (size_t i = 0; i < BUCKETS; i++) {
+    plat_mutex_init(&buckets[i].mutex);
+    buckets[i].first = NULL;
+    buckets[i].last = NULL;
+  }
 }

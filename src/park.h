@@ -13,28 +13,65 @@
 
 #include "platform/platform.h"
 
+typedef struct lt_Parker lt_Parker;
+typedef struct lt_Wait lt_Wait;
+
+/*
+** What the thread of a parker does while it waits, still queued and with no mutex held: at the
+** beginning of a wait, at the time it named itself, after lt_parker_ask, and after a signal
+** handler ran. It returns when to be called again, or LT_END_WAIT: the wait ends with
+** LT_SIGNALLED. It may itself park.
+*/
+typedef enum lt_Occasion { LT_WAIT_BEGINS, LT_WAIT_GOES_ON } lt_Occasion;
+
+typedef plat_Time (*lt_Attend)(void *attendant, const lt_Wait *wait, plat_Time since,
+                               lt_Occasion occasion);
+
+#define LT_END_WAIT ((plat_Time)-1)
+
+/* How much an interrupt may break. */
+typedef enum lt_Urgency {
+  LT_CALM,
+  LT_INTERRUPT, /* a wait, unless its thread is deaf */
+  LT_MUST_END   /* any wait */
+} lt_Urgency;
+
 /*
 ** One for each thread; only that thread parks with it. It has a count of references because
 ** an unpark still needs it when its thread, already awake, is gone.
 */
-typedef struct lt_Parker {
+struct lt_Parker {
   atomic_uint references;
-  atomic_bool interrupted;       /* set by lt_parker_interrupt, cleared by its own thread */
+  atomic_int urgency;            /* raised by lt_parker_interrupt, cleared by its own thread */
+  atomic_bool asked;             /* set by lt_parker_ask, cleared by its own thread */
+  atomic_uint blocked;           /* see lt_parker_blocked */
   _Atomic(const char *) waiting; /* what the thread waits in, for people; NULL while it runs */
+  lt_Attend attend;              /* NULL: nothing; these three are only for its own thread */
+  void *attendant;
+  bool deaf; /* the next park is not ended by LT_INTERRUPT */
   plat_Parker native;
-} lt_Parker;
+};
 
 lt_Parker *lt_parker_new(void); /* NULL without memory */
 void lt_parker_release(lt_Parker *parker);
 
 /* Ends the current or the next park of this parker with LT_INTERRUPTED. */
-void lt_parker_interrupt(lt_Parker *parker);
+void lt_parker_interrupt(lt_Parker *parker, lt_Urgency urgency);
+
+/* Makes a waiting thread attend. */
+void lt_parker_ask(lt_Parker *parker);
+
+/*
+** Odd while its thread waits without a deadline and nobody has woken it. It is another
+** number each time, so who finds it unchanged knows that the thread has waited all along.
+*/
+unsigned lt_parker_blocked(const lt_Parker *parker);
 
 typedef enum lt_Parked {
   LT_UNPARKED,    /* somebody unparked this waiter */
   LT_TIMED_OUT,   /* the deadline passed */
   LT_INTERRUPTED, /* lt_parker_interrupt */
-  LT_SIGNALLED,   /* a signal handler of the host ran on this thread */
+  LT_SIGNALLED,   /* the parker's attendant said so */
   LT_CHANGED      /* the validation said no: nothing was waited for */
 } lt_Parked;
 
@@ -45,13 +82,22 @@ typedef enum lt_Parked {
 */
 typedef bool (*lt_Validate)(void *context);
 
-typedef struct lt_Wait {
+typedef uint64_t (*lt_Ender)(void *context);
+
+struct lt_Wait {
   const void *address;
   lt_Validate validate;
   void *context;
+  plat_Time since;    /* when it began, if it is a wait that goes on; 0: now */
   plat_Time deadline; /* PLAT_FOREVER for none */
-  const char *what;   /* for people: "lock", "join", ... */
-} lt_Wait;
+  bool brief;         /* it ends by itself soon: it is neither interrupted nor attended to */
+
+  /* For people, the last three may be NULL. */
+  const char *what;     /* "lock", "join", ... */
+  const void *shown;    /* the object whose address is told */
+  lt_Ender ender;       /* the ident of the thread that could end the wait, 0: not known */
+  const char *relation; /* of what is waited for to that thread: "held by" */
+};
 
 lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed);
 
@@ -67,5 +113,8 @@ typedef intptr_t (*lt_Hand)(void *context, plat_Time since, bool more);
 
 void lt_unpark_one(const void *address, lt_Hand hand, void *context);
 void lt_unpark_all(const void *address);
+
+/* In the child of a fork: nobody is parked any more, and nobody holds a mutex of this. */
+void lt_park_after_fork(void);
 
 #endif

@@ -52,6 +52,19 @@ void lt_thread_destroy(lt_Object *object) {
   free(thread);
 }
 
+void lt_thread_signal(lt_Thread *thread, int number) {
+  plat_mutex_lock(&thread->guard);
+  if (thread->reachable)
+    plat_signal_deliver(thread->os_thread, number);
+  plat_mutex_unlock(&thread->guard);
+}
+
+void lt_thread_name(lt_Thread *thread, char *name) {
+  plat_mutex_lock(&thread->guard);
+  memcpy(name, thread->name, LT_NAME_BYTES);
+  plat_mutex_unlock(&thread->guard);
+}
+
 lt_Thread *lt_thread_of(lua_State *L) {
   lt_context_push(L);
   lt_Context *context = lua_touserdata(L, -1);
@@ -76,6 +89,7 @@ lt_Runtime *lt_runtime_new(lt_Thread *main) {
     return NULL;
   atomic_init(&runtime->references, 0); /* its threads have them */
   atomic_init(&runtime->stack_size, 0);
+  atomic_init(&runtime->deadlocked, false);
   plat_mutex_init(&runtime->guard);
   runtime->is_first = atomic_fetch_add(&open_runtimes, 1) == 0;
   strcpy(main->name, "MainThread");
@@ -83,6 +97,11 @@ lt_Runtime *lt_runtime_new(lt_Thread *main) {
   lt_runtime_enter(runtime, main);
   runtime->main_ident = atomic_load(&main->ident);
   return runtime;
+}
+
+void lt_runtime_retain(lt_Runtime *runtime) {
+  /* Relaxed: who retains already has a reference to go by. */
+  atomic_fetch_add_explicit(&runtime->references, 1, memory_order_relaxed);
 }
 
 void lt_runtime_release(lt_Runtime *runtime) {
@@ -126,9 +145,11 @@ bool lt_runtime_enter(lt_Runtime *runtime, lt_Thread *thread) {
     runtime->count += !thread->is_main;
     lt_object_retain(&thread->object);
     thread->runtime = runtime;
-    /* Relaxed: who retains already has a reference to go by. */
-    atomic_fetch_add_explicit(&runtime->references, 1, memory_order_relaxed);
+    lt_runtime_retain(runtime);
     atomic_store(&thread->ident, ident);
+    plat_mutex_lock(&thread->guard);
+    thread->accepts = true;
+    plat_mutex_unlock(&thread->guard);
   }
   plat_mutex_unlock(&runtime->guard);
   return open;
@@ -195,10 +216,45 @@ bool lt_ident_was_given(uint64_t ident) {
   return ident != 0 && ident <= atomic_load(&last_ident);
 }
 
-void lt_runtime_close(lt_Runtime *runtime) {
+static bool has_others(const lt_Runtime *runtime, const lt_Thread *than, bool daemons_too) {
+  const lt_Thread *thread = runtime->threads;
+  while (thread != NULL && (thread == than || thread->is_main || (thread->daemon && !daemons_too)))
+    thread = thread->next;
+  return thread != NULL;
+}
+
+bool lt_runtime_has_others(lt_Runtime *runtime, const lt_Thread *than, bool daemons_too) {
   plat_mutex_lock(&runtime->guard);
-  runtime->closing = true;
+  bool found = has_others(runtime, than, daemons_too);
   plat_mutex_unlock(&runtime->guard);
+  return found;
+}
+
+bool lt_runtime_close(lt_Runtime *runtime, const lt_Thread *than, bool at_any_rate) {
+  plat_mutex_lock(&runtime->guard);
+  runtime->closing = at_any_rate || !has_others(runtime, than, false);
+  bool closing = runtime->closing;
+  plat_mutex_unlock(&runtime->guard);
+  return closing;
+}
+
+void lt_runtime_after_fork(lt_Thread *survivor) {
+  lt_Runtime *runtime = survivor->runtime;
+  plat_mutex_init(&runtime->guard);
+  for (lt_Thread *thread = runtime->threads; thread != NULL; thread = thread->next) {
+    plat_mutex_init(&thread->guard);
+    if (thread != survivor) {
+      thread->reachable = false;
+      thread->accepts = false;
+      atomic_store(&thread->status, LT_DONE);
+    }
+  }
+  survivor->next = NULL;
+  survivor->previous = NULL;
+  survivor->os_thread = plat_thread_self();
+  survivor->native_id = plat_native_id();
+  runtime->threads = survivor;
+  runtime->count = !survivor->is_main;
 }
 
 size_t lt_runtime_count(lt_Runtime *runtime) {
@@ -206,13 +262,4 @@ size_t lt_runtime_count(lt_Runtime *runtime) {
   size_t count = runtime->count;
   plat_mutex_unlock(&runtime->guard);
   return count;
-}
-
-bool lt_runtime_has_others(lt_Runtime *runtime, const lt_Thread *than, bool daemons_too) {
-  plat_mutex_lock(&runtime->guard);
-  lt_Thread *thread = runtime->threads;
-  while (thread != NULL && (thread == than || thread->is_main || (thread->daemon && !daemons_too)))
-    thread = thread->next;
-  plat_mutex_unlock(&runtime->guard);
-  return thread != NULL;
 }

@@ -36,18 +36,26 @@ struct lt_Thread {
   bool is_main;
   lt_Runtime *runtime; /* a reference, from its start on */
   lt_Parker *parker;
-  unsigned slot;             /* in the biased locks; of its own once it runs */
-  lt_Coroutines *coroutines; /* of its state; only for itself */
-  lt_Thread *next_on_os_thread;
-  atomic_bool must_end; /* interrupts are raised again and again */
+  unsigned slot;        /* in the biased locks; of its own once it runs */
+  atomic_bool must_end; /* SystemExit is raised again and again */
+
+  /* Only for the thread itself. */
+  lt_Coroutines *coroutines;        /* of its state */
+  struct lt_Attachment *attachment; /* to its OS thread, see interrupt.c */
+  lua_State *waiting;               /* the coroutine that waits in one of our functions */
+  bool spares_next;                 /* the next instruction is not interrupted */
 
   lt_Message *package; /* package.path, cpath and preload; its own once it runs */
   lt_Message *message; /* the function and its arguments; the same */
   lt_Message *result;  /* what its function returned, or the error; complete before LT_DONE */
   bool failed;         /* 'result' is the error */
 
-  plat_Mutex guard; /* of what follows */
-  bool reachable;   /* 'os_thread' has not ended and may be poked */
+  plat_Mutex guard;              /* of what follows */
+  bool accepts;                  /* interrupts are still delivered */
+  bool exit_requested;           /* by the runtime, that is being closed */
+  struct lt_Request *requests;   /* interrupts to be delivered, see interrupt.c */
+  struct lt_Question *questions; /* to be answered, see dump.c */
+  bool reachable;                /* 'os_thread' has not ended and may be poked */
   plat_Thread os_thread;
   uint64_t native_id;
   char name[LT_NAME_BYTES];
@@ -63,12 +71,16 @@ struct lt_Runtime {
   bool is_first;
   uint64_t main_ident;
   atomic_size_t stack_size; /* bytes, 0: the default */
+  atomic_bool deadlocked;   /* it has been said */
   plat_Mutex guard;         /* of what follows; a thread's guard may be taken within it */
   bool closing;             /* no thread may start any more */
   lt_Object *excepthook;    /* a reference, NULL: the default */
+  struct lt_Later *later;   /* the dump that is to come, see watch.c */
   lt_Object *globals;       /* a reference to the shared globals; never changes */
   lt_Thread *threads;       /* those that have started and not ended; references */
   size_t count;             /* of them, without the main thread */
+
+  lt_Runtime *next_watched; /* in the list of watch.c, under its guard */
 };
 
 lt_Thread *lt_thread_new(void); /* unstarted; NULL without memory */
@@ -76,6 +88,7 @@ void lt_thread_destroy(lt_Object *object);
 
 /* A runtime with its main thread entered; NULL without memory. */
 lt_Runtime *lt_runtime_new(lt_Thread *main);
+void lt_runtime_retain(lt_Runtime *runtime);
 void lt_runtime_release(lt_Runtime *runtime);
 
 /*
@@ -98,11 +111,26 @@ lt_Thread **lt_runtime_threads(lt_Runtime *runtime, size_t *count);
 /* The thread that has this ident, with a reference, or NULL. */
 lt_Thread *lt_runtime_find(lt_Runtime *runtime, uint64_t ident);
 
+/* Runs the handler of a signal of the host on the thread, if there is one. */
+void lt_thread_signal(lt_Thread *thread, int number);
+
+/* Writes the thread's name; 'name' has LT_NAME_BYTES. */
+void lt_thread_name(lt_Thread *thread, char *name);
+
 /* Whether any thread of the process ever had this ident. */
 bool lt_ident_was_given(uint64_t ident);
 
-/* No thread may start any more. */
-void lt_runtime_close(lt_Runtime *runtime);
+/*
+** No thread may start any more. False: there still are others than this one that are no daemons,
+** and it was not to be done at any rate.
+*/
+bool lt_runtime_close(lt_Runtime *runtime, const lt_Thread *than, bool at_any_rate);
+
+/*
+** In the child of a fork, where this thread is the only one that there is: the others have ended.
+** Their states are left alone, and what they refer to is never freed.
+*/
+void lt_runtime_after_fork(lt_Thread *survivor);
 
 size_t lt_runtime_count(lt_Runtime *runtime);
 /* Whether another thread than this and the main one is there. */

@@ -17,49 +17,49 @@ static bool others_left(void *context) {
   return lt_runtime_has_others(others->self->runtime, others->self, others->daemons_too);
 }
 
-static lt_Parked wait_for_others(Others *others, plat_Time deadline) {
-  const lt_Wait wait = {others->self->runtime, others_left, others, deadline, "shutdown"};
-  return lt_park(others->self->parker, &wait, NULL);
+static lt_Parked wait_for_others(lua_State *L, Others *others, plat_Time deadline) {
+  const lt_Wait wait = {.address = others->self->runtime,
+                        .validate = others_left,
+                        .context = others,
+                        .deadline = deadline,
+                        .what = "the end of the other threads"};
+  return lt_park(lt_wait_begin(L, others->self), &wait, NULL);
 }
 
 void lt_shutdown_wait(lua_State *L, lt_Thread *self) {
   Others others = {self, false};
   for (;;) {
-    switch (wait_for_others(&others, PLAT_FOREVER)) {
-    case LT_CHANGED:
+    lt_Parked parked = wait_for_others(L, &others, PLAT_FOREVER);
+    if (parked == LT_CHANGED)
       return;
-    case LT_INTERRUPTED:
-      lt_interrupt_raise(L, self);
-    default:
-      break;
-    }
+    if (parked == LT_INTERRUPTED || parked == LT_SIGNALLED)
+      lt_wait_broken(L, self);
   }
 }
 
 static void interrupt_others(lt_Runtime *runtime, const lt_Thread *self, bool must_end) {
   plat_mutex_lock(&runtime->guard);
-  for (lt_Thread *thread = runtime->threads; thread != NULL; thread = thread->next) {
-    if (thread != self) {
-      if (must_end)
-        atomic_store(&thread->must_end, true);
-      lt_interrupt(thread);
-    }
-  }
+  for (lt_Thread *thread = runtime->threads; thread != NULL; thread = thread->next)
+    if (thread != self)
+      lt_interrupt_to_exit(thread, must_end);
   plat_mutex_unlock(&runtime->guard);
 }
 
 void lt_shutdown(lua_State *L, lt_Thread *main) {
   Others others = {main, false};
-  while (wait_for_others(&others, PLAT_FOREVER) != LT_CHANGED)
-    lt_interrupt_clear(L, main);
-  lt_runtime_close(main->runtime);
+  lt_Parked parked;
+  atomic_store(&main->status, LT_DONE); /* for those who have joined it */
+  lt_unpark_all(&main->status);
+  do /* an interrupt ends the patience with threads that are no daemons */
+    parked = wait_for_others(L, &others, PLAT_FOREVER);
+  while (!lt_runtime_close(main->runtime, main, parked == LT_INTERRUPTED));
+  lt_interrupt_clear(L, main, true);
   others.daemons_too = true;
   plat_Time begin = plat_now();
   plat_Time now = begin;
   while (now - begin < GRACE && others_left(&others)) {
     interrupt_others(main->runtime, main, now - begin >= PATIENCE);
-    lt_interrupt_clear(L, main);
-    wait_for_others(&others, now + AGAIN);
+    wait_for_others(L, &others, now + AGAIN);
     now = plat_now();
   }
 }

@@ -5,7 +5,9 @@
 #include <lualib.h>
 
 #include "src/biased.h"
+#include "src/commands.h"
 #include "src/exception.h"
+#include "src/stock.h"
 
 /* The line is put together first: one call of fwrite is one piece to the other threads. */
 static int print_line(lua_State *L) {
@@ -27,26 +29,15 @@ static int print_line(lua_State *L) {
   return 0;
 }
 
-/* Which C function is Lua's own print is learnt from a state that nobody has changed. */
-static lua_CFunction stock_print(void) {
-  static _Atomic(lua_CFunction) known;
-  lua_CFunction print = atomic_load(&known);
-  lua_State *L = print == NULL ? luaL_newstate() : NULL;
-  if (L != NULL) {
-    lua_pushcfunction(L, luaopen_base);
-    if (lua_pcall(L, 0, 1, 0) == LUA_OK && lua_getfield(L, -1, "print") == LUA_TFUNCTION)
-      print = lua_tocfunction(L, -1);
-    lua_close(L);
-    atomic_store(&known, print);
-  }
-  return print;
-}
-
 void lt_state_replace_print(lua_State *L) {
+  lua_CFunction print = lt_stock_function(LT_STOCK_PRINT);
+  if (print == NULL)
+    lt_raise_memory(L);
+  luaL_checkstack(L, 4, "too many values");
   lua_pushglobaltable(L);
   lua_pushliteral(L, "print");
   lua_rawget(L, -2);
-  if (lua_iscfunction(L, -1) && lua_tocfunction(L, -1) == stock_print()) {
+  if (lua_iscfunction(L, -1) && lua_tocfunction(L, -1) == print) {
     lua_pushliteral(L, "print");
     lua_pushcfunction(L, print_line);
     lua_rawset(L, -4);
@@ -72,11 +63,6 @@ void lt_state_adopt(lua_State *L, lt_Thread *thread, lua_CFunction on_close) {
   lua_pop(L, 1);
 }
 
-static void preload(lua_State *L, const char *name, lua_CFunction loader) {
-  lua_pushcfunction(L, loader);
-  lua_setfield(L, -2, name);
-}
-
 /* The child closes its own state; by then it is reached no more. */
 static int forget_thread(lua_State *L) {
   lt_Context *context = lua_touserdata(L, 1);
@@ -86,13 +72,24 @@ static int forget_thread(lua_State *L) {
   return 0;
 }
 
-void lt_state_open(lua_State *L, lt_Thread *thread, lua_CFunction loader) {
+/* Lua's own seed is the same for states that begin at the same address within a second. */
+static void seed_random(lua_State *L, const lt_Thread *thread) {
+  lua_getglobal(L, LUA_MATHLIBNAME);
+  lua_getfield(L, -1, "randomseed");
+  lua_pushinteger(L, (lua_Integer)atomic_load(&thread->ident));
+  lua_pushinteger(L, (lua_Integer)plat_now());
+  lua_call(L, 2, 0);
+  lua_pop(L, 1);
+}
+
+void lt_state_open(lua_State *L, lt_Thread *thread, const luaL_Reg *modules) {
   luaL_openlibs(L);
+  seed_random(L, thread);
   lt_state_adopt(L, thread, forget_thread);
   lua_pushcfunction(L, print_line);
   lua_setglobal(L, "print");
+  lt_commands_replace(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  preload(L, "lthread", loader);
-  preload(L, "_thread", loader);
+  luaL_setfuncs(L, modules, 0);
   lua_pop(L, 1);
 }

@@ -50,18 +50,24 @@ static void inherit_package(lua_State *L, const lt_Thread *thread) {
   lua_settop(L, PRELOAD);
 }
 
+static const luaL_Reg modules[] = {{"lthread", luaopen_lthread},
+                                   {"_thread", luaopen_lthread},
+                                   {"lthread.queue", luaopen_lthread_queue},
+                                   {NULL, NULL}};
+
 static int body(lua_State *L) {
   lt_Thread *thread = lua_touserdata(L, 1);
   lua_settop(L, 0);
-  lt_state_open(L, thread, luaopen_lthread);
+  lt_state_open(L, thread, modules);
   inherit_package(L, thread);
   int top = FUNCTION + lt_unpack(L, thread->message, LT_OVERRIDE) - 1;
   lt_message_free(thread->message);
   thread->message = NULL;
   atomic_store(&thread->status, LT_RUNNING);
   if (lt_interrupted(thread))
-    lt_interrupt_raise(L, thread);
+    lt_interrupt_deliver(L, thread, 0);
   lua_call(L, top - FUNCTION, LUA_MULTRET);
+  lt_interrupt_finish(L, thread);
   return lua_gettop(L) - FUNCTION + 1;
 }
 
@@ -95,7 +101,9 @@ static bool try_pack_result(lua_State *L, lt_Thread *thread, int count) {
 /* An error that can't be transferred, or a result, is replaced by the error that says so. */
 static void keep_result(lua_State *L, lt_Thread *thread, int count, bool failed) {
   thread->failed = failed;
-  if (lua_checkstack(L, 8) && !try_pack_result(L, thread, count)) {
+  if (!lua_checkstack(L, 8)) {
+    thread->failed = true;
+  } else if (!try_pack_result(L, thread, count)) {
     thread->failed = true;
     if (!try_pack_result(L, thread, 1))
       lua_pop(L, 1);
@@ -123,9 +131,7 @@ static void run_state(lua_State *L, lt_Thread *thread) {
   lua_pushlightuserdata(L, thread);
   int status = lua_pcall(L, 1, LUA_MULTRET, 1);
   atomic_store(&thread->status, LT_STOPPING);
-  lt_interrupt_detach(thread);
-  if (thread->coroutines != NULL)
-    lt_interrupt_clear(L, thread);
+  lt_interrupt_clear(L, thread, true);
   if (status != LUA_OK)
     report_error(L, thread);
   keep_result(L, thread, status == LUA_OK ? lua_gettop(L) - 1 : 1, status != LUA_OK);
@@ -154,10 +160,12 @@ static void run(void *argument) {
     run_state(L, thread);
   } else {
     thread->failed = true;
+    lt_interrupt_clear(L, thread, true);
     lt_excepthook_no_memory(thread);
     if (L != NULL)
       lua_close(L);
   }
+  lt_interrupt_detach(thread);
   finish(thread);
 }
 
@@ -265,19 +273,21 @@ static void free_messages(lt_Thread *thread) {
 }
 
 /* Takes back what lt_thread_start has done to the thread. */
-static void make_unstarted(lt_Thread *thread) {
+static void make_unstarted(lua_State *L, lt_Thread *thread) {
   lt_Runtime *runtime = thread->runtime;
   free_messages(thread);
+  lt_interrupt_clear(L, thread, true);
   thread->runtime = NULL;
   atomic_store(&thread->ident, 0);
   atomic_store(&thread->status, LT_UNSTARTED);
+  lt_unpark_all(&thread->status);
   if (runtime != NULL)
     lt_runtime_release(runtime);
 }
 
 /* A thread that finds its runtime closing is about to be stopped, so it is not told of an error. */
 static _Noreturn void refuse_start(lua_State *L, const lt_Thread *self, lt_Thread *thread) {
-  make_unstarted(thread);
+  make_unstarted(L, thread);
   if (!self->is_main)
     lt_raise(L, &lt_SystemExit, "");
   lt_raise(L, &lt_RuntimeError, "can't start new thread: the main state is being closed");
@@ -286,7 +296,7 @@ static _Noreturn void refuse_start(lua_State *L, const lt_Thread *self, lt_Threa
 static _Noreturn void start_failed(lua_State *L, lt_Thread *thread, int error) {
   char reason[128];
   plat_describe_error(error, reason, sizeof(reason));
-  make_unstarted(thread);
+  make_unstarted(L, thread);
   lt_raise(L, &lt_RuntimeError, "can't start new thread: %s", reason);
 }
 
@@ -323,11 +333,23 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start)
 ** Joining
 */
 
-static bool not_done(void *context) {
-  return lt_thread_status(context) != LT_DONE;
+static bool will_be_done(void *context) {
+  lt_Status status = lt_thread_status(context);
+  return status != LT_DONE && status != LT_UNSTARTED;
+}
+
+static uint64_t ident_of(void *context) {
+  const lt_Thread *thread = context;
+  return atomic_load(&thread->ident);
 }
 
 lt_Parked lt_thread_join(lt_Thread *thread, lt_Parker *parker, plat_Time deadline) {
-  const lt_Wait wait = {&thread->status, not_done, thread, deadline, "join"};
+  const lt_Wait wait = {.address = &thread->status,
+                        .validate = will_be_done,
+                        .context = thread,
+                        .deadline = deadline,
+                        .what = "join",
+                        .ender = ident_of,
+                        .relation = "of"};
   return lt_park(parker, &wait, NULL);
 }

@@ -1,0 +1,205 @@
+/*
+** Functions of the module that reach other threads: interrupts, dumps, deadlocks.
+*/
+#include "lib/libs.h"
+
+#include <string.h>
+
+#include "src/deadlock.h"
+#include "src/dump.h"
+#include "src/interrupt.h"
+#include "src/watch.h"
+
+/*
+** Interrupts
+*/
+
+static void describe_exception(lua_State *L, int value) {
+  (void)value;
+  lua_pushliteral(L, "exception");
+}
+
+/* The class that the argument is, or of which it is an exception; nil is SystemExit. */
+static lt_Class *check_exception(lua_State *L, int arg, bool *is_class) {
+  if (lua_isnoneornil(L, arg)) {
+    *is_class = true;
+    return &lt_SystemExit;
+  }
+  lt_Class *class_object = (lt_Class *)lt_object_of_type(L, arg, &lt_class_type);
+  *is_class = class_object != NULL;
+  if (class_object == NULL)
+    class_object = lt_class_of(L, arg);
+  if (!lt_is_subclass(class_object, &lt_BaseException))
+    lt_arg_type_error(L, arg, "exception or exception class");
+  return class_object;
+}
+
+int lt_interrupt_thread(lua_State *L, lt_Thread *thread, int arg) {
+  bool is_class;
+  bool alive = false;
+  lt_Message *message = NULL;
+  lt_Class *class_object = check_exception(L, arg, &is_class);
+  if (!is_class) {
+    lua_pushvalue(L, arg);
+    message = lt_pack(L, 1, describe_exception);
+  }
+  if (!lt_interrupt(thread, class_object, message, &alive))
+    return lt_raise_memory(L);
+  lua_pushboolean(L, alive);
+  return 1;
+}
+
+/*
+** interrupt(ident [, exception = SystemExit]) -> boolean Makes the thread with this ident raise
+** an exception, a copy of the given one or a new one of the given class: at once in a wait of
+** this library, before the next instruction in Lua code, also in a coroutine, and when it comes
+** back to Lua from other C code. In a __close or __gc handler the thread first finishes that.
+** Pending ones are delivered one at a time: SystemExit first, then KeyboardInterrupt, then the
+** others in the order in which they came; a class that is pending already is not entered again.
+** Returns whether the thread was alive and will see it. Raises TypeError for what is no exception
+** or can't be transferred. Follows PyThreadState_SetAsyncExc.
+*/
+static int interrupt(lua_State *L) {
+  lua_Integer ident = lt_check_integer(L, 1);
+  bool is_class;
+  lua_settop(L, 2);
+  check_exception(L, 2, &is_class);
+  lt_Thread *thread = lt_runtime_find(lt_self(L)->runtime, (uint64_t)ident);
+  if (thread == NULL) {
+    lua_pushboolean(L, 0);
+    return 1;
+  }
+  lt_object_push_own(L, &thread->object);
+  return lt_interrupt_thread(L, thread, 2);
+}
+
+/*
+** interrupt_main([signum = SIGINT])
+** Makes the main thread raise KeyboardInterrupt. With the number of another signal that signal's
+** handler runs in the main thread, if the process has one; otherwise nothing happens. By name:
+** interrupt_main{signum = 10}. Raises ValueError for a number that no signal has. Follows
+** _thread.interrupt_main.
+*/
+static int interrupt_main(lua_State *L) {
+  static const char *const names[] = {"signum", NULL};
+  lt_spread_keywords(L, 1, names);
+  lua_Integer number = lua_isnoneornil(L, 1) ? PLAT_SIGINT : lt_check_integer(L, 1);
+  if (!plat_signal_valid(number))
+    return lt_arg_error(L, &lt_ValueError, 1, "signal number %I out of range", number);
+  lt_Runtime *runtime = lt_self(L)->runtime;
+  lt_Thread *main = lt_runtime_find(runtime, runtime->main_ident);
+  if (main == NULL)
+    return 0;
+  bool alive;
+  bool done = true;
+  if (number == PLAT_SIGINT)
+    done = lt_interrupt(main, &lt_KeyboardInterrupt, NULL, &alive);
+  else
+    lt_thread_signal(main, (int)number);
+  lt_object_release(&main->object);
+  return done ? 0 : lt_raise_memory(L);
+}
+
+/*
+** Dumps
+*/
+
+static int push_text(lua_State *L) {
+  const lt_Text *text = lua_touserdata(L, 1);
+  lua_pushlstring(L, text->bytes == NULL ? "" : text->bytes, text->length);
+  return 1;
+}
+
+static void push_dump(lua_State *L, lt_Text *text) {
+  lua_pushcfunction(L, push_text);
+  lua_pushlightuserdata(L, text);
+  int status = lua_pcall(L, 1, 1, 0);
+  lt_text_free(text);
+  if (status != LUA_OK)
+    lt_throw(L);
+}
+
+/*
+** dump_traceback([file = io.stderr])
+** Writes what every thread of this runtime does: its name and idents, whether it runs or what it is
+** blocked on and for how many seconds, and its Lua stack with those of its coroutines. The threads
+** are not disturbed. One that does not answer within half a second, because it runs C code that
+** does not come back to Lua, is listed as such. 'file' is anything with a method write. Follows
+** faulthandler.dump_traceback.
+*/
+static int dump_traceback(lua_State *L) {
+  lt_Thread *self = lt_self(L);
+  lua_settop(L, 1);
+  if (!lua_isnil(L, 1) && luaL_getmetafield(L, 1, "__index") == LUA_TNIL && !lua_istable(L, 1))
+    return lt_arg_type_error(L, 1, "file");
+  lt_Dump dump;
+  lt_Text text = {NULL, 0, 0};
+  const lt_Asker asker = {self->runtime, lt_wait_begin(L, self), self, L, NULL};
+  if (!lt_dump_take(&dump, &asker))
+    return lt_raise_memory(L);
+  lt_dump_write(&dump, &text);
+  lt_dump_free(&dump);
+  if (lua_isnil(L, 1)) {
+    plat_write_error(text.bytes, text.length);
+    lt_text_free(&text);
+    return 0;
+  }
+  push_dump(L, &text);
+  lua_getfield(L, 1, "write");
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, -3);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+/*
+** dump_traceback_later(timeout [, repeat = false])
+** Once 'timeout' seconds have passed, and with 'repeat' each time they have, writes a dump to the
+** error stream, whatever the threads do. Replaces the one that was asked for before. Raises
+** ValueError if the timeout is not positive, RuntimeError if the system makes no thread for it.
+** Follows faulthandler.dump_traceback_later.
+*/
+static int dump_traceback_later(lua_State *L) {
+  static const char *const names[] = {"timeout", "repeat", NULL};
+  lt_spread_keywords(L, 1, names);
+  plat_Time span = lt_check_span(L, 1);
+  if (span <= 0)
+    return lt_arg_error(L, &lt_ValueError, 1, "timeout must be greater than 0");
+  int error = lt_watch_later(lt_self(L)->runtime, span, lt_opt_flag(L, 2, false));
+  if (error != 0) {
+    char reason[128];
+    plat_describe_error(error, reason, sizeof(reason));
+    return lt_raise(L, &lt_RuntimeError, "can't start the watching thread: %s", reason);
+  }
+  return 0;
+}
+
+/*
+** cancel_dump_traceback_later()
+** Takes back what dump_traceback_later asked for. Follows faulthandler.cancel_dump_traceback_later.
+*/
+static int cancel_dump_traceback_later(lua_State *L) {
+  lt_watch_cancel(lt_self(L)->runtime);
+  return 0;
+}
+
+/*
+** set_deadlock_check(flag)
+** While it is on, in the whole process, threads that have all been blocked for ever by one another,
+** in locks, joins and queues, say so on the error stream, once, with the cycle and a dump. It is on
+** from the start with LTHREAD_DEADLOCK=1 in the environment.
+*/
+static int set_deadlock_check(lua_State *L) {
+  lt_check_any(L, 1);
+  lt_deadlock_set_check(lt_opt_flag(L, 1, false));
+  return 0;
+}
+
+const luaL_Reg lt_interrupt_functions[] = {
+    {"interrupt", interrupt},
+    {"interrupt_main", interrupt_main},
+    {"dump_traceback", dump_traceback},
+    {"dump_traceback_later", dump_traceback_later},
+    {"cancel_dump_traceback_later", cancel_dump_traceback_later},
+    {"set_deadlock_check", set_deadlock_check},
+    {NULL, NULL}};

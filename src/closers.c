@@ -1,0 +1,85 @@
+/*
+** Lua names a handler "close" or "__gc" when a function calls it at the end of a scope or a cycle
+** of collection. After an error it is pcall, xpcall or coroutine.close that calls it, which is
+** seen by what these have on their stacks.
+**
+** Shared state: the addresses of Lua's own functions, written once and by all with the same value.
+*/
+#include "src/closers.h"
+
+#include <string.h>
+
+#include "src/stock.h"
+
+/*
+** A level is found by walking there from the top, so this is what a look may cost: a handler that
+** has called more functions than this, one within the other, is not recognised.
+*/
+#define DEEPEST 1000
+
+/* The level of 'frame', which is below the one of a function it has called. */
+static bool has_temporary(lua_State *L, const lua_Debug *frame, int number) {
+  if (lua_getlocal(L, frame, number) == NULL)
+    return false;
+  lua_pop(L, 1);
+  return true;
+}
+
+/*
+** pcall keeps 'true' below the function that it calls, xpcall also the function, again, and the
+** message handler. When they call a handler there is more: the dead function, its variables.
+*/
+static bool closes_after_error(lua_State *L, lua_Debug *frame) {
+  lua_getinfo(L, "f", frame);
+  lua_CFunction function = lua_tocfunction(L, -1);
+  lua_pop(L, 1);
+  if (function == NULL)
+    return false;
+  return (function == lt_stock_function(LT_STOCK_PCALL) && has_temporary(L, frame, 2)) ||
+         (function == lt_stock_function(LT_STOCK_XPCALL) && has_temporary(L, frame, 4));
+}
+
+static bool is_named_closer(lua_State *L, lua_Debug *frame) {
+  lua_getinfo(L, "n", frame);
+  return strcmp(frame->namewhat, "metamethod") == 0 &&
+         (strcmp(frame->name, "close") == 0 || strcmp(frame->name, "__gc") == 0);
+}
+
+static bool is_closing_coroutine(lua_State *L) {
+  lua_Debug frame;
+  if (!lua_getstack(L, 0, &frame) || frame.i_ci == NULL)
+    return false;
+  lua_getinfo(L, "f", &frame);
+  lua_CFunction function = lua_tocfunction(L, -1);
+  lua_pop(L, 1);
+  return function != NULL && function == lt_stock_function(LT_STOCK_COROUTINE_CLOSE);
+}
+
+static bool stack_has_closer(lua_State *L) {
+  lua_Debug frame;
+  for (int level = 0; level < DEEPEST && lua_getstack(L, level, &frame); level++)
+    if (is_named_closer(L, &frame) || (level > 0 && closes_after_error(L, &frame)))
+      return true;
+  return false;
+}
+
+typedef struct Search {
+  lua_State *running;
+  bool found;
+} Search;
+
+/* The others that have been resumed and are neither suspended nor dead wait for the running one. */
+static bool search(lua_State *L, void *context) {
+  Search *where = context;
+  if (L != where->running && lua_status(L) == LUA_OK && lua_checkstack(L, 2))
+    where->found = is_closing_coroutine(L) || stack_has_closer(L);
+  return !where->found;
+}
+
+bool lt_in_closer(lua_State *L, lt_Coroutines *coroutines) {
+  if (stack_has_closer(L))
+    return true;
+  Search where = {L, false};
+  lt_coroutines_each(coroutines, search, &where);
+  return where.found;
+}

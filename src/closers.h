@@ -1,0 +1,17 @@
+/*
+** Closers: the __close and __gc handlers, which an interrupt must let finish.
+*/
+#ifndef lt_closers_h
+#define lt_closers_h
+
+#include <stdbool.h>
+
+#include "src/coroutines.h"
+
+/*
+** Whether L, the running coroutine, or one of those that wait for it, is within a __close or __gc
+** handler. Raises nothing and makes nothing.
+*/
+bool lt_in_closer(lua_State *L, lt_Coroutines *coroutines);
+
+#endif

@@ -1,0 +1,330 @@
+/*
+** Shared state: a thread's 'questions', each up to the fields of its answer, under the guard of the
+** thread that is asked. The one who asks takes unanswered ones back, so nobody answers what is
+** gone. 'awaited' is an atomic count, on which the one who asks parks.
+*/
+#include "src/dump.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How long threads have to answer. */
+#define PATIENCE (PLAT_SECOND / 2)
+
+/* How much is told of a stack, and of suspended coroutines. */
+#define FIRST_LEVELS 40
+#define LAST_LEVELS 20
+#define SUSPENDED 20
+
+typedef struct lt_Question {
+  struct lt_Question *next;
+  lt_Answer *answer;
+  atomic_size_t *awaited;
+} lt_Question;
+
+/*
+** Stacks
+*/
+
+static void add_level(lt_Text *text, lua_State *L, lua_Debug *frame) {
+  lua_getinfo(L, "Slnt", frame);
+  lt_text_add(text, "\t%s:", frame->short_src);
+  if (frame->currentline > 0)
+    lt_text_add(text, "%d:", frame->currentline);
+  if (*frame->namewhat != '\0')
+    lt_text_add(text, " in %s '%s'\n", frame->namewhat, frame->name);
+  else if (*frame->what == 'm')
+    lt_text_add(text, " in main chunk\n");
+  else if (*frame->what == 'C')
+    lt_text_add(text, " in ?\n");
+  else
+    lt_text_add(text, " in function <%s:%d>\n", frame->short_src, frame->linedefined);
+  if (frame->istailcall)
+    lt_text_add(text, "\t(...tail calls...)\n");
+}
+
+static int last_level(lua_State *L) {
+  lua_Debug frame;
+  int low = 1;
+  int high = 1;
+  while (lua_getstack(L, high, &frame)) {
+    low = high;
+    high *= 2;
+  }
+  while (low < high) {
+    int middle = (low + high) / 2;
+    if (lua_getstack(L, middle, &frame))
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return high - 1;
+}
+
+static void add_stack(lt_Text *text, lua_State *L) {
+  lua_Debug frame;
+  int last = last_level(L);
+  for (int level = 0; level <= last; level++) {
+    if (level == FIRST_LEVELS && last >= FIRST_LEVELS + LAST_LEVELS) {
+      lt_text_add(text, "\t...\t(%d levels)\n", last + 1 - FIRST_LEVELS - LAST_LEVELS);
+      level = last + 1 - LAST_LEVELS;
+    }
+    if (lua_getstack(L, level, &frame) && frame.i_ci != NULL)
+      add_level(text, L, &frame);
+  }
+}
+
+typedef struct Coroutines {
+  lt_Text *text;
+  lua_State *running;
+  lua_State *main;
+  size_t suspended;
+} Coroutines;
+
+static bool add_waiting_coroutine(lua_State *L, void *context) {
+  Coroutines *coroutines = context;
+  if (L == coroutines->running || L == coroutines->main || lua_status(L) != LUA_OK)
+    return true;
+  lt_text_add(coroutines->text, "    coroutine %p, waits for the one that it has resumed\n",
+              (void *)L);
+  add_stack(coroutines->text, L);
+  return true;
+}
+
+static bool add_suspended_coroutine(lua_State *L, void *context) {
+  Coroutines *coroutines = context;
+  if (lua_status(L) != LUA_YIELD)
+    return true;
+  if (coroutines->suspended++ < SUSPENDED) {
+    lt_text_add(coroutines->text, "    coroutine %p, suspended\n", (void *)L);
+    add_stack(coroutines->text, L);
+  }
+  return true;
+}
+
+static void add_stacks(lt_Text *text, lua_State *L, lt_Thread *thread) {
+  Coroutines coroutines = {text, L, lt_coroutines_main(thread->coroutines), 0};
+  if (L != coroutines.main)
+    lt_text_add(text, "    coroutine %p, running\n", (void *)L);
+  add_stack(text, L);
+  lt_coroutines_each(thread->coroutines, add_waiting_coroutine, &coroutines);
+  if (L != coroutines.main) {
+    lt_text_add(text, "    main coroutine\n");
+    add_stack(text, coroutines.main);
+  }
+  lt_coroutines_each(thread->coroutines, add_suspended_coroutine, &coroutines);
+  if (coroutines.suspended > SUSPENDED)
+    lt_text_add(text, "    and %zu more suspended coroutines\n", coroutines.suspended - SUSPENDED);
+}
+
+/*
+** Answering
+*/
+
+static void add_identity(lt_Text *text, lt_Thread *thread) {
+  char name[LT_NAME_BYTES];
+  lt_thread_name(thread, name);
+  lt_text_add(text, "%s (ident %" PRIu64 ")", name, (uint64_t)atomic_load(&thread->ident));
+}
+
+static void add_native_id(lt_Text *text, lt_Thread *thread) {
+  plat_mutex_lock(&thread->guard);
+  uint64_t native_id = thread->native_id;
+  plat_mutex_unlock(&thread->guard);
+  if (native_id != 0)
+    lt_text_add(text, ", native id %" PRIu64, native_id);
+}
+
+static void add_ender(lt_Text *text, lt_Runtime *runtime, const lt_Answer *answer) {
+  lt_Thread *thread = answer->ender == 0 ? NULL : lt_runtime_find(runtime, answer->ender);
+  if (thread == NULL)
+    return;
+  lt_text_add(text, " %s thread ", answer->relation);
+  add_identity(text, thread);
+  lt_object_release(&thread->object);
+}
+
+static void add_state(lt_Text *text, lt_Thread *thread, const lt_Answer *answer,
+                      const lt_Blocked *blocked) {
+  if (blocked == NULL) {
+    lt_text_add(text, ", running:\n");
+    return;
+  }
+  double seconds = (double)(plat_now() - blocked->since) / (double)PLAT_SECOND;
+  lt_text_add(text, ", blocked on %s", answer->blocked_on);
+  add_ender(text, thread->runtime, answer);
+  lt_text_add(text, " for %.3f s:\n", seconds);
+}
+
+static void make_answer(lt_Answer *answer, lua_State *L, lt_Thread *thread,
+                        const lt_Blocked *blocked) {
+  if (blocked != NULL) {
+    const lt_Wait *wait = blocked->wait;
+    snprintf(answer->blocked_on, LT_BLOCKED_BYTES, wait->shown == NULL ? "%s" : "%s %p", wait->what,
+             wait->shown);
+    answer->relation = wait->relation;
+    answer->ender = wait->ender == NULL ? 0 : wait->ender(wait->context);
+  }
+  lt_text_add(&answer->text, "Thread ");
+  add_identity(&answer->text, thread);
+  add_native_id(&answer->text, thread);
+  add_state(&answer->text, thread, answer, blocked);
+  add_stacks(&answer->text, L, thread);
+}
+
+static void give(lt_Answer *answer, const lt_Answer *made) {
+  answer->ender = made->ender;
+  answer->relation = made->relation;
+  memcpy(answer->blocked_on, made->blocked_on, LT_BLOCKED_BYTES);
+  lt_text_add(&answer->text, "%s", made->text.bytes == NULL ? "" : made->text.bytes);
+}
+
+void lt_dump_answer(lua_State *L, lt_Thread *thread, const lt_Blocked *blocked) {
+  if (!atomic_load(&thread->parker->asked))
+    return;
+  atomic_store(&thread->parker->asked, false);
+  lt_Answer made = {.thread = thread};
+  make_answer(&made, L, thread, blocked);
+  const void *askers[8];
+  size_t count = 0;
+  plat_mutex_lock(&thread->guard);
+  while (thread->questions != NULL && count < 8) {
+    lt_Question *question = thread->questions;
+    thread->questions = question->next;
+    give(question->answer, &made);
+    askers[count++] = question->awaited;
+    atomic_fetch_sub(question->awaited, 1);
+  }
+  if (thread->questions != NULL)
+    lt_parker_ask(thread->parker);
+  plat_mutex_unlock(&thread->guard);
+  for (size_t i = 0; i < count; i++)
+    lt_unpark_all(askers[i]);
+  lt_text_free(&made.text);
+}
+
+/*
+** Asking
+*/
+
+static bool ask(lt_Thread *thread, lt_Question *question) {
+  plat_mutex_lock(&thread->guard);
+  bool can_answer = thread->reachable;
+  if (can_answer) {
+    question->next = thread->questions;
+    thread->questions = question;
+    lt_parker_ask(thread->parker);
+    plat_poke(thread->os_thread, PLAT_POKE_LETS_GO_ON);
+  }
+  plat_mutex_unlock(&thread->guard);
+  return can_answer;
+}
+
+static void take_back(lt_Thread *thread, lt_Question *question) {
+  plat_mutex_lock(&thread->guard);
+  lt_Question **place = &thread->questions;
+  while (*place != NULL && *place != question)
+    place = &(*place)->next;
+  if (*place == question)
+    *place = question->next;
+  plat_mutex_unlock(&thread->guard);
+}
+
+static bool answers_missing(void *context) {
+  return atomic_load((atomic_size_t *)context) > 0;
+}
+
+static void await_answers(const lt_Asker *asker, atomic_size_t *awaited) {
+  const lt_Wait wait = {.address = awaited,
+                        .validate = answers_missing,
+                        .context = awaited,
+                        .deadline = plat_now() + PATIENCE,
+                        .what = "dump"};
+  lt_Parked parked;
+  do {
+    asker->parker->deaf = true;
+    parked = lt_park(asker->parker, &wait, NULL);
+  } while (parked == LT_UNPARKED || parked == LT_SIGNALLED);
+}
+
+static void ask_all(lt_Dump *dump, lt_Question *questions, const lt_Asker *asker) {
+  atomic_size_t awaited;
+  atomic_init(&awaited, 0);
+  for (size_t i = 0; i < dump->count; i++) {
+    lt_Answer *answer = &dump->answers[i];
+    questions[i] = (lt_Question){NULL, answer, &awaited};
+    if (answer->thread == asker->thread) {
+      make_answer(answer, asker->L, answer->thread, asker->blocked);
+    } else {
+      atomic_fetch_add(&awaited, 1);
+      if (!ask(answer->thread, &questions[i]))
+        atomic_fetch_sub(&awaited, 1);
+    }
+  }
+  await_answers(asker, &awaited);
+  for (size_t i = 0; i < dump->count; i++)
+    take_back(dump->answers[i].thread, &questions[i]);
+}
+
+bool lt_dump_take(lt_Dump *dump, const lt_Asker *asker) {
+  dump->answers = NULL;
+  lt_Thread **threads = lt_runtime_threads(asker->runtime, &dump->count);
+  if (threads == NULL)
+    return false;
+  lt_Question *questions = malloc(dump->count * sizeof(*questions));
+  dump->answers = calloc(dump->count, sizeof(*dump->answers));
+  bool done = questions != NULL && dump->answers != NULL;
+  for (size_t i = 0; i < dump->count; i++) {
+    if (done)
+      dump->answers[i].thread = threads[dump->count - 1 - i];
+    else
+      lt_object_release(&threads[i]->object);
+  }
+  if (done) {
+    ask_all(dump, questions, asker);
+  } else {
+    free(dump->answers);
+    dump->answers = NULL;
+  }
+  free(questions);
+  free(threads);
+  return done;
+}
+
+static const char *why_silent(lt_Thread *thread) {
+  switch ((lt_Status)atomic_load(&thread->status)) {
+  case LT_UNSTARTED:
+  case LT_STARTING:
+    return "starting";
+  case LT_RUNNING:
+    return "running, in C code that does not come back to Lua";
+  case LT_STOPPING:
+  case LT_DONE:
+    break;
+  }
+  return "ending";
+}
+
+void lt_dump_write(const lt_Dump *dump, lt_Text *text) {
+  for (size_t i = 0; i < dump->count; i++) {
+    const lt_Answer *answer = &dump->answers[i];
+    if (answer->text.bytes != NULL) {
+      lt_text_add(text, "%s", answer->text.bytes);
+    } else {
+      lt_text_add(text, "Thread ");
+      add_identity(text, answer->thread);
+      add_native_id(text, answer->thread);
+      lt_text_add(text, ", %s\n", why_silent(answer->thread));
+    }
+  }
+}
+
+void lt_dump_free(lt_Dump *dump) {
+  for (size_t i = 0; i < dump->count && dump->answers != NULL; i++) {
+    lt_text_free(&dump->answers[i].text);
+    lt_object_release(&dump->answers[i].thread->object);
+  }
+  free(dump->answers);
+}

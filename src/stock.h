@@ -1,0 +1,23 @@
+/*
+** Lua's own functions, as a state has them that nobody has changed.
+*/
+#ifndef lt_stock_h
+#define lt_stock_h
+
+#include <lua.h>
+
+typedef enum lt_Stock {
+  LT_STOCK_PRINT,
+  LT_STOCK_PCALL,
+  LT_STOCK_XPCALL,
+  LT_STOCK_COROUTINE_CLOSE,
+  LT_STOCK_COUNT
+} lt_Stock;
+
+/* NULL: not learnt, for want of memory. */
+lua_CFunction lt_stock_function(lt_Stock which);
+
+/* Learns them, in a fresh state, unless they are known. */
+void lt_stock_learn(void);
+
+#endif

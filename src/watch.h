@@ -1,0 +1,23 @@
+/*
+** Watchers: OS threads of ours, without a state, that dump a runtime after a time or on a signal.
+*/
+#ifndef lt_watch_h
+#define lt_watch_h
+
+#include "src/runtime.h"
+
+/*
+** After 'span', and again each time it has passed if 'repeat', what all threads of the runtime do
+** is written to the error stream. Replaces the one before. 0 or an errno.
+*/
+int lt_watch_later(lt_Runtime *runtime, plat_Time span, bool repeat);
+void lt_watch_cancel(lt_Runtime *runtime);
+
+/*
+** Enters the runtime among those that are dumped on the signal that LTHREAD_DUMP names, if it names
+** one. Returns false if it names none that exists.
+*/
+bool lt_watch_enter(lt_Runtime *runtime);
+void lt_watch_leave(lt_Runtime *runtime);
+
+#endif
