@@ -33,6 +33,11 @@ void lt_slot_give(unsigned slot) {
     atomic_fetch_and(&taken, ~((uint64_t)1 << slot));
 }
 
+void lt_slots_after_fork(void) {
+  for (int i = 0; i < LT_SLOTS; i++)
+    atomic_store(&lt_slots[i].lock, NULL);
+}
+
 void lt_biased_init(lt_BiasedLock *lock) {
   lt_lock_init(&lock->lock);
   atomic_init(&lock->bias, LT_UNBIASED);

@@ -21,7 +21,7 @@
 #define LT_SLOTS 64
 
 typedef struct lt_Slot {
-  _Alignas(64) _Atomic(const void *) lock; /* which one its thread uses by its bias, or NULL */
+  _Alignas(PLAT_CACHE_LINE) _Atomic(const void *) lock; /* which one its thread uses by its bias, or NULL */
 } lt_Slot;
 
 extern lt_Slot lt_slots[LT_SLOTS];
@@ -45,6 +45,9 @@ void lt_biased_setup(void);
 /* A slot for the calling thread, to be given back when it does not use these locks any more. */
 unsigned lt_slot_take(void);
 void lt_slot_give(unsigned slot);
+
+/* In the child of a fork: no other thread is there that could be announced. */
+void lt_slots_after_fork(void);
 
 void lt_biased_init(lt_BiasedLock *lock);
 

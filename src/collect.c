@@ -27,7 +27,7 @@
 #define FEWEST_BYTES ((size_t)16 << 20) /* the same of all shared memory */
 
 typedef struct Shard {
-  _Alignas(64) plat_Mutex mutex;
+  _Alignas(PLAT_CACHE_LINE) plat_Mutex mutex;
   lt_Traced *first;
   size_t count;
   size_t limit; /* a collection is due when there are more */

@@ -12,11 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "platform/platform.h"
+
 #define STRIPES 16
 #define LOOK_EVERY ((size_t)1 << 20) /* bytes on one stripe */
 
 typedef struct Stripe {
-  _Alignas(LT_CACHE_LINE) atomic_size_t bytes;
+  _Alignas(PLAT_CACHE_LINE) atomic_size_t bytes;
 } Stripe;
 
 static Stripe stripes[STRIPES];
@@ -67,7 +69,7 @@ void *lt_alloc(size_t size) {
 }
 
 void *lt_alloc_lines(size_t size) {
-  void *block = aligned_alloc(LT_CACHE_LINE, size);
+  void *block = aligned_alloc(PLAT_CACHE_LINE, size);
   if (block != NULL)
     lt_memory_add(size);
   return block;

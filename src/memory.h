@@ -11,7 +11,6 @@ void *lt_alloc(size_t size); /* NULL without memory, as all of these */
 void *lt_alloc_zeroed(size_t size);
 
 /* Of a size of whole cache lines, which the block shares with no other one. */
-#define LT_CACHE_LINE 64
 void *lt_alloc_lines(size_t size);
 
 void *lt_realloc(void *block, size_t old_size, size_t new_size);

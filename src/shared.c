@@ -7,7 +7,7 @@
 #include "src/memory.h"
 
 /* Two threads that each use a table of their own do not slow each other down. */
-#define SIZE ((sizeof(lt_Shared) + LT_CACHE_LINE - 1) / LT_CACHE_LINE * LT_CACHE_LINE)
+#define SIZE ((sizeof(lt_Shared) + PLAT_CACHE_LINE - 1) / PLAT_CACHE_LINE * PLAT_CACHE_LINE)
 
 lt_Shared *lt_shared_new(bool is_globals) {
   lt_Shared *shared = lt_alloc_lines(SIZE);

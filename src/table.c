@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "platform/platform.h"
 #include "src/memory.h"
 
 #define FEW 8            /* entries that are looked through one by one, without an index */
@@ -18,7 +19,7 @@ static size_t index_bytes(const lt_Table *table) {
 
 /* Whole cache lines, as a table of few entries would share them with another table otherwise. */
 static size_t entry_bytes(uint32_t capacity) {
-  return (capacity * sizeof(lt_Entry) + LT_CACHE_LINE - 1) / LT_CACHE_LINE * LT_CACHE_LINE;
+  return (capacity * sizeof(lt_Entry) + PLAT_CACHE_LINE - 1) / PLAT_CACHE_LINE * PLAT_CACHE_LINE;
 }
 
 static void free_entries(lt_Table *table) {
