@@ -3,7 +3,10 @@
 */
 #include "lib/libs.h"
 
+#include <limits.h>
+
 #include "src/fetch.h"
+#include "src/memory.h"
 #include "src/share.h"
 
 static lt_Shared *check_shared(lua_State *L, int arg) {
@@ -23,6 +26,22 @@ static lt_Shared *check_shared_and_self(lua_State *L, const lt_Thread **self) {
 }
 
 /*
+** A new table is garbage when Lua has collected its proxy, but Lua sees only the proxy: it is told
+*of
+** the rest, so that its collector runs as often as for a plain table of that size.
+*/
+static void tell_lua(lua_State *L, size_t bytes) {
+  enum { ENOUGH = 1 << 16 };
+  static PLAT_THREAD_LOCAL size_t untold;
+  untold += bytes;
+  if (untold < ENOUGH)
+    return;
+  if (lua_gc(L, LUA_GCISRUNNING))
+    lua_gc(L, LUA_GCSTEP, untold / 1024 < INT_MAX ? (int)(untold / 1024) : INT_MAX);
+  untold = 0;
+}
+
+/*
 ** shared([t]) -> table
 ** A new shared table. With a plain table it has the same fields, and the tables in it become
 ** shared tables too, once each. A shared table is returned as it is. Raises TypeError for what
@@ -31,6 +50,7 @@ static lt_Shared *check_shared_and_self(lua_State *L, const lt_Thread **self) {
 static int new_shared(lua_State *L) {
   const lt_Thread *self = lt_self(L);
   lt_Shared *shared;
+  size_t taken = lt_memory_taken();
   lua_settop(L, 1);
   if (lt_object_of_type(L, 1, &lt_shared_type) != NULL)
     return 1;
@@ -45,6 +65,7 @@ static int new_shared(lua_State *L) {
     shared = lt_share_table(L, self, 1);
   }
   lt_object_push_own(L, &shared->traced.object);
+  tell_lua(L, lt_memory_taken() - taken);
   lt_collect_if_due();
   return 1;
 }

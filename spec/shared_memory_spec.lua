@@ -120,6 +120,16 @@ describe("Shared memory", function()
     assert.is_true(most < 30e6, most)
   end)
 
+  it("is kept in bounds when few tables are large", function()
+    local text, most = ("x"):rep(100000), 0
+    for i = 1, 2000 do
+      local t = _thread.shared {text .. i}
+      if i % 2 == 0 then t.self = t end
+      most = math.max(most, _thread.shared_memory() - before)
+    end
+    assert.is_true(most < 60e6, most)
+  end)
+
   it("loses nothing to collections while threads move what they refer to", function()
     local t = _thread.shared()
     for i = 1, 20 do t[i] = cycle(5) end

@@ -22,9 +22,8 @@
 #include "src/memory.h"
 
 #define SHARDS 16
-#define BATCH 256                       /* objects that are listed at a time */
-#define FEWEST_OBJECTS 512              /* in a shard that is worth a collection */
-#define FEWEST_BYTES ((size_t)16 << 20) /* the same of all shared memory */
+#define BATCH 256          /* objects that are listed at a time */
+#define FEWEST_OBJECTS 512 /* in a shard that is worth a collection */
 
 typedef struct Shard {
   _Alignas(PLAT_CACHE_LINE) plat_Mutex mutex;
@@ -288,7 +287,7 @@ static void set_limits(void) {
     plat_mutex_unlock(&shards[i].mutex);
   }
   size_t twice = lt_memory_bytes() * 2;
-  lt_memory_set_limit(twice > FEWEST_BYTES ? twice : FEWEST_BYTES);
+  lt_memory_set_limit(twice > LT_FEWEST_BYTES ? twice : LT_FEWEST_BYTES);
   atomic_store_explicit(&due, false, memory_order_relaxed);
 }
 

@@ -40,6 +40,12 @@ _Noreturn int lt_raise(lua_State *L, lt_Class *class_object, const char *format,
 /* Raises the value on the top. */
 _Noreturn void lt_throw(lua_State *L);
 
+/*
+** Raises the value on the top again, behind a protected call. An exception that got no place within
+** gets that of the function that called the running C function.
+*/
+_Noreturn void lt_throw_again(lua_State *L);
+
 /* Raises the error that Lua itself raises without memory. */
 _Noreturn int lt_raise_memory(lua_State *L);
 

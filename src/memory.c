@@ -22,8 +22,9 @@ typedef struct Stripe {
 } Stripe;
 
 static Stripe stripes[STRIPES];
-static atomic_size_t limit;
+static atomic_size_t limit = LT_FEWEST_BYTES;
 static atomic_bool above_limit;
+static PLAT_THREAD_LOCAL size_t taken;
 
 /* Threads have their stacks far from each other. */
 static Stripe *own_stripe(void) {
@@ -39,12 +40,16 @@ size_t lt_memory_bytes(void) {
   return bytes;
 }
 
+size_t lt_memory_taken(void) {
+  return taken;
+}
+
 void lt_memory_add(size_t size) {
+  taken += size;
   size_t before = atomic_fetch_add_explicit(&own_stripe()->bytes, size, memory_order_relaxed);
   if (before / LOOK_EVERY == (before + size) / LOOK_EVERY)
     return;
-  size_t most = atomic_load_explicit(&limit, memory_order_relaxed);
-  if (most != 0 && lt_memory_bytes() > most)
+  if (lt_memory_bytes() > atomic_load_explicit(&limit, memory_order_relaxed))
     atomic_store_explicit(&above_limit, true, memory_order_relaxed);
 }
 

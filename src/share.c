@@ -304,7 +304,7 @@ lt_Shared *lt_share_table(lua_State *L, const lt_Thread *self, int index) {
   lt_Shared *root = conversion.count > 0 ? conversion.targets[0] : NULL;
   release_targets(&conversion, status != LUA_OK);
   if (status != LUA_OK)
-    lt_throw(L);
+    lt_throw_again(L);
   return root;
 }
 

@@ -140,7 +140,7 @@ lt_Stored *lt_stored_new(lua_State *L, int index, lt_Describe describe) {
     lt_object_release(&new.stored->traced.object);
   else
     lt_free(new.stored, sizeof(lt_Stored));
-  lt_throw(L);
+  lt_throw_again(L);
 }
 
 bool lt_stored_push_known(lua_State *L, const lt_Stored *stored) {
