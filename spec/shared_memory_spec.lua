@@ -80,6 +80,13 @@ describe("Shared memory", function()
     t = nil -- luacheck: ignore
   end)
 
+  it("is freed when a thread's result closes the cycle", function()
+    local t = _thread.shared()
+    t.handle = start(function() return t, {t} end)
+    assert.equal(t, (t.handle:result()))
+    t = nil -- luacheck: ignore
+  end)
+
   it("is freed when another thread made and left it", function()
     local t = _thread.shared()
     for _ = 1, 3 do

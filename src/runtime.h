@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "platform/platform.h"
+#include "src/collect.h"
 #include "src/coroutines.h"
 #include "src/message.h"
 #include "src/object.h"
@@ -29,7 +30,10 @@ typedef enum lt_Status {
 
 /* A thread is what its handles refer to; it is there before the OS thread and after it. */
 struct lt_Thread {
-  lt_Object object;
+  union {
+    lt_Object object;
+    lt_Traced traced;
+  };
   atomic_int status;           /* the word that joins wait on */
   atomic_uint_least64_t ident; /* 0 before it is started */
   bool daemon;
@@ -85,6 +89,7 @@ struct lt_Runtime {
 
 lt_Thread *lt_thread_new(void); /* unstarted; NULL without memory */
 void lt_thread_destroy(lt_Object *object);
+extern const lt_Tracing lt_thread_tracing;
 
 /* A runtime with its main thread entered; NULL without memory. */
 lt_Runtime *lt_runtime_new(lt_Thread *main);

@@ -21,10 +21,10 @@ static void destroy(lt_Object *object) {
 ** For the collector. A message does not change, so no lock is needed.
 */
 
-static uint64_t traverse(lt_Object *object, size_t *position, lt_Visit visit, void *context) {
-  const lt_Message *message = ((lt_Stored *)object)->message;
+void lt_message_traverse(const lt_Message *message, size_t *position, lt_Visit visit,
+                         void *context) {
   if (*position == LT_TRAVERSE_END)
-    return 0;
+    return;
   size_t end = *position + LT_TRAVERSE_STEP;
   if (end > message->reference_count)
     end = message->reference_count;
@@ -33,6 +33,10 @@ static uint64_t traverse(lt_Object *object, size_t *position, lt_Visit visit, vo
       visit(context, message->references[*position].target);
   if (end == message->reference_count)
     *position = LT_TRAVERSE_END;
+}
+
+static uint64_t traverse(lt_Object *object, size_t *position, lt_Visit visit, void *context) {
+  lt_message_traverse(((lt_Stored *)object)->message, position, visit, context);
   return 0;
 }
 

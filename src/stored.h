@@ -23,6 +23,12 @@ typedef struct lt_Stored {
 extern const lt_Type lt_stored_type;
 
 /*
+** For the 'traverse' of objects that have a message: visits what it refers to, from *position on.
+*/
+void lt_message_traverse(const lt_Message *message, size_t *position, lt_Visit visit,
+                         void *context);
+
+/*
 ** The stored value, if any, that the function or userdata at 'index' is in this state; or NULL.
 */
 lt_Stored *lt_stored_of(lua_State *L, int index);
