@@ -26,9 +26,8 @@ static lt_Shared *check_shared_and_self(lua_State *L, const lt_Thread **self) {
 }
 
 /*
-** A new table is garbage when Lua has collected its proxy, but Lua sees only the proxy: it is told
-*of
-** the rest, so that its collector runs as often as for a plain table of that size.
+** A new table is garbage when Lua has collected its proxy, but Lua sees only the proxy. It is told
+** of the rest, so that its collector runs as often as for a plain table of that size.
 */
 static void tell_lua(lua_State *L, size_t bytes) {
   enum { ENOUGH = 1 << 16 };

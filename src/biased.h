@@ -21,7 +21,8 @@
 #define LT_SLOTS 64
 
 typedef struct lt_Slot {
-  _Alignas(PLAT_CACHE_LINE) _Atomic(const void *) lock; /* which one its thread uses by its bias, or NULL */
+  _Alignas(PLAT_CACHE_LINE) _Atomic(const void *)
+      lock; /* which one its thread uses by its bias, or NULL */
 } lt_Slot;
 
 extern lt_Slot lt_slots[LT_SLOTS];

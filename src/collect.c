@@ -1,13 +1,13 @@
 /*
-** How garbage is found while other threads work. All traced objects are listed, and of each one the
-** word of its references and what it refers to are written down: a snapshot, not of one moment.
-** Objects with more references than the snapshots explain are in use, and all they lead to. Of
-** the others, the candidates, the snapshots are then compared with what is there now. One that has
-** changed is in use, and all it leads to. For those that are left: between the last snapshot and
-** the first comparison was a moment at which everything was as written down, because a word that
-** has come back to its value shows that references were taken, and a table counts its changes.
-** At that moment all references to them came from among them. So nobody could reach them, nor
-** ever will.
+** How garbage is found while other threads work. All traced objects are listed, and of each one
+** the word of its references and what it refers to are written down: a snapshot, not of one
+** moment. Objects with more references than the snapshots explain are in use, and all they lead
+** to. Of the others, the candidates, the snapshots are then compared with what is there now. One
+** that has changed is in use, and all it leads to. For those that are left: between the last
+** snapshot and the first comparison was a moment at which everything was as written down, because
+** a word that has come back to its value shows that references were taken, and a table counts its
+** changes. At that moment all references to them came from among them. So nobody could reach
+** them, nor ever will.
 **
 ** Shared state: the lists of the shards, under their mutexes; 'due' is atomic. Everything else is
 ** the running collector's, of which 'running' lets one through. While it works on an object it

@@ -74,8 +74,8 @@ lt_Object *lt_object_of_type(lua_State *L, int index, const lt_Type *type);
 lt_Object *lt_object_and_context(lua_State *L, int index, const lt_Type *type, void **context);
 
 /*
-** A method of a type, by its name there: every state has one of its own. Both pointers are valid as
-** long as the library.
+** A method of a type, by its name there: every state has one of its own. Both pointers are valid
+** as long as the library.
 */
 typedef struct lt_Method {
   const lt_Type *type;

@@ -204,8 +204,10 @@ static lt_Shared *add_target(lua_State *L, Conversion *conversion) {
   return target;
 }
 
-/* The shared table for the source on the top, which was met in table 'parent', without a reference.
- */
+/*
+** The shared table for the source on the top, which was met in table 'parent', without a
+** reference.
+*/
 static lt_Shared *target_of(lua_State *L, Conversion *conversion, size_t parent) {
   lua_pushvalue(L, -1);
   lua_rawget(L, NUMBERS);

@@ -33,8 +33,10 @@ void lt_message_traverse(const lt_Message *message, size_t *position, lt_Visit v
 */
 lt_Stored *lt_stored_of(lua_State *L, int index);
 
-/* As lt_stored_of, also for tables that were made out of one, however they have been changed since.
- */
+/*
+** As lt_stored_of, also for tables that were made out of one, however they have been changed
+** since.
+*/
 lt_Stored *lt_stored_origin(lua_State *L, int index);
 
 /*
