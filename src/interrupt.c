@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 
+#include "src/biased.h"
 #include "src/closers.h"
 #include "src/deadlock.h"
 #include "src/dump.h"
@@ -370,6 +371,7 @@ static bool push_attachment(lt_Thread *thread) {
 /* Only the OS thread that forked is there; the runtimes it works for lose their other threads. */
 static void after_fork(void) {
   lt_park_after_fork();
+  lt_slots_after_fork();
   for (lt_Attachment *each = attachments; each != NULL; each = each->next) {
     lt_Thread *thread = atomic_load(&each->thread);
     if (thread != NULL && thread->runtime != NULL)

@@ -45,15 +45,21 @@ static void *count_block(void *block) {
 extern void *__real_malloc(size_t size);
 extern void *__real_calloc(size_t count, size_t size);
 extern void *__real_realloc(void *block, size_t size);
+extern void *__real_aligned_alloc(size_t alignment, size_t size);
 extern void __real_free(void *block);
 
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *block, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
 void __wrap_free(void *block);
 
 void *__wrap_malloc(size_t size) {
   return must_fail() ? NULL : count_block(__real_malloc(size));
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size) {
+  return must_fail() ? NULL : count_block(__real_aligned_alloc(alignment, size));
 }
 
 void *__wrap_calloc(size_t count, size_t size) {
