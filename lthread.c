@@ -72,11 +72,11 @@ static lt_Thread *push_new_thread(lua_State *L) {
 */
 static int start_new_thread(lua_State *L) {
   lt_Thread *self = lt_self(L);
-  lua_settop(L, 3);
   lt_check_callable(L, 1);
   lt_check_type(L, 2, LUA_TTABLE);
-  if (!lua_isnil(L, 3))
+  if (!lua_isnoneornil(L, 3))
     lt_check_type(L, 3, LUA_TTABLE);
+  lua_settop(L, 3);
   lt_Start start = {NULL, 0, !lua_isnil(L, 3), true, NULL};
   start.thread = push_new_thread(L);
   start.argument_count = push_call(L, 1, 2, 3);
@@ -210,11 +210,10 @@ static const char *state_name(lt_Thread *thread) {
   case LT_RUNNING:
     return atomic_load(&thread->parker->waiting) != NULL ? "blocked" : "running";
   case LT_STOPPING:
-    return "stopping";
-  case LT_DONE:
+  case LT_DONE: /* the main thread, while it waits for the others */
     break;
   }
-  return "done";
+  return "stopping";
 }
 
 static void push_thread_info(lua_State *L, lt_Thread *thread) {
@@ -299,9 +298,15 @@ static int cpu_count(lua_State *L) {
 ** Ending
 */
 
-/* exit(). Raises SystemExit, which ends the thread silently. Also exit_thread. Follows
- * _thread.exit. */
+/*
+** exit()
+** Raises SystemExit, which ends the thread silently. Raises TypeError if there are arguments. Also
+** exit_thread. Follows _thread.exit.
+*/
 static int exit_thread(lua_State *L) {
+  int count = lua_gettop(L);
+  if (count > 0)
+    return lt_raise(L, &lt_TypeError, "exit takes no arguments (%d given)", count);
   return lt_raise(L, &lt_SystemExit, "");
 }
 
@@ -317,11 +322,15 @@ static int shutdown(lua_State *L) {
 /*
 ** _excepthook(args)
 ** Writes what the fields exc_type, exc_value, exc_traceback and thread of args say to the error
-** stream. This is what happens to an uncaught error in a thread by default. Follows
-** _thread._excepthook.
+** stream; nothing if the type is SystemExit. This is what happens to an uncaught error in a thread
+** by default. Follows _thread._excepthook.
 */
 static int excepthook(lua_State *L) {
   lt_check_type(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  lua_getfield(L, 1, "exc_type");
+  if (lt_is_subclass((lt_Class *)lt_object_of_type(L, 2, &lt_class_type), &lt_SystemExit))
+    return 0;
   lua_settop(L, 1);
   return lt_excepthook_default(L);
 }
@@ -474,24 +483,50 @@ static void heed_environment(lt_Runtime *runtime) {
     plat_write_error(complaint, sizeof(complaint) - 1);
 }
 
-static void open_runtime(lua_State *L) {
-  lt_Thread *main = lt_thread_new();
-  lt_Shared *globals = lt_shared_new(true);
-  if (main == NULL || globals == NULL || lt_runtime_new(main) == NULL)
-    lt_raise_memory(L);
-  main->runtime->globals = &globals->traced.object;
-  plat_pin_library(&module_key);
-  lt_stock_learn();
+static int adopt_main(lua_State *L) {
+  lt_Thread *main = lua_touserdata(L, 1);
   int error = lt_interrupt_attach(main);
   if (error != 0) {
     char reason[128];
     plat_describe_error(error, reason, sizeof(reason));
     lt_raise(L, &lt_RuntimeError, "can't catch signals: %s", reason);
   }
+  lt_state_replace_print(L);
   lt_state_adopt(L, main, close_runtime);
   atomic_store(&main->status, LT_RUNNING);
-  lt_state_replace_print(L);
   heed_environment(main->runtime);
+  return 0;
+}
+
+static void discard_runtime(lua_State *L, lt_Thread *main) {
+  lt_interrupt_detach(main);
+  if (main->coroutines != NULL && !lt_coroutines_unwrap(main->coroutines, L))
+    main->coroutines = NULL;
+  lt_runtime_leave(main->runtime, main, LT_DONE);
+  lt_object_release(&main->object);
+}
+
+static void open_runtime(lua_State *L) {
+  luaL_checkstack(L, 4, "too many values");
+  lt_Thread *main = lt_thread_new();
+  if (main == NULL)
+    lt_raise_memory(L);
+  lt_Shared *globals = lt_shared_new(true);
+  if (globals == NULL || lt_runtime_new(main) == NULL) {
+    if (globals != NULL)
+      lt_object_release(&globals->traced.object);
+    lt_object_release(&main->object);
+    lt_raise_memory(L);
+  }
+  main->runtime->globals = &globals->traced.object;
+  plat_pin_library(&module_key);
+  lt_stock_learn();
+  lua_pushcfunction(L, adopt_main);
+  lua_pushlightuserdata(L, main);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    discard_runtime(L, main);
+    lt_throw(L);
+  }
 }
 
 /* In a program that is linked with the library there is no other way to find it. */

@@ -1,6 +1,6 @@
 /*
 ** Several steps on a field of a shared table as one, and the functions on the shared space as a
-*whole.
+** whole.
 */
 #include "lib/libs.h"
 

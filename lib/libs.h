@@ -23,10 +23,7 @@ void lt_push_queue_module(lua_State *L);
 int lt_interrupt_thread(lua_State *L, lt_Thread *thread, int arg);
 
 /* Functions of the module that have a file of their own. */
-extern const luaL_Reg lt_interrupt_functions[];
-
-/* The functions of the module that work on shared tables. */
-extern const luaL_Reg lt_shared_functions[];
+extern const luaL_Reg lt_interrupt_functions[], lt_shared_functions[];
 
 /* Frees garbage, when so much shared memory has been taken that it is time to. */
 void lt_collect_if_due(void);

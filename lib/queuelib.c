@@ -135,8 +135,12 @@ static bool wait(lua_State *L, lt_Thread *self, lt_Queue *queue, Await await, pl
 
 /*
 ** A box is a userdata on the stack of a function that puts or gets: what is in it is in no queue
+<<<<<<< HEAD
 ** and in no state. However the function ends, the box is emptied: at once by __close, or by __gc
 ** if a hook raises when that is about to be called; within __gc there are no hooks.
+=======
+** and in no state. However the function ends, the box is emptied.
+>>>>>>> main
 */
 
 static void *push_box(lua_State *L, size_t size, const void *key, lua_CFunction empty) {
@@ -533,11 +537,10 @@ static int queue_join(lua_State *L) {
 }
 
 /*
-** queue:shutdown([immediate = false])
-** Shuts the queue down: from now on put raises ShutDown, and get does when the queue is empty.
-*Those
-** who wait in one of them are woken. With 'immediate' the messages that are left are dropped and
-** count as done. By name: queue:shutdown{immediate = true}. Follows Queue.shutdown.
+** queue:shutdown([immediate = false]) Shuts the queue down: from now on put raises ShutDown, and
+** get does when the queue is empty. Those who wait in one of them are woken. With 'immediate' the
+** messages that are left are dropped and count as done. By name: queue:shutdown{immediate =
+** true}. Follows Queue.shutdown.
 */
 static int queue_shutdown(lua_State *L) {
   static const char *const names[] = {"immediate", NULL};

@@ -12,10 +12,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/types.h>
 
 /* Nanoseconds on the monotonic clock. */
 typedef int64_t plat_Time;
@@ -37,7 +39,7 @@ void plat_mutex_destroy(plat_Mutex *mutex);
 void plat_mutex_lock(plat_Mutex *mutex);
 void plat_mutex_unlock(plat_Mutex *mutex);
 
-/* For one who waits for a few instructions of another thread: a hint to the processor, to the system. */
+/* For one who waits for a few instructions of another thread. */
 static inline void plat_relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
@@ -45,6 +47,7 @@ static inline void plat_relax(void) {
   __asm__ __volatile__("yield");
 #endif
 }
+void plat_yield(void);
 
 /* Bytes that two processors can't write at the same time. */
 #define PLAT_CACHE_LINE 64
@@ -77,7 +80,6 @@ typedef pthread_t plat_Thread;
 #define PLAT_NAME_BYTES 16 /* what the system shows of a thread's name, with the zero */
 
 plat_Thread plat_thread_self(void);
-void plat_yield(void);
 int plat_thread_start(size_t stack_size, void (*body)(void *), void *argument); /* 0 or an errno */
 #define PLAT_NO_MEMORY ENOMEM
 bool plat_stack_size_valid(size_t stack_size);
@@ -153,6 +155,21 @@ void plat_watch_wait(void);
 
 /* Has 'in_child' called in the child of every fork from now on. 0 or an errno. */
 int plat_at_fork(void (*in_child)(void));
+
+/*
+** Commands, run by the shell. They begin with the signals blocked that the thread had blocked which
+** started the calling one, and not with all those that it blocks itself as a thread of ours. In the
+** calling thread no signal is unblocked for that.
+*/
+typedef pid_t plat_Process;
+
+int plat_command_start(const char *command, plat_Process *process); /* 0 or an errno */
+
+/* The same with a stream that is the command's input, or its output; NULL and errno on failure. */
+FILE *plat_command_open(const char *command, bool is_input, plat_Process *process);
+
+/* Waits until the command has ended. A status as of system(3), or -1 and errno. */
+int plat_command_wait(plat_Process process);
 
 /* Keeps the library that contains 'address' mapped until the process ends. */
 bool plat_pin_library(const void *address);

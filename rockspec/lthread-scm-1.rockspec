@@ -37,6 +37,7 @@ local function lthread(define, libraries, ...)
                "src/closers.c",
                "src/code.c",
                "src/collect.c",
+               "src/commands.c",
                "src/coroutines.c",
                "src/deadlock.c",
                "src/dump.c",

@@ -62,7 +62,8 @@ for _, class in ipairs { queue.SimpleQueue, queue.Queue, queue.LifoQueue } do
       shared.self = shared
       local light = select(2, pcall(debug.upvalueid, function() return shared end, 1))
       for _, value in ipairs { true, false, 0, -1, math.mininteger, 0.0, 1.5, math.huge, "",
-        "short", ("x"):rep(14), ("x"):rep(15), ("long\0"):rep(1000), light, lock, q, string.format } do
+        "short", ("x"):rep(14), ("x"):rep(15), ("long\0"):rep(1000),
+        light, lock, q, string.format } do
         q:put(value)
         local back = q:get()
         assert.equal(value, back)

@@ -159,6 +159,31 @@ describe("closing the main state", function()
     assert.equal("exit 0", result.ended)
   end)
 
+  it("is not kept up by a thread that joins the main thread", function()
+    local result = run(ready .. [[
+      local main = _thread._make_thread_handle(_thread.get_ident())
+      _thread.start_joinable_thread(function()
+        there:release()
+        print(main:join())
+      end, {daemon = false})
+      there:acquire()
+    ]])
+    assert.equal("true\n", result.text)
+    assert.equal("exit 0", result.ended)
+  end)
+
+  it("does not wait any longer when the main thread is interrupted", function()
+    local result = run [[
+      _thread.start_joinable_thread(function()
+        repeat until _thread.enumerate()[1].state == "stopping"
+        _thread.interrupt_main()
+        while true do end
+      end, {daemon = false})
+    ]]
+    assert.equal("", result.text)
+    assert.equal("exit 0", result.ended)
+  end)
+
   it("joins the threads that such threads start", function()
     local result = run [[
       _thread.start_joinable_thread(function()

@@ -1,7 +1,6 @@
 /*
 ** Shared state: the lock's word, see lock.c; 'biased' and the slots, which are atomic; 'reads',
-*under
-** the lock.
+** under the lock.
 */
 #include "src/biased.h"
 
@@ -22,16 +21,11 @@ static void wait_for_lock(lt_BiasedLock *lock, lt_Parker *parker) {
     if (!lt_lock_locked(&lock->lock) && lt_lock_try(&lock->lock))
       return;
   }
-  const lt_Acquire acquire = {parker, 0, PLAT_FOREVER};
-  for (;;) {
-    lt_Acquired acquired = LT_NOT_ACQUIRED;
-    if (parker != NULL)
-      acquired = lt_lock_acquire(&lock->lock, &acquire);
-    else if (lt_lock_try(&lock->lock))
-      acquired = LT_ACQUIRED;
-    if (acquired == LT_ACQUIRED)
-      return;
-    plat_yield(); /* an interrupt waits until the operation is done */
+  if (parker != NULL) {
+    lt_lock_acquire(&lock->lock, &(lt_Acquire){parker, 0, PLAT_FOREVER, true});
+  } else {
+    while (!lt_lock_try(&lock->lock))
+      plat_yield();
   }
 }
 

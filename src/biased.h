@@ -44,8 +44,7 @@ void lt_biased_lock_reading(lt_BiasedLock *lock, lt_Parker *parker);
 
 /*
 ** To read. 'ident' is the calling thread's. What is returned is for lt_biased_end_read: the slot,
-*or
-** NULL if the lock is held.
+** or NULL if the lock is held.
 */
 static inline lt_ReaderSlot *lt_biased_begin_read(lt_BiasedLock *lock, uint64_t ident,
                                                   lt_Parker *parker) {

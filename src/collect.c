@@ -10,9 +10,8 @@
 ** ever will.
 **
 ** Shared state: the lists of the shards, under their mutexes; 'due' is atomic. Everything else is
-*the
-** running collector's, of which 'running' lets one through. While it works on an object it has a
-** reference to it.
+** the running collector's, of which 'running' lets one through. While it works on an object it
+** has a reference to it.
 */
 #include "src/collect.h"
 
@@ -317,13 +316,10 @@ static bool collect(lt_Collection *collection) {
 }
 
 bool lt_collect(lt_Parker *parker, lt_Collection *collection) {
-  const lt_Acquire acquire = {parker, 0, PLAT_FOREVER};
-  while (!lt_lock_try(&running)) {
+  if (!lt_lock_try(&running)) {
     if (parker == NULL)
       return false;
-    if (lt_lock_acquire(&running, &acquire) == LT_ACQUIRED)
-      break;
-    plat_yield(); /* an interrupt waits */
+    lt_lock_acquire(&running, &(lt_Acquire){parker, 0, PLAT_FOREVER, true});
   }
   plat_Time begin = plat_now();
   if (collection != NULL)

@@ -15,10 +15,9 @@
 ** traverse: keeps changes out, visits objects that this one refers to, once for each reference, and
 **       returns how often its references have changed so far (0 if they never do). It begins at
 **       *position, looks at no more than LT_TRAVERSE_STEP references and sets *position to where
-**       the next call goes on, LT_TRAVERSE_END behind the last. 'visit' takes no lock and no
-*memory.
+** the next call goes on, LT_TRAVERSE_END behind the last. 'visit' takes no lock and no memory.
 ** clear: gives all references back. Nobody else has one to the object any more, or its runtime
-*ends.
+** ends.
 */
 typedef void (*lt_Visit)(void *context, const lt_Object *object);
 

@@ -1,8 +1,7 @@
 /*
 ** Shared state: the word of a lock. Both bits are only changed by compare-and-swap. While both are
-*set, only a releaser changes
-** the word, under the mutex of its bucket. A waiter parks only if it finds both set there,
-** so none can be missed.
+** set, only a releaser changes the word, under the mutex of its bucket. A waiter parks only if it
+** finds both set there, so none can be missed.
 **
 ** A release lets newcomers take the lock before the waiter it wakes, which is fast; but a waiter
 ** that has been there for FAIR is handed the lock while it stays locked, so that none starves.
@@ -55,6 +54,7 @@ lt_Acquired lt_lock_acquire(lt_Lock *lock, const lt_Acquire *acquire) {
                         .context = lock,
                         .since = acquire->since,
                         .deadline = acquire->deadline,
+                        .brief = acquire->brief,
                         .what = "lock",
                         .shown = lock,
                         .ender = holder,
@@ -142,8 +142,12 @@ bool lt_rlock_try(lt_RLock *rlock, uint64_t ident) {
   return true;
 }
 
-void lt_rlock_again(lt_RLock *rlock) {
-  atomic_fetch_add_explicit(&rlock->count, 1, memory_order_relaxed);
+bool lt_rlock_again(lt_RLock *rlock) {
+  uint64_t count = atomic_load_explicit(&rlock->count, memory_order_relaxed);
+  if (count == INT64_MAX)
+    return false;
+  atomic_store_explicit(&rlock->count, count + 1, memory_order_relaxed);
+  return true;
 }
 
 void lt_rlock_release(lt_RLock *rlock) {

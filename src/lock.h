@@ -27,17 +27,21 @@ typedef enum lt_Acquired {
   LT_ACQUIRE_BROKEN /* an interrupt, or a signal: let it be heard, then try again */
 } lt_Acquired;
 
-/* How an acquire waits: 'since' is when it began to. */
+/* How an acquire waits: 'since' is when it began to; 'brief' as in lt_Wait. */
 typedef struct lt_Acquire {
   lt_Parker *parker;
   plat_Time since;
   plat_Time deadline;
+  bool brief;
 } lt_Acquire;
 
 void lt_lock_init(lt_Lock *lock);
 lt_Acquired lt_lock_acquire(lt_Lock *lock, const lt_Acquire *acquire);
 bool lt_lock_release_waited(lt_Lock *lock);
 bool lt_lock_locked(const lt_Lock *lock);
+
+/* Notes who has acquired it: for people, and for the RLock. */
+void lt_lock_note_owner(lt_Lock *lock, uint64_t ident);
 
 static inline bool lt_lock_try(lt_Lock *lock) {
   unsigned state = 0;
@@ -60,9 +64,6 @@ static inline bool lt_lock_release(lt_Lock *lock) {
   return (state & LT_LOCKED) != 0 && lt_lock_release_waited(lock);
 }
 
-/* Notes who has acquired it: for people, and for the RLock. */
-void lt_lock_note_owner(lt_Lock *lock, uint64_t ident);
-
 /* A lock that its owner, a thread's ident, may acquire again. */
 typedef struct lt_RLock {
   lt_Lock lock; /* its owner is always noted, 0: nobody */
@@ -78,7 +79,7 @@ lt_Acquired lt_rlock_acquire(lt_RLock *rlock, uint64_t ident, uint64_t count,
 bool lt_rlock_try(lt_RLock *rlock, uint64_t ident);
 
 /* For the owner. */
-void lt_rlock_again(lt_RLock *rlock);
+bool lt_rlock_again(lt_RLock *rlock); /* false: it has it too often to count */
 void lt_rlock_release(lt_RLock *rlock);
 uint64_t lt_rlock_release_all(lt_RLock *rlock); /* returns the count it had */
 

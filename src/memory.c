@@ -1,8 +1,7 @@
 /*
 ** Shared state: the stripes, the limit and 'above_limit', all atomic. The count is spread over
 ** stripes so that threads that allocate at once do not wait for each other's cache line. A block
-*may
-** be freed on another stripe than its own, so only the sum means anything.
+** may be freed on another stripe than its own, so only the sum means anything.
 **
 ** Relaxed everywhere: these are counters, and nothing is read because of them.
 */

@@ -12,6 +12,7 @@
 **   OBJECT USERDATA CLASS_METATABLE  number of the reference
 **   NAMED                            slot, number of steps, strings; instead of a string's length
 **                                    LT_NO_STEP: to the metatable
+**   METHOD                           slot, the lt_Method
 **   SAME                             slot of a value that came before
 **   TABLE                            slot, array size, hash size, has a metatable?; the metatable;
 **                                    values of 1, 2, 3...; KEYED, keys and values in turn; END
@@ -47,6 +48,7 @@ typedef enum lt_Tag {
   LT_TAG_USERDATA,
   LT_TAG_CLASS_METATABLE,
   LT_TAG_NAMED,
+  LT_TAG_METHOD,
   LT_TAG_SAME,
   LT_TAG_TABLE,
   LT_TAG_KEYED,

@@ -1,6 +1,6 @@
 /*
-** Shared state: 'references' is atomic; 'type' is written before an object is shared. 'next_dead' is
-** of the thread that has given the last reference back.
+** Shared state: 'references' is atomic; 'type' is written before an object is shared. 'next_dead'
+** is of the thread that has given the last reference back.
 */
 #include "src/object.h"
 
@@ -10,6 +10,7 @@ static const char proxy_mark;
 /* Addresses in the registry. */
 static const char proxies_key;
 static const char context_key;
+static const char methods_key; /* a table: the type of each method */
 
 typedef struct Proxy {
   const void *mark;
@@ -28,8 +29,9 @@ void lt_object_retain(lt_Object *object) {
 }
 
 /*
-** An object that dies gives its own references back, and others may die of that. They wait in a list
-** until the first is destroyed, so that the C stack does not grow with the length of a chain.
+** An object that dies gives its own references back, and others may die of that. They wait in a
+** list until the first is destroyed, so that the C stack does not grow with the length of a
+** chain.
 */
 static void destroy(lt_Object *object) {
   static _Thread_local lt_Object *dead;
@@ -75,13 +77,34 @@ void lt_set_functions(lua_State *L, const luaL_Reg *functions) {
 ** Proxies
 */
 
-static int collect_proxy(lua_State *L) {
+int lt_object_collect(lua_State *L) {
   Proxy *proxy = lua_touserdata(L, 1);
   if (proxy != NULL && proxy->mark == &proxy_mark) {
     proxy->mark = NULL;
     lt_object_release(proxy->object);
   }
   return 0;
+}
+
+/* Pushes the table that the registry has under this key, or a new one. */
+static void push_registered(lua_State *L, const void *key) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE)
+    return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+/* The table of methods is on the top. */
+static void register_methods(lua_State *L, const lt_Type *type) {
+  push_registered(L, &methods_key);
+  lua_pushnil(L);
+  while (lua_next(L, -3)) {
+    lua_pushlightuserdata(L, (void *)type);
+    lua_rawset(L, -4);
+  }
+  lua_pop(L, 1);
 }
 
 static void push_metatable(lua_State *L, const lt_Type *type) {
@@ -92,15 +115,16 @@ static void push_metatable(lua_State *L, const lt_Type *type) {
   lua_createtable(L, 0, 16);
   if (type->methods != NULL)
     lt_set_functions(L, type->methods);
+  register_methods(L, type);
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "methods");
   lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, lt_object_collect);
+  lua_setfield(L, -2, "__gc");
   if (type->metamethods != NULL)
     lt_set_functions(L, type->metamethods);
   lua_pushstring(L, type->name);
   lua_setfield(L, -2, "__name");
-  lua_pushcfunction(L, collect_proxy);
-  lua_setfield(L, -2, "__gc");
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, type);
 }
@@ -176,4 +200,46 @@ lt_Object *lt_object_at(lua_State *L, int index) {
 lt_Object *lt_object_of_type(lua_State *L, int index, const lt_Type *type) {
   lt_Object *object = lt_object_at(L, index);
   return object != NULL && object->type == type ? object : NULL;
+}
+
+/*
+** Methods
+*/
+
+static void push_methods(lua_State *L, const lt_Type *type) {
+  push_metatable(L, type);
+  lua_getfield(L, -1, "methods");
+  lua_remove(L, -2);
+}
+
+bool lt_method_find(lua_State *L, int index, lt_Method *method) {
+  luaL_checkstack(L, 6, "too many values");
+  lua_pushvalue(L, index);
+  push_registered(L, &methods_key);
+  lua_pushvalue(L, -2);
+  lua_rawget(L, -2);
+  method->type = lua_touserdata(L, -1);
+  method->name = NULL;
+  lua_pop(L, 2);
+  if (method->type != NULL) {
+    push_methods(L, method->type);
+    for (const luaL_Reg *known = method->type->methods; known->name != NULL; known++) {
+      lua_pushstring(L, known->name);
+      lua_rawget(L, -2);
+      if (lua_rawequal(L, -1, -3))
+        method->name = known->name;
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return method->name != NULL;
+}
+
+void lt_method_push(lua_State *L, const lt_Method *method) {
+  luaL_checkstack(L, 8, "too many values");
+  push_methods(L, method->type);
+  lua_pushstring(L, method->name);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
 }

@@ -22,15 +22,15 @@ typedef struct lt_Type {
   const char *name;
   lt_Class *class_object; /* what the type is called in Lua, see exception.h; or NULL */
   const luaL_Reg *methods;
-  const luaL_Reg *metamethods; /* __gc, __name and, where it is absent, __index come by themselves;
-                                 the methods are also in the field 'methods' */
+  const luaL_Reg *metamethods; /* __name and, where they are absent, __gc and __index come by
+                                 themselves; the methods are also in the field 'methods' */
   void (*destroy)(lt_Object *object);
   const lt_Tracing *tracing; /* how the collector follows its references, see collect.h; or NULL */
 } lt_Type;
 
 /*
-** 'references' counts in its lower half who has a reference, and in its upper half how often one was
-** taken: so that who finds it as it was knows that nobody has come in between.
+** 'references' counts in its lower half who has a reference, and in its upper half how often one
+** was taken: so that who finds it as it was knows that nobody has come in between.
 */
 struct lt_Object {
   atomic_uint_least64_t references;
@@ -46,8 +46,8 @@ void lt_object_init(lt_Object *object, const lt_Type *type);
 void lt_object_retain(lt_Object *object);
 
 /*
-** Gives a reference back. What dies with the last one is destroyed before this returns, however long
-** the chain of objects is that it was the last to refer to.
+** Gives a reference back. What dies with the last one is destroyed before this returns, however
+** long the chain of objects is that it was the last to refer to.
 */
 void lt_object_release(lt_Object *object);
 
@@ -56,6 +56,9 @@ void lt_object_push(lua_State *L, lt_Object *object);
 
 /* The same, and gives the caller's reference away, also when it raises. */
 void lt_object_push_own(lua_State *L, lt_Object *object);
+
+/* The __gc of a proxy; a type that has its own calls this at its end. */
+int lt_object_collect(lua_State *L);
 
 /*
 ** Pushes the proxy of 'object' if the state has one, and returns whether it has. Neither allocates
@@ -66,6 +69,21 @@ bool lt_object_push_known(lua_State *L, const lt_Object *object);
 /* The object at 'index', or NULL where there is none, or none of this type. */
 lt_Object *lt_object_at(lua_State *L, int index);
 lt_Object *lt_object_of_type(lua_State *L, int index, const lt_Type *type);
+
+/*
+** A method of a type, by its name there: every state has one of its own. Both pointers are valid as
+** long as the library.
+*/
+typedef struct lt_Method {
+  const lt_Type *type;
+  const char *name;
+} lt_Method;
+
+/* Whether the value at 'index' is such a method, and which. */
+bool lt_method_find(lua_State *L, int index, lt_Method *method);
+
+/* Pushes that of this state. */
+void lt_method_push(lua_State *L, const lt_Method *method);
 
 /*
 ** The context of a state: one userdata, the first upvalue of every function and method of this

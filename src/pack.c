@@ -453,6 +453,18 @@ static bool pack_if_named(lua_State *L, Packer *packer) {
   return true;
 }
 
+static bool pack_if_method(lua_State *L, Packer *packer) {
+  lt_Method method;
+  if (!lua_iscfunction(L, -1) || !lt_method_find(L, -1, &method))
+    return false;
+  write_tag(L, packer, LT_TAG_METHOD);
+  add_node(L, packer, lua_topointer(L, -1), false);
+  reserve(L, packer, sizeof(method));
+  put(packer, &method, sizeof(method));
+  lua_pop(L, 1);
+  return true;
+}
+
 /* A table, a function or a userdata, which may have come before. */
 static void pack_by_identity(lua_State *L, Packer *packer) {
   size_t node = find_node(packer, lua_topointer(L, -1));
@@ -468,7 +480,7 @@ static void pack_by_identity(lua_State *L, Packer *packer) {
     pack_object(L, packer, LT_TAG_OBJECT, object);
   else if (class_object != NULL)
     pack_object(L, packer, LT_TAG_CLASS_METATABLE, &class_object->object);
-  else if (pack_if_named(L, packer))
+  else if (pack_if_named(L, packer) || pack_if_method(L, packer))
     return;
   else if (lua_type(L, -1) == LUA_TTABLE)
     open_table(L, packer);

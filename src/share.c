@@ -1,7 +1,6 @@
 /*
 ** A conversion goes through the tables one after the other, in the order in which they are met.
-*Nobody
-** sees the new ones before all of them are done.
+** Nobody sees the new ones before all of them are done.
 */
 #include "src/share.h"
 
@@ -111,8 +110,7 @@ static lt_Value share_whole(lua_State *L, int index, lt_Describe describe) {
 
 /*
 ** Paths: value.name[1]. In the list of sources, 0 is the number of the current one, -i is the
-*number
-** of the table in which table i was met.
+** number of the table in which table i was met.
 */
 
 #define SHOWN_STEPS 12

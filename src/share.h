@@ -9,9 +9,8 @@
 
 /*
 ** Makes a value for a shared table out of the one at 'index'; its reference is the caller's. A
-*plain
-** table becomes a shared one, with all that is in it; one that has a metatable, or that a module
-** has, is stored like a function. Raises TypeError for what can't be shared.
+** plain table becomes a shared one, with all that is in it; one that has a metatable, or that a
+** module has, is stored like a function. Raises TypeError for what can't be shared.
 */
 lt_Value lt_share(lua_State *L, const lt_Thread *self, int index);
 

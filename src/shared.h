@@ -1,7 +1,6 @@
 /*
-** Shared tables: a table of values, the lock that makes each operation on it one step, and a count
-*of
-** its changes.
+** Shared tables: a table of values, the lock that makes each operation on it one step, and a
+** count of its changes.
 */
 #ifndef lt_shared_h
 #define lt_shared_h
@@ -27,8 +26,7 @@ void lt_shared_destroy(lt_Object *object);
 
 /*
 ** A write: what lies between the two may use lt_Shared.table, and no function of Lua. The end
-*counts
-** the change.
+** counts the change.
 */
 static inline void lt_shared_begin_write(lt_Shared *shared, const lt_Thread *self) {
   lt_biased_lock(&shared->lock, self->parker);
@@ -60,8 +58,8 @@ static inline void lt_shared_end_long_read(lt_Shared *shared) {
 }
 
 /*
-** Sets a field to 'value', whose reference is taken over, also on failure. Fails without memory, and
-** leaves the table as before. Tells whether the old value was a shared object.
+** Sets a field to 'value', whose reference is taken over, also on failure. Fails without memory,
+** and leaves the table as before. Tells whether the old value was a shared object.
 */
 typedef enum lt_Set { LT_SET, LT_SET_OVER_OBJECT, LT_NOT_SET } lt_Set;
 

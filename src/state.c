@@ -4,6 +4,7 @@
 
 #include <lualib.h>
 
+#include "src/commands.h"
 #include "src/exception.h"
 #include "src/stock.h"
 
@@ -28,10 +29,14 @@ static int print_line(lua_State *L) {
 }
 
 void lt_state_replace_print(lua_State *L) {
+  lua_CFunction print = lt_stock_function(LT_STOCK_PRINT);
+  if (print == NULL)
+    lt_raise_memory(L);
+  luaL_checkstack(L, 4, "too many values");
   lua_pushglobaltable(L);
   lua_pushliteral(L, "print");
   lua_rawget(L, -2);
-  if (lua_iscfunction(L, -1) && lua_tocfunction(L, -1) == lt_stock_function(LT_STOCK_PRINT)) {
+  if (lua_iscfunction(L, -1) && lua_tocfunction(L, -1) == print) {
     lua_pushliteral(L, "print");
     lua_pushcfunction(L, print_line);
     lua_rawset(L, -4);
@@ -65,11 +70,23 @@ static int forget_thread(lua_State *L) {
   return 0;
 }
 
+/* Lua's own seed is the same for states that begin at the same address within a second. */
+static void seed_random(lua_State *L, const lt_Thread *thread) {
+  lua_getglobal(L, LUA_MATHLIBNAME);
+  lua_getfield(L, -1, "randomseed");
+  lua_pushinteger(L, (lua_Integer)atomic_load(&thread->ident));
+  lua_pushinteger(L, (lua_Integer)plat_now());
+  lua_call(L, 2, 0);
+  lua_pop(L, 1);
+}
+
 void lt_state_open(lua_State *L, lt_Thread *thread, const luaL_Reg *modules) {
   luaL_openlibs(L);
+  seed_random(L, thread);
   lt_state_adopt(L, thread, forget_thread);
   lua_pushcfunction(L, print_line);
   lua_setglobal(L, "print");
+  lt_commands_replace(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, modules, 0);
   lua_pop(L, 1);

@@ -1,7 +1,6 @@
 /*
 ** A state finds the value of a stored one as the user value of its proxy, and the proxy by the
-*value
-** in a weak table. So both live as long as somebody keeps the value.
+** value in a weak table. So both live as long as somebody keeps the value.
 */
 #include "src/stored.h"
 

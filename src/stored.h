@@ -1,13 +1,11 @@
 /*
 ** Stored values: those that a shared table can't hold as they are, such as functions, packed once
-*into
-** a message that never changes. Each state that reads one makes a value of its own out of it.
+** into a message that never changes. Each state that reads one makes a value of its own out of
+** it.
 **
-** Of a function or a userdata a state makes one value, which it gets again as long as it keeps it;
-*the
-** state that stored it gets the very value. Of a table, which is there because it has a metatable
-*or
-** belongs to a module, every read makes another one.
+** Of a function or a userdata a state makes one value, which it gets again as long as it keeps
+** it; the state that stored it gets the very value. Of a table, which is there because it has a
+** metatable or belongs to a module, every read makes another one.
 */
 #ifndef lt_stored_h
 #define lt_stored_h

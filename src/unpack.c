@@ -156,6 +156,14 @@ static void push_named(lua_State *L, Unpacker *unpacker) {
   keep(L, slot);
 }
 
+static void push_method(lua_State *L, Unpacker *unpacker) {
+  lt_Method method;
+  uint32_t slot = read_number(unpacker);
+  read_bytes(unpacker, &method, sizeof(method));
+  lt_method_push(L, &method);
+  keep(L, slot);
+}
+
 static void push_userdata(lua_State *L, Unpacker *unpacker) {
   const lt_Reference *reference = read_reference(unpacker);
   int top = lua_gettop(L);
@@ -215,6 +223,9 @@ static bool push_value(lua_State *L, Unpacker *unpacker) {
     return true;
   case LT_TAG_NAMED:
     push_named(L, unpacker);
+    return true;
+  case LT_TAG_METHOD:
+    push_method(L, unpacker);
     return true;
   case LT_TAG_OBJECT:
     lt_object_push(L, read_reference(unpacker)->target);

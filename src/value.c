@@ -1,6 +1,6 @@
 /*
 ** Shared state: the references of a string are atomic, the rest of it is written before it is
-*shared.
+** shared.
 */
 #include "src/value.h"
 

@@ -13,12 +13,12 @@
 
 #include "lthread.h"
 
-void *__real_malloc(size_t size);                /* NOLINT: the linker chooses the name */
-void *__real_calloc(size_t count, size_t size);  /* NOLINT */
-void *__real_realloc(void *block, size_t size);  /* NOLINT */
-void *__wrap_malloc(size_t size);                /* NOLINT */
-void *__wrap_calloc(size_t count, size_t size);  /* NOLINT */
-void *__wrap_realloc(void *block, size_t size);  /* NOLINT */
+void *__real_malloc(size_t size);               /* NOLINT: the linker chooses the name */
+void *__real_calloc(size_t count, size_t size); /* NOLINT */
+void *__real_realloc(void *block, size_t size); /* NOLINT */
+void *__wrap_malloc(size_t size);               /* NOLINT */
+void *__wrap_calloc(size_t count, size_t size); /* NOLINT */
+void *__wrap_realloc(void *block, size_t size); /* NOLINT */
 
 /* Of the calling thread. */
 static _Thread_local bool armed;

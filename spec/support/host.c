@@ -13,6 +13,7 @@
 #include <lualib.h>
 
 #include "lthread.h"
+#include "spec/support/memory.h"
 
 static lua_State *running;
 static const char *program = "lua";
@@ -114,6 +115,10 @@ static int protected_main(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_lthread);
   lua_setfield(L, -2, "lthread");
+#if defined(HAVE_MEMORY)
+  lua_pushcfunction(L, luaopen_memory);
+  lua_setfield(L, -2, "memory");
+#endif
   lua_pop(L, 1);
   set_arg(L, argv, argc, script);
   for (int i = 1; i < script && i + 1 < argc; i += 2) {
