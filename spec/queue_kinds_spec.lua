@@ -70,10 +70,13 @@ for _, class in ipairs(kinds) do
       fill()
       local putter = start(function() q:put({ 3, ("x"):rep(100) }, { timeout = 60 }) end)
       assert.is_true(blocks(putter))
-      q:get()
+      if class == queue.PriorityQueue then
+        q:get()
+      end
       q:get()
       putter:result()
-      assert.equal(3, q:get()[1])
+      local message = class == queue.Queue and q:get() and q:get() or q:get()
+      assert.equal(3, message[1])
     end)
 
     it("wakes as many putters as there is room", function()

@@ -21,7 +21,6 @@
 ** which lets a bounded queue exceed its bound by as many.
 **
 ** Waiting: who finds nothing to get parks on the tail, who finds no room parks on the head. Under
-<<<<<<< HEAD
 ** the mutex of that end it makes sure that it is still so, and counts itself in 'waiting'; a thread
 ** that changes that end does so under the same mutex, and so either comes before, and is seen, or
 ** sees the count. For each change it takes one off 'waiting' and, without the mutex, unparks one.
@@ -31,17 +30,6 @@
 **
 ** A mutex may be taken under that of a bucket (by a validation), not the other way round; the one
 ** of the head under that of the tail, by the collector.
-=======
-** the mutex of that end it makes sure that it is still so, and counts itself in 'waiting'; a
-** thread that changes that end does so under the same mutex, and so either comes before, and is
-** seen, or sees the count. For each change it takes one off 'waiting' and, without the mutex,
-** unparks one. A waiter that gives up takes itself off, if the count is not 0. Hence there are
-** never more parked than are counted in 'waiting' and about to be unparked, and no wake-up is
-** lost; an unpark that finds nobody does no harm.
-**
-** A mutex may be taken under that of a bucket (by a validation), not the other way round; the
-** head's under the tail's, by the collector.
->>>>>>> main
 */
 #include "src/queue.h"
 
