@@ -70,7 +70,7 @@ $(OUT)/liblthread.a: $(OBJECTS)
 
 # In the host allocations fail on demand: spec/support/memory.c. It counts them, which would order
 # before the thread sanitizer's eyes what nothing else orders.
-WRAP = $(if $(filter %memory.c,$(HOST)),$(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc free))
+WRAP = $(if $(filter %memory.c,$(HOST)),$(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc aligned_alloc free))
 comma := ,
 
 $(OUT)/lua: $(HOST:%.c=$(OUT)/%.o) $(OUT)/liblthread.a
