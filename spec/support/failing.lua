@@ -121,7 +121,9 @@ operations.queues = [[
   local lock, long = _thread.allocate_lock(), ("x"):rep(100)
   for _, new in ipairs { queue.SimpleQueue, queue.Queue, queue.LifoQueue } do
     local q, many = new(), {}
-    for i = 1, 40 do many[i] = i % 3 == 0 and { i, { long } } or i % 3 == 1 and long .. i or lock end
+    for i = 1, 40 do
+      many[i] = i % 3 == 0 and { i, { long } } or i % 3 == 1 and long .. i or lock
+    end
     for _, message in ipairs { 1, long, { { 1 } }, lock, function() return lock end } do
       q:put(message)
     end
