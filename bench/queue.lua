@@ -124,7 +124,8 @@ local q = queue.SimpleQueue()
 local copy_records = of_records(function() return deep_copy(records) end)
 
 local floor = os.tmpname()
-local compiled = os.execute(("'%s' -O2 -pthread -o '%s' '%s/futex.c'"):format(os.getenv "CC" or "cc", floor, here))
+local compile = "'%s' -O2 -pthread -o '%s' '%s/futex.c'"
+local compiled = os.execute(compile:format(os.getenv "CC" or "cc", floor, here))
 
 local function futex_round_trip()
   return compiled and run(("'%s' 20000"):format(floor)) or nil
@@ -133,8 +134,8 @@ end
 local function none() end
 
 local lines = {
-  { what = "1 producer, 1 consumer, integers, M/s", unit = "CPython SimpleQueue", floor = python_rate,
-    ours = rate, better = math.max, target = "at least 1.5" },
+  { what = "1 producer, 1 consumer, integers, M/s", unit = "CPython SimpleQueue",
+    floor = python_rate, ours = rate, better = math.max, target = "at least 1.5" },
   { what = "the same by put_many and get_many, 100 each, M/s", unit = "", floor = none,
     ours = function() return rate_of_many(100) end, better = math.max, target = "30 M/s" },
   { what = "the same, 1000 each, M/s", unit = "", floor = none,
@@ -146,8 +147,8 @@ local lines = {
       q:put(records)
       q:get()
     end), better = math.min, target = "at most 0.7" },
-  { what = "1000 records by put_many and get_many, ms", unit = "deep copy in Lua", floor = copy_records,
-    ours = of_records(function()
+  { what = "1000 records by put_many and get_many, ms", unit = "deep copy in Lua",
+    floor = copy_records, ours = of_records(function()
       q:put_many(records)
       q:get_many(1000)
     end), better = math.min, target = "at most 0.7" },

@@ -130,6 +130,38 @@ operations.commands = [[
   assert(not ok and what == "exit" and code == 3)
 ]]
 
+operations.queues = [[
+  local queue = require "lthread.queue"
+  local lock, long = _thread.allocate_lock(), ("x"):rep(100)
+  for _, new in ipairs { queue.SimpleQueue, queue.Queue, queue.LifoQueue } do
+    local q, many = new(), {}
+    for i = 1, 40 do
+      many[i] = i % 3 == 0 and { i, { long } } or i % 3 == 1 and long .. i or lock
+    end
+    for _, message in ipairs { 1, long, { { 1 } }, lock, function() return lock end } do
+      q:put(message)
+    end
+    q:put_many(many)
+    assert(q:qsize() == 45)
+    q:get()
+    assert(q:get_many(10).n == 10 and q:get_many(100).n == 34 and q:empty())
+  end
+  local p, last = queue.PriorityQueue(), -1
+  for i = 1, 20 do p:put { i % 7, long } end
+  p:put_many { 3, { 2, lock }, 1.5 }
+  for _ = 1, 23 do
+    local message = p:get()
+    local key = type(message) == "table" and message[1] or message
+    assert(key >= last)
+    last = key
+  end
+  local bounded = queue.Queue { maxsize = 1 }
+  bounded:put { long }
+  local ok, e = pcall(bounded.put, bounded, { long }, { timeout = 0.0001 })
+  if not _thread.isinstance(e, queue.Full) then error(e, 0) end
+  assert(not ok and bounded:qsize() == 1)
+]]
+
 -- In a state of its own. Results: how many allocations there are to fail.
 local trial = [[
   local memory, once, first, last = require "memory", ...
