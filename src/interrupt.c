@@ -218,7 +218,7 @@ bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level) {
   lt_Request *request;
   if (atomic_load(&thread->must_end))
     raise_request(L, thread, NULL, level);
-  if (lt_in_closer(L, thread->coroutines))
+  if (lt_in_closer(L, thread->coroutines, thread->bottom))
     return true;
   bool found = take_request(thread, &request);
   disarm(L, thread);

@@ -10,17 +10,27 @@
 
 static _Atomic(lua_CFunction) known[LT_STOCK_COUNT];
 
-static const char *const names[LT_STOCK_COUNT] = {"print", "pcall", "xpcall", "close"};
+/* Takes the function at the top. */
+static void know(lua_State *L, lt_Stock which) {
+  /* Relaxed: the values stand for themselves. */
+  atomic_store_explicit(&known[which], lua_tocfunction(L, -1), memory_order_relaxed);
+  lua_pop(L, 1);
+}
 
 static int learn(lua_State *L) {
+  static const char *const basic[] = {"print", "pcall", "xpcall"}; /* by lt_Stock */
   luaL_requiref(L, LUA_GNAME, luaopen_base, 0);
-  luaL_requiref(L, LUA_COLIBNAME, luaopen_coroutine, 0);
-  for (int i = 0; i < LT_STOCK_COUNT; i++) {
-    lua_getfield(L, i == LT_STOCK_COROUTINE_CLOSE ? 2 : 1, names[i]);
-    /* Relaxed: the values stand for themselves. */
-    atomic_store_explicit(&known[i], lua_tocfunction(L, -1), memory_order_relaxed);
-    lua_pop(L, 1);
+  for (int i = LT_STOCK_PRINT; i <= LT_STOCK_XPCALL; i++) {
+    lua_getfield(L, -1, basic[i]);
+    know(L, (lt_Stock)i);
   }
+  luaL_requiref(L, LUA_COLIBNAME, luaopen_coroutine, 0);
+  lua_getfield(L, -1, "wrap");
+  lua_pushvalue(L, -1);
+  lua_call(L, 1, 1);
+  know(L, LT_STOCK_WRAPPED);
+  lua_getfield(L, -1, "close");
+  know(L, LT_STOCK_COROUTINE_CLOSE);
   return 0;
 }
 

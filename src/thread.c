@@ -52,6 +52,7 @@ static void inherit_package(lua_State *L, const lt_Thread *thread) {
 
 static int body(lua_State *L) {
   lt_Thread *thread = lua_touserdata(L, 1);
+  thread->bottom = body;
   lua_settop(L, 0);
   lt_state_open(L, thread, luaopen_lthread);
   inherit_package(L, thread);
