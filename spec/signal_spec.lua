@@ -11,6 +11,12 @@ local function kill(signal)
   io.popen("kill -" .. signal .. " $PPID"):close()
 end
 
+-- For a main thread in io.read: popen, which flushes all files, would wait for it.
+local function prepare_kill(signal)
+  local killer = io.popen("read line; kill -" .. signal .. " $PPID", "w")
+  return function() killer:write "\n" killer:close() end
+end
+
 -- Calls f in the main thread, and sends the signal when 'ready' says true in another one.
 local function struck(signal, ready, f, ...)
   local handle = threads.start(function()
@@ -125,12 +131,21 @@ describe("Ctrl-C", function()
     it("breaks io.read on a pipe", function()
       with_empty_pipe(function(input)
         local text = run([[
-          local there = held()
-          struck("INT", function() return await(there) and in_system_call() end, function()
+          local there, ready = held(), held()
+          threads.start(function()
+            local interrupt = prepare_kill "INT"
+            ready:release()
+            await(there)
+            in_system_call()
+            interrupt()
+          end)
+          await(ready)
+          local ok, e = pcall(function()
             there:release()
             io.read()
             while true do end
           end)
+          print(ok, e)
         ]], nil, input)
         assert.truthy(text:find("^false\t[^\n]*interrupted!\nstatus 0\n$"), text)
       end)
@@ -344,15 +359,18 @@ describe("LTHREAD_DUMP", function()
     it("dumps a main thread that sits in io.read, and lets it read on", function()
       with_empty_pipe(function(input)
         local text = run([[
-          local there, path = held(), arg[1]
+          local there, ready = held(), held()
           threads.start(function()
+            local dump = prepare_kill "USR1"
+            ready:release()
             await(there)
             in_system_call()
-            kill "USR1"
+            dump()
             _thread.sleep(1.5)
             local pipe <close> = io.open("]] .. input:match("'(.-)'") .. [[", "w")
             pipe:write("hello\n")
           end)
+          await(ready)
           there:release()
           print(io.read())
         ]], "LTHREAD_DUMP=USR1", input)

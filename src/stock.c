@@ -1,5 +1,5 @@
 /*
-** Shared state: 'known', written by whoever learns, always with the same values.
+** Shared state: 'known' and 'known_hook', written by whoever learns, always with the same values.
 */
 #include "src/stock.h"
 
@@ -9,6 +9,7 @@
 #include <lualib.h>
 
 static _Atomic(lua_CFunction) known[LT_STOCK_COUNT];
+static _Atomic(lua_Hook) known_hook;
 
 /* Takes the function at the top. */
 static void know(lua_State *L, lt_Stock which) {
@@ -17,8 +18,19 @@ static void know(lua_State *L, lt_Stock which) {
   lua_pop(L, 1);
 }
 
+static void learn_hook(lua_State *L) {
+  luaL_requiref(L, LUA_DBLIBNAME, luaopen_debug, 0);
+  lua_getfield(L, -1, "sethook");
+  lua_pushvalue(L, -1);
+  lua_pushliteral(L, "l");
+  lua_call(L, 2, 0);
+  atomic_store_explicit(&known_hook, lua_gethook(L), memory_order_relaxed); /* as in know */
+  lua_sethook(L, NULL, 0, 0);
+}
+
 static int learn(lua_State *L) {
   static const char *const basic[] = {"print", "pcall", "xpcall"}; /* by lt_Stock */
+  learn_hook(L);
   luaL_requiref(L, LUA_GNAME, luaopen_base, 0);
   for (int i = LT_STOCK_PRINT; i <= LT_STOCK_XPCALL; i++) {
     lua_getfield(L, -1, basic[i]);
@@ -47,4 +59,8 @@ void lt_stock_learn(void) {
 
 lua_CFunction lt_stock_function(lt_Stock which) {
   return atomic_load_explicit(&known[which], memory_order_relaxed);
+}
+
+lua_Hook lt_stock_hook(void) {
+  return atomic_load_explicit(&known_hook, memory_order_relaxed);
 }
