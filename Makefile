@@ -85,13 +85,14 @@ $(OUT)/flags: FORCE
 	$(NEED_HEADERS)@mkdir -p $(@D)
 	@echo '$(COMPILE) $(SOURCES)' | cmp -s - $@ || echo '$(COMPILE) $(SOURCES)' >$@
 
--include $(OBJECTS:.o=.d) $(HOST:%.c=$(OUT)/%.d)
+-include $(OBJECTS:.o=.d) $(HOST:%.c=$(OUT)/%.d) $(OUT)/bench/floor.d
 
 # Lua finds the modules of this tree, then the user's own, then those of its default path.
 RUN = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 \
-	LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/spec/?.lua;$(or $(LUA_PATH_5_4),$(LUA_PATH),;)' \
+	LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/$(SCRIPTS)/?.lua;$(or $(LUA_PATH_5_4),$(LUA_PATH),;)' \
 	LUA_CPATH='$(BUILT);$(or $(LUA_CPATH_5_4),$(LUA_CPATH),;)'
-test demo: BUILT = $(CURDIR)/$(OUT)/?.so
+test demo bench: BUILT = $(CURDIR)/$(OUT)/?.so
+SCRIPTS = spec
 
 ## test       the specs (ARGS="spec/lock_spec.lua", ARGS="--filter=word spec", LUA=lua5.4)
 ARGS ?= spec
@@ -101,6 +102,16 @@ test: $(OUT)/lthread.so
 ## demo       an example, run from the tree
 demo: $(OUT)/lthread.so
 	$(NEED_LUA)$(RUN) $(LUA) examples/wordcount.lua
+
+## bench      the speed of all parts against floors in C and other libraries (ONLY=lock: of one part)
+BENCH = thread lock transfer computing
+bench: SCRIPTS = bench
+bench: $(OUT)/lthread.so $(OUT)/floor.so
+	$(NEED_LUA)$(if $(filter-out $(BENCH),$(ONLY)),$(error ONLY=$(ONLY): the parts are $(BENCH)))@\
+	$(RUN) $(LUA) bench/support/run.lua '$(if $(ONLY),,bench/results.svg)' $(or $(ONLY),$(BENCH))
+
+$(OUT)/floor.so: $(OUT)/bench/floor.o
+	$(LINK) $(SHARED) -o $@ $^ $(LIBS)
 
 # The sanitizers watch an interpreter that has lthread inside: spec/support/host.c.
 SANITIZE_CC ?= $(if $(shell command -v clang),clang,$(CC))
@@ -128,7 +139,7 @@ run-host: $(OUT)/lua
 LINT_PLATFORMS = $(if $(filter Linux,$(UNAME)),linux posix,posix)
 LINT_COMPILERS = $(foreach cc,gcc clang,$(if $(shell command -v $(cc)),$(cc)))
 LINT_BUILDS = $(foreach cc,$(LINT_COMPILERS),$(LINT_PLATFORMS:%=lint-$(cc)-%))
-LINT_SOURCES = $(COMMON) $(HOST) $(sort $(foreach platform,$(LINT_PLATFORMS),$(PLATFORM_$(platform))))
+LINT_SOURCES = $(COMMON) $(HOST) bench/floor.c $(sort $(foreach platform,$(LINT_PLATFORMS),$(PLATFORM_$(platform))))
 C_FILES = $(wildcard $(foreach dir,. platform src lib spec/support bench examples examples/*,$(dir)/*.[ch]))
 
 lint: $(LINT_BUILDS) $(LINT_SOURCES:%=tidy/%)
@@ -140,7 +151,7 @@ $(LINT_BUILDS):
 	@$(MAKE) --silent --no-print-directory build-host VARIANT=$@ CC=$(word 2,$(subst -, ,$@)) PLATFORM=$(word 3,$(subst -, ,$@)) \
 		WARNINGS='$(WARNINGS) -Werror'
 
-build-host: $(OUT)/lthread.so $(OUT)/lua
+build-host: $(OUT)/lthread.so $(OUT)/lua $(OUT)/floor.so
 
 tidy/%: FORCE
 	@clang-tidy --quiet $* -- $(FLAGS)
@@ -183,5 +194,5 @@ help:
 
 FORCE:
 
-.PHONY: all test demo asan tsan run-host lint $(LINT_BUILDS) build-host format install uninstall \
+.PHONY: all test demo bench asan tsan run-host lint $(LINT_BUILDS) build-host format install uninstall \
 	clean help FORCE
