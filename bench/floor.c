@@ -3,8 +3,8 @@
 ** runs in the interpreter that the benchmark runs in, so both sides use the same Lua.
 **
 ** Shared state, the same in all states of the process: 'mutex' and 'gate', themselves locks;
-** 'arrived', a counter; 'ping' and 'pong', each set by one side of a round trip and cleared by the
-** other.
+** 'arrived' and 'pinned', counters; 'ping' and 'pong', each set by one side of a round trip and
+** cleared by the other.
 */
 #define _GNU_SOURCE
 
@@ -23,6 +23,7 @@
 
 #ifdef __linux__
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #endif
 
@@ -80,6 +81,38 @@ static int memory(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)usage.ru_maxrss * 1024);
 #endif
   return 1;
+}
+
+/*
+** Processors
+*/
+
+static atomic_int pinned;
+
+/* Keeps the calling thread on one processor: the first caller on the first, and so on in turns. */
+static void pin_to_next(void) {
+#ifdef __linux__
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
+    return;
+  int count = CPU_COUNT(&allowed);
+  int left = atomic_fetch_add(&pinned, 1) % count;
+  for (size_t processor = 0; processor < CPU_SETSIZE; processor++) {
+    if (!CPU_ISSET(processor, &allowed) || left-- > 0)
+      continue;
+    CPU_ZERO(&allowed);
+    CPU_SET(processor, &allowed);
+    sched_setaffinity(0, sizeof(allowed), &allowed);
+    return;
+  }
+#endif
+}
+
+/* pin() keeps the calling thread on a processor, another one for each caller; only on Linux. */
+static int pin(lua_State *L) {
+  (void)L;
+  pin_to_next();
+  return 0;
 }
 
 /*
@@ -216,8 +249,8 @@ static void *run_code(void *argument) {
 
 /*
 ** run(count, code, n) -> numbers
-** Runs the chunk 'code' with n, a number, in 'count' threads, each with a state of its own in which
-** this module is loaded. Returns the number that each has returned.
+** Runs the chunk 'code' with n, a number, in 'count' threads, each with a state of its own in
+** which this module is loaded. Returns the number that each has returned.
 */
 static int run(lua_State *L) {
   enum { MOST = 16 };
@@ -331,8 +364,16 @@ static void wait_on(Event *event) {
 
 #endif
 
+typedef struct Rounds {
+  lua_Integer count;
+  bool apart;
+} Rounds;
+
 static void *answer(void *argument) {
-  for (lua_Integer left = *(lua_Integer *)argument; left > 0; left--) {
+  const Rounds *rounds = argument;
+  if (rounds->apart)
+    pin_to_next();
+  for (lua_Integer left = rounds->count; left > 0; left--) {
     wait_on(&ping);
     signal_on(&pong);
   }
@@ -340,20 +381,22 @@ static void *answer(void *argument) {
 }
 
 /*
-** round_trip(count) -> seconds for one round trip between two threads, each of which wakes the
-*other
-** by a futex, or where there is none by a condition variable.
+** round_trip(count, apart) -> seconds for one round trip between two threads, each of which wakes
+** the other by a futex, or where there is none by a condition variable. 'apart' keeps them on two
+** processors.
 */
 static int round_trip(lua_State *L) {
-  lua_Integer count = luaL_checkinteger(L, 1);
+  Rounds rounds = {luaL_checkinteger(L, 1), lua_toboolean(L, 2)};
   pthread_t thread;
-  start(L, &thread, answer, &count);
+  start(L, &thread, answer, &rounds);
+  if (rounds.apart)
+    pin_to_next();
   double begin = seconds();
-  for (lua_Integer i = 0; i < count; i++) {
+  for (lua_Integer left = rounds.count; left > 0; left--) {
     signal_on(&ping);
     wait_on(&pong);
   }
-  lua_pushnumber(L, (seconds() - begin) / (double)count);
+  lua_pushnumber(L, (seconds() - begin) / (double)rounds.count);
   pthread_join(thread, NULL);
   return 1;
 }
@@ -420,6 +463,7 @@ static const luaL_Reg functions[] = {
     {"now", now},
     {"sleep", sleep_for},
     {"memory", memory},
+    {"pin", pin},
     {"start_and_join", start_and_join},
     {"arrive", arrive},
     {"await", await},

@@ -13,9 +13,11 @@ local function alone(lock)
   return (floor.now() - begin) / count
 end
 
--- How often this thread gets the lock, or the mutex of bare C, in so many seconds.
+-- How often this thread gets the lock, or the mutex of bare C, in so many seconds. A fight needs
+-- two processors: threads that take turns on one hardly ever meet.
 local function fight(seconds, lock)
   local now = require "floor".now
+  require "floor".pin()
   lock = lock or require "floor".mutex()
   local count, stop = 0, now() + seconds
   repeat
@@ -31,6 +33,7 @@ end
 -- The longest wait for the lock, or the mutex of bare C, in so many seconds.
 local function wait(seconds, lock)
   local now = require "floor".now
+  require "floor".pin()
   lock = lock or require "floor".mutex()
   local longest, stop = 0, now() + seconds
   repeat
@@ -57,17 +60,18 @@ local function in_two_of_c(f, seconds)
 end
 
 -- Seconds for one round trip between two threads, each of which waits for the other's lock.
-local function ping_pong(lthread)
-  local count = 5000
+local function ping_pong(lthread, count, apart)
   local ping, pong = lthread.allocate_lock(), lthread.allocate_lock()
   ping:acquire()
   pong:acquire()
   local handle = lthread.start_joinable_thread(function()
+    if apart then require "floor".pin() end
     for _ = 1, count do
       ping:acquire()
       pong:release()
     end
   end)
+  if apart then floor.pin() end
   local begin = floor.now()
   for _ = 1, count do
     ping:release()
@@ -76,6 +80,16 @@ local function ping_pong(lthread)
   local taken = (floor.now() - begin) / count
   handle:join()
   return taken
+end
+
+local function ping_pong_line(what, count, apart)
+  return {
+    what = what, unit = "us", at_most = 1, rounds = 9,
+    base = "futex round trip",
+    floor = function() return floor.round_trip(count, apart) end,
+    ours = function(lthread) return ping_pong(lthread, count, apart) end,
+    peers = { python3 = ("ping_pong %d %d"):format(count, apart and 1 or 0) },
+  }
 end
 
 local fight_time = 0.15
@@ -112,11 +126,6 @@ return {
     ours = function(lthread) return math.max(in_two(lthread, wait, fight_time)) end,
     peers = { python3 = "wait " .. fight_time },
   },
-  {
-    what = "ping-pong of two threads, a round trip", unit = "us", at_most = 1, rounds = 11,
-    base = "futex round trip",
-    floor = function() return floor.round_trip(5000) end,
-    ours = ping_pong,
-    peers = { python3 = "ping_pong 5000" },
-  },
+  ping_pong_line("ping-pong of two threads, a round trip", 5000, false),
+  ping_pong_line("the same, on two processors", 2000, true),
 }

@@ -1,10 +1,22 @@
 """The work of the benchmark, done by CPython's _thread: python.py work numbers... prints one number."""
 
 import _thread
+import itertools
+import os
 import sys
 import time
 
 now = time.perf_counter
+
+
+callers = itertools.count()
+
+
+def pin():
+    """Keep the calling thread on a processor, another one for each caller; only on Linux."""
+    if hasattr(os, "sched_setaffinity"):
+        processors = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {processors[next(callers) % len(processors)]})
 
 
 def start_one():
@@ -86,6 +98,7 @@ def fight(seconds):
     one = _thread.allocate_lock()
 
     def run():
+        pin()
         count, stop = 0, now() + seconds
         while now() < stop:
             for _ in range(64):
@@ -101,6 +114,7 @@ def wait(seconds):
     one = _thread.allocate_lock()
 
     def run():
+        pin()
         longest, stop = 0, now() + seconds
         while True:
             begin = now()
@@ -114,17 +128,21 @@ def wait(seconds):
     return max(in_two(run))
 
 
-def ping_pong(count):
+def ping_pong(count, apart):
     ping, pong = _thread.allocate_lock(), _thread.allocate_lock()
     ping.acquire()
     pong.acquire()
 
     def answer():
+        if apart:
+            pin()
         for _ in range(int(count)):
             ping.acquire()
             pong.release()
 
     _thread.start_new_thread(answer, ())
+    if apart:
+        pin()
     begin = now()
     for _ in range(int(count)):
         ping.release()

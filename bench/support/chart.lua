@@ -49,7 +49,8 @@ return function(path, results)
   local target = label_width + bar_width / most
   local file <close> = assert(io.open(path, "w"))
   local head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img">\n'
-  file:write(head:format(width, y + 12), style, "<title>lthread: ratios to the floors, against their targets</title>\n",
+  file:write(head:format(width, y + 12), style,
+    "<title>lthread: ratios to the floors, against their targets</title>\n",
     text(label_width, 18, "start", "cost in relation to the target: shorter is better"),
     text(math.floor(target), 40, "middle", "target"), table.concat(bars),
     ('<line class="target" x1="%d" y1="46" x2="%d" y2="%d"/>\n'):format(target, target, y + 4),
