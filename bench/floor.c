@@ -183,19 +183,6 @@ static void wait_for_arrivals(int count) {
   atomic_store(&arrived, 0);
 }
 
-/* arrive() counts a thread that is about to block. */
-static int arrive(lua_State *L) {
-  (void)L;
-  atomic_fetch_add(&arrived, 1);
-  return 0;
-}
-
-/* await(count) waits until 'count' threads have arrived. */
-static int await(lua_State *L) {
-  wait_for_arrivals((int)luaL_checkinteger(L, 1));
-  return 0;
-}
-
 /*
 ** block(count, f) -> seconds
 ** Starts 'count' threads with a state each. They wait for a mutex; when all have come that far,
@@ -465,8 +452,6 @@ static const luaL_Reg functions[] = {
     {"memory", memory},
     {"pin", pin},
     {"start_and_join", start_and_join},
-    {"arrive", arrive},
-    {"await", await},
     {"block", block},
     {"run", run},
     {"nothing", nothing},

@@ -45,21 +45,22 @@ local function start_line(what, count, pause)
   }
 end
 
--- Starts so many threads that wait for a lock; when all do, calls f. Returns the seconds until
--- then.
+-- Starts so many threads that wait for a lock; when the last one does, calls f. Returns the
+-- seconds until then.
 local function block(lthread, count, f)
-  local gate, handles = lthread.allocate_lock(), {}
+  local gate, ready, handles = lthread.allocate_lock(), lthread.allocate_lock(), {}
   gate:acquire()
-  local function wait()
-    require "floor".arrive()
+  ready:acquire()
+  local function wait(is_last)
+    if is_last then ready:release() end
     gate:acquire()
     gate:release()
   end
   local begin = floor.now()
   for i = 1, count do
-    handles[i] = lthread.start_joinable_thread(wait)
+    handles[i] = lthread.start_joinable_thread(wait, { args = { i == count } })
   end
-  floor.await(count)
+  ready:acquire()
   local taken = floor.now() - begin
   f()
   gate:release()
@@ -71,7 +72,7 @@ end
 local function memory_each(count, blocked)
   local before, after = floor.memory(), nil
   blocked(count, function()
-    floor.sleep(0.05)
+    floor.sleep(0.2)
     after = floor.memory()
   end)
   return (after - before) / count

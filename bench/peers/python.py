@@ -61,7 +61,7 @@ def memory(count):
         _thread.start_new_thread(stay, ())
     while len(arrived) < count:
         time.sleep(0.01)
-    time.sleep(0.05)
+    time.sleep(0.2)
     after = resident()
     gate.release()
     return (after - before) / count
