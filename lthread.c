@@ -10,6 +10,7 @@
 #include "src/deadlock.h"
 #include "src/excepthook.h"
 #include "src/interrupt.h"
+#include "src/shared.h"
 #include "src/shutdown.h"
 #include "src/state.h"
 #include "src/stock.h"
@@ -209,11 +210,10 @@ static const char *state_name(lt_Thread *thread) {
   case LT_RUNNING:
     return atomic_load(&thread->parker->waiting) != NULL ? "blocked" : "running";
   case LT_STOPPING:
-    return "stopping";
-  case LT_DONE:
+  case LT_DONE: /* the main thread, while it waits for the others */
     break;
   }
-  return "done";
+  return "stopping";
 }
 
 static void push_thread_info(lua_State *L, lt_Thread *thread) {
@@ -436,9 +436,10 @@ static void set_class(lua_State *L, lt_Class *class_object, const char *name) {
 }
 
 static void push_module(lua_State *L) {
-  lua_createtable(L, 0, 48);
+  lua_createtable(L, 0, 56);
   lt_set_functions(L, functions);
   lt_set_functions(L, lt_interrupt_functions);
+  lt_set_functions(L, lt_shared_functions);
   lt_exception_classes(L);
   set_class(L, &lt_RuntimeError, "error");
   set_class(L, &lt_LockType, "LockType");
@@ -446,6 +447,9 @@ static void push_module(lua_State *L) {
   set_class(L, &lt_RLockType, "RLock");
   set_class(L, &lt_LocalType, "_local");
   set_class(L, &lt_HandleType, "_ThreadHandle");
+  set_class(L, &lt_SharedType, "shared");
+  lt_object_push(L, lt_thread_of(L)->runtime->globals);
+  lua_setfield(L, -2, "globals");
   lua_pushnumber(L, LT_TIMEOUT_MAX);
   lua_setfield(L, -2, "TIMEOUT_MAX");
 }
@@ -507,10 +511,14 @@ static void open_runtime(lua_State *L) {
   lt_Thread *main = lt_thread_new();
   if (main == NULL)
     lt_raise_memory(L);
-  if (lt_runtime_new(main) == NULL) {
+  lt_Shared *globals = lt_shared_new(true);
+  if (globals == NULL || lt_runtime_new(main) == NULL) {
+    if (globals != NULL)
+      lt_object_release(&globals->traced.object);
     lt_object_release(&main->object);
     lt_raise_memory(L);
   }
+  main->runtime->globals = &globals->traced.object;
   plat_pin_library(&module_key);
   lt_stock_learn();
   lua_pushcfunction(L, adopt_main);
@@ -521,15 +529,32 @@ static void open_runtime(lua_State *L) {
   }
 }
 
+/* In a program that is linked with the library there is no other way to find it. */
+static void preload_queue(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_lthread_queue);
+  lua_setfield(L, -2, "lthread.queue");
+  lua_pop(L, 1);
+}
+
 int luaopen_lthread(lua_State *L) {
   luaL_checkversion(L);
-  if (lt_thread_of(L) == NULL)
+  if (lt_thread_of(L) == NULL) {
     open_runtime(L);
+    preload_queue(L);
+  }
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) == LUA_TTABLE)
     return 1;
   lua_pop(L, 1);
   push_module(L);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
+  return 1;
+}
+
+int luaopen_lthread_queue(lua_State *L) {
+  luaL_requiref(L, "lthread", luaopen_lthread, 0);
+  lua_pop(L, 1);
+  lt_push_queue_module(L);
   return 1;
 }

@@ -305,6 +305,18 @@ static int push_mutex(lua_State *L) {
   return push_object(L, mutex_acquire, mutex_release);
 }
 
+/* table() -> userdata that can be read and written by any key, and has nothing. */
+static int push_table(lua_State *L) {
+  lua_newuserdatauv(L, 1, 0);
+  lua_createtable(L, 0, 2);
+  lua_pushcfunction(L, call_nothing);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, call_nothing);
+  lua_setfield(L, -2, "__newindex");
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
 /*
 ** A round trip
 */
@@ -456,6 +468,7 @@ static const luaL_Reg functions[] = {
     {"run", run},
     {"nothing", nothing},
     {"mutex", push_mutex},
+    {"table", push_table},
     {"round_trip", round_trip},
     {"copy", copy},
     {"send", send},

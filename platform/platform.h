@@ -39,6 +39,19 @@ void plat_mutex_destroy(plat_Mutex *mutex);
 void plat_mutex_lock(plat_Mutex *mutex);
 void plat_mutex_unlock(plat_Mutex *mutex);
 
+/* For one who waits for a few instructions of another thread. */
+static inline void plat_relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ __volatile__("yield");
+#endif
+}
+void plat_yield(void);
+
+/* Bytes that two processors can't write at the same time. */
+#define PLAT_CACHE_LINE 64
+
 /*
 ** A parker puts its one thread to sleep until somebody hands it the token (per system).
 ** An unpark that comes before the park is kept: the park then returns at once.
@@ -67,7 +80,6 @@ typedef pthread_t plat_Thread;
 #define PLAT_NAME_BYTES 16 /* what the system shows of a thread's name, with the zero */
 
 plat_Thread plat_thread_self(void);
-void plat_yield(void);
 int plat_thread_start(size_t stack_size, void (*body)(void *), void *argument); /* 0 or an errno */
 #define PLAT_NO_MEMORY ENOMEM
 bool plat_stack_size_valid(size_t stack_size);

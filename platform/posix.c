@@ -41,6 +41,10 @@ void plat_mutex_unlock(plat_Mutex *mutex) {
   pthread_mutex_unlock(mutex);
 }
 
+void plat_yield(void) {
+  sched_yield();
+}
+
 /*
 ** Threads
 */
@@ -144,10 +148,6 @@ int plat_thread_start(size_t stack_size, void (*body)(void *), void *argument) {
 
 plat_Thread plat_thread_self(void) {
   return pthread_self();
-}
-
-void plat_yield(void) {
-  sched_yield();
 }
 
 void plat_describe_error(int error, char *buffer, size_t length) {

@@ -21,7 +21,7 @@ static void destroy_hook(lt_Object *object) {
   free(hook);
 }
 
-static const lt_Type hook_type = {"excepthook", NULL, NULL, NULL, destroy_hook};
+static const lt_Type hook_type = {"excepthook", NULL, NULL, NULL, destroy_hook, NULL};
 
 static const char *const fields[] = {"exc_type", "exc_value", "exc_traceback", "thread"};
 #define FIELD_COUNT ((int)(sizeof(fields) / sizeof(fields[0])))
@@ -121,9 +121,8 @@ void lt_excepthook_no_memory(lt_Thread *thread) {
 */
 
 /*
-** Arguments: the thread, the hook or NULL, both light; the error; the traceback, or true for an
-*error
-** of the hook itself.
+** Arguments: the thread, the hook or NULL, both light; the error; the traceback, or true if the
+** error is one of the hook itself.
 */
 static int call_protected(lua_State *L) {
   lt_Thread *thread = lua_touserdata(L, 1);

@@ -1,5 +1,6 @@
 /*
-** Shared state: 'references' is atomic; 'type' is written before an object is shared.
+** Shared state: 'references' is atomic; 'type' is written before an object is shared. 'next_dead'
+** is of the thread that has given the last reference back.
 */
 #include "src/object.h"
 
@@ -19,17 +20,40 @@ typedef struct Proxy {
 void lt_object_init(lt_Object *object, const lt_Type *type) {
   atomic_init(&object->references, 1);
   object->type = type;
+  object->next_dead = NULL;
 }
 
 void lt_object_retain(lt_Object *object) {
   /* Relaxed: who retains already has a reference to go by. */
-  atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&object->references, LT_ONE_RETAIN, memory_order_relaxed);
+}
+
+/*
+** An object that dies gives its own references back, and others may die of that. They wait in a
+** list until the first is destroyed, so that the C stack does not grow with the length of a
+** chain.
+*/
+static void destroy(lt_Object *object) {
+  static _Thread_local lt_Object *dead;
+  static _Thread_local bool destroying;
+  object->next_dead = dead;
+  dead = object;
+  if (destroying)
+    return;
+  destroying = true;
+  while (dead != NULL) {
+    lt_Object *next = dead;
+    dead = next->next_dead;
+    next->type->destroy(next);
+  }
+  destroying = false;
 }
 
 void lt_object_release(lt_Object *object) {
   /* Acquire and release: the last one sees all that the others did before it destroys. */
-  if (atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) == 1)
-    object->type->destroy(object);
+  uint64_t before = atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel);
+  if (LT_REFERENCE_COUNT(before) == 1)
+    destroy(object);
 }
 
 /*
@@ -53,7 +77,7 @@ void lt_set_functions(lua_State *L, const luaL_Reg *functions) {
 ** Proxies
 */
 
-static int collect_proxy(lua_State *L) {
+int lt_object_collect(lua_State *L) {
   Proxy *proxy = lua_touserdata(L, 1);
   if (proxy != NULL && proxy->mark == &proxy_mark) {
     proxy->mark = NULL;
@@ -95,12 +119,12 @@ static void push_metatable(lua_State *L, const lt_Type *type) {
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "methods");
   lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, lt_object_collect);
+  lua_setfield(L, -2, "__gc");
   if (type->metamethods != NULL)
     lt_set_functions(L, type->metamethods);
   lua_pushstring(L, type->name);
   lua_setfield(L, -2, "__name");
-  lua_pushcfunction(L, collect_proxy);
-  lua_setfield(L, -2, "__gc");
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, type);
 }
@@ -139,6 +163,18 @@ void lt_object_push(lua_State *L, lt_Object *object) {
   lua_remove(L, -2);
 }
 
+bool lt_object_push_known(lua_State *L, const lt_Object *object) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &proxies_key) == LUA_TTABLE) {
+    if (lua_rawgetp(L, -1, object) == LUA_TUSERDATA) {
+      lua_remove(L, -2);
+      return true;
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return false;
+}
+
 static int push_protected(lua_State *L) {
   lt_object_push(L, lua_touserdata(L, 1));
   return 1;
@@ -154,9 +190,10 @@ void lt_object_push_own(lua_State *L, lt_Object *object) {
 }
 
 lt_Object *lt_object_at(lua_State *L, int index) {
-  if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) != sizeof(Proxy))
-    return NULL;
   const Proxy *proxy = lua_touserdata(L, index);
+  /* A light userdata has the length 0. */
+  if (proxy == NULL || lua_rawlen(L, index) != sizeof(Proxy))
+    return NULL;
   return proxy->mark == &proxy_mark ? proxy->object : NULL;
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/collect.h"
 #include "src/exception.h"
 
 static atomic_uint_least64_t last_ident;
@@ -108,6 +109,8 @@ void lt_runtime_release(lt_Runtime *runtime) {
     return;
   if (runtime->excepthook != NULL)
     lt_object_release(runtime->excepthook);
+  if (runtime->globals != NULL)
+    lt_object_release(runtime->globals);
   plat_mutex_destroy(&runtime->guard);
   atomic_fetch_sub(&open_runtimes, 1);
   free(runtime);
@@ -151,14 +154,24 @@ bool lt_runtime_enter(lt_Runtime *runtime, lt_Thread *thread) {
   return open;
 }
 
+/* Nobody can see them any more, and what refers to them would keep them. */
+static void clear_globals(lt_Object *globals, lt_Parker *parker) {
+  if (globals != NULL)
+    globals->type->tracing->clear(globals);
+  lt_collect(parker, NULL);
+}
+
 void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status) {
   plat_mutex_lock(&runtime->guard);
   unlink_thread(runtime, thread);
+  bool is_last = runtime->threads == NULL;
   runtime->count -= !thread->is_main;
   atomic_store(&thread->status, status);
   plat_mutex_unlock(&runtime->guard);
   lt_unpark_all(&thread->status);
   lt_unpark_all(runtime);
+  if (is_last)
+    clear_globals(runtime->globals, thread->parker);
   lt_object_release(&thread->object);
 }
 

@@ -75,6 +75,7 @@ struct lt_Runtime {
   bool closing;             /* no thread may start any more */
   lt_Object *excepthook;    /* a reference, NULL: the default */
   struct lt_Later *later;   /* the dump that is to come, see watch.c */
+  lt_Object *globals;       /* a reference to the shared globals; never changes */
   lt_Thread *threads;       /* those that have started and not ended; references */
   size_t count;             /* of them, without the main thread */
 
@@ -97,7 +98,7 @@ bool lt_runtime_enter(lt_Runtime *runtime, lt_Thread *thread);
 
 /*
 ** Takes a thread off the list and, in one step, sets its status. Those who wait for
-** either are woken.
+** either are woken. With the last one goes what is in the shared globals.
 */
 void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status);
 

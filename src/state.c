@@ -61,11 +61,6 @@ void lt_state_adopt(lua_State *L, lt_Thread *thread, lua_CFunction on_close) {
   lua_pop(L, 1);
 }
 
-static void preload(lua_State *L, const char *name, lua_CFunction loader) {
-  lua_pushcfunction(L, loader);
-  lua_setfield(L, -2, name);
-}
-
 /* The child closes its own state; by then it is reached no more. */
 static int forget_thread(lua_State *L) {
   lt_Context *context = lua_touserdata(L, 1);
@@ -75,14 +70,24 @@ static int forget_thread(lua_State *L) {
   return 0;
 }
 
-void lt_state_open(lua_State *L, lt_Thread *thread, lua_CFunction loader) {
+/* Lua's own seed is the same for states that begin at the same address within a second. */
+static void seed_random(lua_State *L, const lt_Thread *thread) {
+  lua_getglobal(L, LUA_MATHLIBNAME);
+  lua_getfield(L, -1, "randomseed");
+  lua_pushinteger(L, (lua_Integer)atomic_load(&thread->ident));
+  lua_pushinteger(L, (lua_Integer)plat_now());
+  lua_call(L, 2, 0);
+  lua_pop(L, 1);
+}
+
+void lt_state_open(lua_State *L, lt_Thread *thread, const luaL_Reg *modules) {
   luaL_openlibs(L);
+  seed_random(L, thread);
   lt_state_adopt(L, thread, forget_thread);
   lua_pushcfunction(L, print_line);
   lua_setglobal(L, "print");
   lt_commands_replace(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  preload(L, "lthread", loader);
-  preload(L, "_thread", loader);
+  luaL_setfuncs(L, modules, 0);
   lua_pop(L, 1);
 }

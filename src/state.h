@@ -13,10 +13,10 @@
 void lt_state_adopt(lua_State *L, lt_Thread *thread, lua_CFunction on_close);
 
 /*
-** The same for a new state, with the libraries, as a thread needs them, and with 'loader' for the
-** modules of this one.
+** The same for a new state, with the libraries, as a thread needs them, and with 'modules'
+** in package.preload.
 */
-void lt_state_open(lua_State *L, lt_Thread *thread, lua_CFunction loader);
+void lt_state_open(lua_State *L, lt_Thread *thread, const luaL_Reg *modules);
 
 /* Replaces Lua's own 'print', if the state has it, by one that writes a line in one piece. */
 void lt_state_replace_print(lua_State *L);

@@ -50,10 +50,15 @@ static void inherit_package(lua_State *L, const lt_Thread *thread) {
   lua_settop(L, PRELOAD);
 }
 
+static const luaL_Reg modules[] = {{"lthread", luaopen_lthread},
+                                   {"_thread", luaopen_lthread},
+                                   {"lthread.queue", luaopen_lthread_queue},
+                                   {NULL, NULL}};
+
 static int body(lua_State *L) {
   lt_Thread *thread = lua_touserdata(L, 1);
   lua_settop(L, 0);
-  lt_state_open(L, thread, luaopen_lthread);
+  lt_state_open(L, thread, modules);
   inherit_package(L, thread);
   int top = FUNCTION + lt_unpack(L, thread->message, LT_OVERRIDE) - 1;
   lt_message_free(thread->message);

@@ -150,4 +150,24 @@ def ping_pong(count, apart):
     return (now() - begin) / count
 
 
+def queue(count):
+    """Integers a second through a SimpleQueue."""
+    from queue import SimpleQueue
+
+    through, end = SimpleQueue(), _thread.allocate_lock()
+
+    def produce():
+        for i in range(int(count)):
+            through.put(i)
+        end.release()
+
+    end.acquire()
+    begin = now()
+    _thread.start_new_thread(produce, ())
+    for _ in range(int(count)):
+        through.get()
+    end.acquire()
+    return count / (now() - begin)
+
+
 print(globals()[sys.argv[1]](*map(float, sys.argv[2:])))

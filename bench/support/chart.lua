@@ -21,27 +21,19 @@ local function text(x, y, anchor, words)
   return ('<text x="%d" y="%d" text-anchor="%s">%s</text>\n'):format(x, y, anchor, escape(words))
 end
 
--- What the line costs, where 1 is its target.
-local function cost(result)
-  local line, ratio = result.line, result.ratios.ours.middle
-  return line.at_most and ratio / line.at_most or line.at_least / ratio
-end
-
 local function bar(y, result)
-  local line = result.line
-  local length = math.min(cost(result), most) / most * bar_width
-  return text(label_width - 10, y + 17, "end", line.what)
+  local length = math.min(result.cost, most) / most * bar_width
+  return text(label_width - 10, y + 17, "end", result.line.what)
     .. ('<rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>\n'):format(
-      result.met and "met" or "missed", label_width, y + 4, length, row_height - 8)
-    .. text(label_width + bar_width + 10, y + 17, "start", ("%.2f (target %s %g)"):format(
-      result.ratios.ours.middle, line.at_most and "≤" or "≥", line.at_most or line.at_least))
+      result.cost <= 1 and "met" or "missed", label_width, y + 4, length, row_height - 8)
+    .. text(label_width + bar_width + 10, y + 17, "start", result.label)
 end
 
 -- Writes the chart of all results that have a target into the file.
 return function(path, results)
   local bars, y = {}, top
   for _, result in ipairs(results) do
-    if result.met ~= nil then
+    if result.cost then
       bars[#bars + 1] = bar(y, result)
       y = y + row_height
     end

@@ -4,18 +4,20 @@
 --   {
 --     what = "start + join", unit = "us",     -- of units below
 --     at_most = 0.5,                          -- the target for ours / floor; or at_least; or none
+--     absolute = false,                       -- whether the target is for ours itself
 --     base = "C thread with state",           -- what the floor is
 --     floor = function() return seconds end,
 --     ours = function(_thread) return seconds end,
 --     peers = {                               -- by the module that they are given
 --       luv = function(luv) return seconds end,
 --       python3 = "start 100 0",              -- arguments for peers/python.py
---     },
+--     },                                      -- (so may be the floor)
 --     rounds = 7,
 --   }
 --
 -- All of them return one number: seconds, bytes, or times a second. Each is called in a fresh
 -- process. In every round floor, ours and peers take turns; the ratio is taken within the round.
+-- A floor that is a peer may be missing, or there may be none: then there are no ratios.
 -- With --measure part line column, the file measures just that and prints the number.
 
 local here = arg[0]:match "^(.*)/[^/]*$" or "."
@@ -63,19 +65,24 @@ end
 
 local has_python = os.execute "python3 -c 'import _thread' 2>/dev/null"
 
-local function command_for(part, index, column, work)
-  if column == "python3" then
-    return ("python3 %s %s"):format(quote(here .. "/../peers/python.py"), work)
-  end
-  local words = { interpreter, arg[0], "--measure", part, tostring(index), column }
-  for i, word in ipairs(words) do words[i] = quote(word) end
-  return table.concat(words, " ")
+-- The arguments for peers/python.py, where that is what measures this column.
+local function python_work(line, column)
+  local work = line[column] or line.peers[column]
+  return type(work) == "string" and work or nil
 end
 
 -- The number, or nil if the peer is missing. What can't be measured is a failure.
-local function measure_apart(part, index, column, work)
-  if column == "python3" and not has_python then return nil end
-  local output, ended = output_of(command_for(part, index, column, work))
+local function measure_apart(part, index, line, column)
+  local work, command = python_work(line, column), nil
+  if work and not has_python then return nil end
+  if work then
+    command = ("python3 %s %s"):format(quote(here .. "/../peers/python.py"), work)
+  else
+    local words = { interpreter, arg[0], "--measure", part, tostring(index), column }
+    for i, word in ipairs(words) do words[i] = quote(word) end
+    command = table.concat(words, " ")
+  end
+  local output, ended = output_of(command)
   local number = tonumber(output)
   if not ended or number == nil then
     error(("%s, line %d: no figure for %s"):format(part, index, column), 0)
@@ -87,8 +94,9 @@ end
 -- Rounds
 --
 
--- The middle one, the least and the greatest.
+-- The middle one, the least and the greatest; nil of none.
 local function spread(numbers)
+  if #numbers == 0 then return nil end
   table.sort(numbers)
   local count = #numbers
   return {
@@ -98,14 +106,16 @@ local function spread(numbers)
 end
 
 local function columns_of(line)
-  local columns = { "floor", "ours" }
+  local columns = { "ours" }
+  if line.floor then table.insert(columns, 1, "floor") end
   for _, name in ipairs(peers) do
     if line.peers and line.peers[name] then columns[#columns + 1] = name end
   end
   return columns
 end
 
--- Of one line: the spread of each column's values, and of their ratios to the floor.
+-- Of one line: the spread of each column's values, and of their ratios to the floor. The cost is in
+-- relation to the target: 1 meets it just so.
 local function run_line(part, index, line)
   local columns, values, ratios = columns_of(line), {}, {}
   for _, column in ipairs(columns) do
@@ -115,22 +125,20 @@ local function run_line(part, index, line)
     local now = {}
     for i = 1, #columns do
       local column = columns[round % 2 == 1 and i or #columns + 1 - i]
-      now[column] = measure_apart(part, index, column, line.peers and line.peers[column])
+      now[column] = measure_apart(part, index, line, column)
     end
     for column, value in pairs(now) do
       table.insert(values[column], value)
-      table.insert(ratios[column], value / now.floor)
+      if now.floor then table.insert(ratios[column], value / now.floor) end
     end
   end
   local result = { line = line, values = {}, ratios = {} }
   for _, column in ipairs(columns) do
-    if #values[column] > 0 then
-      result.values[column], result.ratios[column] = spread(values[column]), spread(ratios[column])
-    end
+    result.values[column], result.ratios[column] = spread(values[column]), spread(ratios[column])
   end
-  local ratio = result.ratios.ours.middle
-  if line.at_most then result.met = ratio <= line.at_most end
-  if line.at_least then result.met = ratio >= line.at_least end
+  local judged = line.absolute and result.values.ours or result.ratios.ours
+  if judged and line.at_most then result.cost = judged.middle / line.at_most end
+  if judged and line.at_least then result.cost = line.at_least / judged.middle end
   return result
 end
 
@@ -149,26 +157,28 @@ local function with_unit(value, line)
 end
 
 local function target_of(line)
-  return line.at_most and ("≤ %g"):format(line.at_most)
-    or line.at_least and ("≥ %g"):format(line.at_least) or ""
+  local target = line.at_most or line.at_least
+  if not target then return "" end
+  local value = line.absolute and with_unit(target, line) or ("%g"):format(target)
+  return (line.at_most and "≤ " or "≥ ") .. value
 end
 
 local function cells_of(result)
-  local line, ours, ratio = result.line, result.values.ours, result.ratios.ours
-  local scale = units[line.unit]
+  local line, scale = result.line, units[result.line.unit]
+  local floor, ours, ratio = result.values.floor, result.values.ours, result.ratios.ours
   local cells = {
     line.what,
-    ("%s (%s)"):format(with_unit(result.values.floor.middle, line), line.base),
+    floor and ("%s (%s)"):format(with_unit(floor.middle, line), line.base) or "-",
     ("%s (%s–%s)"):format(with_unit(ours.middle, line), short(ours.least * scale),
       short(ours.most * scale)),
-    ("%.2f (%.2f–%.2f)"):format(ratio.middle, ratio.least, ratio.most),
+    ratio and ("%.2f (%.2f–%.2f)"):format(ratio.middle, ratio.least, ratio.most) or "-",
     target_of(line),
-    result.met == nil and "" or result.met and "yes" or "no",
+    not result.cost and "" or result.cost <= 1 and "yes" or "no",
   }
   for _, name in ipairs(peers) do
-    local value = result.values[name]
-    cells[#cells + 1] = not value and "-"
-      or ("%s (%.2f)"):format(with_unit(value.middle, line), result.ratios[name].middle)
+    local value, to_floor = result.values[name], result.ratios[name]
+    cells[#cells + 1] = not value and "-" or not to_floor and with_unit(value.middle, line)
+      or ("%s (%.2f)"):format(with_unit(value.middle, line), to_floor.middle)
   end
   return cells
 end
@@ -204,8 +214,11 @@ print(machine() .. "\n\n" .. header())
 for i = 2, #arg do
   for index, line in ipairs(require(arg[i])) do
     local result = run_line(arg[i], index, line)
-    print(row(cells_of(result)))
+    local cells = cells_of(result)
+    print(row(cells))
     io.stdout:flush()
+    result.label = ("%s (target %s)"):format(
+      line.absolute and cells[3]:match "^[^(]*[^( ]" or cells[4]:match "^%S+", cells[5])
     results[#results + 1] = result
   end
 end

@@ -57,7 +57,8 @@ operations.join = [[
 
 operations.transfer = [[
   local lock = _thread.allocate_lock()
-  local cycle = setmetatable({ lock, io.stdout, string.format, lock.release, 2.5 }, { __index = {} })
+  local cycle = { lock, io.stdout, string.format, lock.release, 2.5 }
+  setmetatable(cycle, { __index = {} })
   cycle.self, cycle[cycle] = cycle, { cycle, getmetatable(cycle) }
   local counter = 0
   local function up() counter = counter + 1 return counter end
@@ -156,7 +157,7 @@ local step = name == "open" and 1 or math.maxinteger // 2
 
 for _, once in ipairs { true, false } do
   memory.in_new_state(code, once, 1000000, 1000000) -- what is made once in a process
-  local n, finished = 1, nil
+  local n, finished = 1
   repeat
     local ok, message, leaked = memory.in_new_state(code, once, n, n + step - 1)
     finished = message:match("^done (%d+)$")

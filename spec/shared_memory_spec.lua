@@ -1,0 +1,166 @@
+-- The memory of the shared data space.
+local _thread = require "lthread"
+
+local function start(f, ...)
+  return _thread.start_joinable_thread(f, {args = table.pack(...)})
+end
+
+-- Until nothing changes any more: each collection may free what keeps other things.
+local function settle()
+  repeat
+    collectgarbage()
+    collectgarbage()
+  until _thread.collect().freed == 0
+  return _thread.shared_memory()
+end
+
+local function cycle(size)
+  local first = _thread.shared {text = ("x"):rep(100)}
+  local last = first
+  for i = 2, size do
+    last.next = {number = i}
+    last = last.next
+  end
+  last.next = first
+  return first
+end
+
+describe("Shared memory", function()
+  local before
+
+  before_each(function()
+    before = settle()
+  end)
+
+  after_each(function()
+    assert.is_true(settle() <= before, ("%d bytes more"):format(settle() - before))
+  end)
+
+  it("is counted in bytes", function()
+    local t = _thread.shared()
+    for i = 1, 1000 do t[i] = i end
+    assert.is_true(_thread.shared_memory() - before >= 16000)
+    t.text = ("x"):rep(1e6)
+    assert.is_true(_thread.shared_memory() - before >= 1e6)
+    t.text = nil
+    assert.is_true(_thread.shared_memory() - before < 1e6)
+  end)
+
+  it("is freed at once with the last reference, however long the chain", function()
+    local t = _thread.shared()
+    t.chain = {}
+    local last = t.chain
+    for _ = 1, 100000 do
+      last.next = {}
+      last = last.next
+    end
+    last = nil -- luacheck: ignore
+    collectgarbage()
+    collectgarbage()
+    local full = _thread.shared_memory()
+    t.chain = nil
+    assert.is_true(_thread.shared_memory() < full / 100)
+  end)
+
+  it("is freed when tables refer to themselves and each other", function()
+    for size = 1, 30 do cycle(size) end
+    local t = _thread.shared()
+    t[t] = t
+    t = nil -- luacheck: ignore
+    assert.is_true(_thread.shared_memory() > before)
+    settle()
+    assert.is_true(_thread.shared_memory() <= before)
+  end)
+
+  it("is freed when a function's upvalue closes the cycle", function()
+    local t = _thread.shared {inner = {}}
+    t.f = function() return t end
+    t.inner.g = function() return t.f end
+    start(function() return t.inner.g()() == t end):result()
+    t = nil -- luacheck: ignore
+  end)
+
+  it("is freed when another thread made and left it", function()
+    local t = _thread.shared()
+    for _ = 1, 3 do
+      start(function()
+        t.cycle = cycle(100)
+        t.f = function() return t.cycle end
+      end):result()
+    end
+    t.cycle, t.f = nil, nil
+  end)
+
+  it("keeps what can still be reached", function()
+    local t = _thread.shared()
+    for i = 1, 100 do t[i] = cycle(10) end
+    for i = 1, 100, 2 do t[i] = nil end
+    local held = t[2].next.next
+    t[2] = nil
+    collectgarbage()
+    collectgarbage()
+    assert.equal(500, _thread.collect().freed)
+    for i = 4, 100, 2 do
+      local node = t[i]
+      for _ = 1, 10 do node = node.next end
+      assert.equal(t[i], node)
+      assert.equal(100, #node.text)
+    end
+    assert.equal(3, held.number)
+    assert.equal(100, #held.next.next.next.next.next.next.next.next.text)
+  end)
+
+  it("is kept in bounds by collections that come by themselves", function()
+    local most = 0
+    for i = 1, 60000 do
+      local t = _thread.shared {text = "some text of some length"}
+      t.self = t
+      if i % 100 == 0 then most = math.max(most, _thread.shared_memory() - before) end
+    end
+    assert.is_true(most < 30e6, most)
+  end)
+
+  it("loses nothing to collections while threads move what they refer to", function()
+    local t = _thread.shared()
+    for i = 1, 20 do t[i] = cycle(5) end
+    t.live = true
+    local function move(seed)
+      local n = seed
+      for _ = 1, 3000 do
+        n = (n * 1103515245 + 12345) % 2147483648
+        local i, j = n // 65536 % 20 + 1, n // 16 % 20 + 1
+        t[i] = _thread.swap(t, j, t[i])
+        local node = t[j]
+        for k = 1, 5 do
+          if node == nil then error("lost " .. k) end
+          node = node.next
+        end
+        if n % 7 == 0 then t[i] = cycle(5) end
+      end
+    end
+    local collector = start(function()
+      while t.live do _thread.collect() end
+    end)
+    local threads = {}
+    for i = 1, 3 do threads[i] = start(move, i) end
+    for i = 1, 3 do threads[i]:result() end
+    t.live = nil
+    collector:result()
+  end)
+
+  it("is not kept by a thread that dies in the middle of its work", function()
+    local t = _thread.shared()
+    local thread = start(function()
+      local held = cycle(3)
+      for i = 1, math.huge do
+        t.last = cycle(3)
+        t.f = function() return held end
+        if i == 100 then error(_thread.SystemExit "died") end
+      end
+    end)
+    local ok, message = pcall(thread.result, thread)
+    assert.same({false, "died"}, {ok, message.message})
+    assert.equal(t.last, t.last.next.next.next)
+    t.last, t.f = nil, nil
+  end)
+end)
