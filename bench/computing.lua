@@ -2,7 +2,7 @@
 
 local floor = require "floor"
 
-local size = 6000000
+local size = 5000000
 
 local function compute(n)
   local x, found = 1, 0

@@ -46,7 +46,7 @@ end
 local function latency_line(what, work, share)
   return {
     what = ("interrupt of %s, %s"):format(what, share == 0.5 and "median" or "99 of 100"),
-    unit = "us", rounds = 5,
+    unit = "us", rounds = 3,
     ours = function(lthread) return latency(lthread, work, share) end,
   }
 end
@@ -69,7 +69,7 @@ return {
   latency_line("a wait for a lock", wait_for_lock, 0.5),
   latency_line("a wait for a lock", wait_for_lock, 0.99),
   {
-    what = "a loop that nobody interrupts", unit = "M/s", at_least = 0.98, rounds = 9,
+    what = "a loop that nobody interrupts", unit = "M/s", at_least = 0.98, rounds = 7,
     base = "stock interpreter",
     floor = loop_rate,
     ours = function(lthread) return lthread.start_joinable_thread(loop_rate):result() end,

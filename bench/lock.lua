@@ -4,7 +4,7 @@ local floor = require "floor"
 
 -- Seconds for one acquire and release.
 local function alone(lock)
-  local count = 2000000
+  local count = 1000000
   local begin = floor.now()
   for _ = 1, count do
     lock:acquire()
@@ -84,7 +84,7 @@ end
 
 local function ping_pong_line(what, count, apart)
   return {
-    what = what, unit = "us", at_most = 1, rounds = 9,
+    what = what, unit = "us", at_most = 1, rounds = 7,
     base = "futex round trip",
     floor = function() return floor.round_trip(count, apart) end,
     ours = function(lthread) return ping_pong(lthread, count, apart) end,
@@ -92,7 +92,7 @@ local function ping_pong_line(what, count, apart)
   }
 end
 
-local fight_time = 0.15
+local fight_time = 0.1
 
 local function rate(first, second)
   return (first + second) / fight_time
@@ -104,7 +104,7 @@ return {
     base = "two methods that do nothing",
     floor = function() return alone(floor.nothing()) end,
     ours = function(lthread) return alone(lthread.allocate_lock()) end,
-    peers = { python3 = "lock 1000000" },
+    peers = { python3 = "lock 500000" },
   },
   {
     what = "acquire + release, against a mutex", unit = "ns",
@@ -113,14 +113,14 @@ return {
     ours = function(lthread) return alone(lthread.allocate_lock()) end,
   },
   {
-    what = "acquire + release, two threads fight", unit = "M/s", at_least = 1.5, rounds = 9,
+    what = "acquire + release, two threads fight", unit = "M/s", at_least = 1.5, rounds = 7,
     base = "pthread mutex in two methods",
     floor = function() return rate(in_two_of_c(fight, fight_time)) end,
     ours = function(lthread) return rate(in_two(lthread, fight, fight_time)) end,
     peers = { python3 = "fight " .. fight_time },
   },
   {
-    what = "the longest wait in such a fight", unit = "ms", rounds = 9,
+    what = "the longest wait in such a fight", unit = "ms", rounds = 7,
     base = "pthread mutex in two methods",
     floor = function() return math.max(in_two_of_c(wait, fight_time)) end,
     ours = function(lthread) return math.max(in_two(lthread, wait, fight_time)) end,

@@ -24,7 +24,7 @@ end
 
 -- Integers a second.
 local function rate(lthread)
-  local queue, count = require "lthread.queue".SimpleQueue(), 500000
+  local queue, count = require "lthread.queue".SimpleQueue(), 300000
   return count / with_producer(lthread, function()
     for i = 1, count do queue:put(i) end
   end, function()
@@ -34,7 +34,7 @@ end
 
 -- The same by so many at a time.
 local function rate_of_many(lthread, batch)
-  local queue, count = require "lthread.queue".SimpleQueue(), 2000000
+  local queue, count = require "lthread.queue".SimpleQueue(), 1000000
   return count / with_producer(lthread, function()
     local list = {}
     for i = 1, batch do list[i] = i end
@@ -63,7 +63,7 @@ end
 
 -- Seconds for one call of move, with a list of 1,000 records.
 local function of_records(move)
-  local list, count = records.new(1000), 40
+  local list, count = records.new(1000), 25
   local begin = floor.now()
   for _ = 1, count do move(list) end
   return (floor.now() - begin) / count
@@ -90,7 +90,7 @@ return {
   {
     what = "queue, 1 producer, 1 consumer, integers", unit = "M/s", at_least = 1.5,
     base = "CPython SimpleQueue",
-    floor = "queue 500000", ours = rate,
+    floor = "queue 300000", ours = rate,
   },
   {
     what = "the same by 100 at a time", unit = "M/s", at_least = 30e6, absolute = true,
@@ -101,7 +101,7 @@ return {
     ours = function(lthread) return rate_of_many(lthread, 1000) end,
   },
   {
-    what = "round trip over two queues", unit = "us", at_most = 1.1, rounds = 9,
+    what = "round trip over two queues", unit = "us", at_most = 1.1, rounds = 7,
     base = "futex round trip",
     floor = function() return floor.round_trip(5000, false) end,
     ours = round_trip,

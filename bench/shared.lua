@@ -2,7 +2,7 @@
 
 local floor = require "floor"
 
-local count = 1000000
+local count = 500000
 
 -- The work of one thread. Returns when it began and when it ended; the first turns don't count.
 local function get_and_set(t)

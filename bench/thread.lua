@@ -88,11 +88,11 @@ return {
   {
     what = "a C thread without state", unit = "us",
     base = "C thread with state",
-    floor = function() return floor.start_and_join(1000, 0, true) end,
-    ours = function() return floor.start_and_join(1000, 0, false) end,
+    floor = function() return floor.start_and_join(500, 0, true) end,
+    ours = function() return floor.start_and_join(500, 0, false) end,
   },
-  start_line("start + join, back to back", 1000, 0),
-  start_line("start + join, with pauses of 2 ms", 100, 0.002),
+  start_line("start + join, back to back", 500, 0),
+  start_line("start + join, with pauses of 2 ms", 60, 0.002),
   {
     what = "1,000 blocked threads, memory of each", unit = "KB", at_most = 1.1, rounds = 5,
     base = "C threads with states",

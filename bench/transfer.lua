@@ -76,9 +76,9 @@ local function string_line(what, base, take, target)
     base = base,
     floor = function()
       local big = new_big_string()
-      return difference(20, function() return take(big) end, function() return take "" end)
+      return difference(10, function() return take(big) end, function() return take "" end)
     end,
-    ours = function(lthread) return one_way(lthread, 20, new_big_string()) end,
+    ours = function(lthread) return one_way(lthread, 10, new_big_string()) end,
   }
 end
 
@@ -101,7 +101,7 @@ local function copy_line(what, count, new, target)
 end
 
 return {
-  copy_line("1,000 records, one way", 40, function() return records.new(1000) end, 0.5),
+  copy_line("1,000 records, one way", 25, function() return records.new(1000) end, 0.5),
   string_line("a string of 10 MB", "malloc + memcpy", floor.copy, 1.3),
   string_line("a string of 10 MB, to a C thread", "a copy for a C thread's state", floor.send),
   {
@@ -109,9 +109,9 @@ return {
     base = "dump, load, setupvalue in Lua",
     floor = function()
       local f = new_function()
-      return each(300, function() return copy_function(f) end)
+      return each(200, function() return copy_function(f) end)
     end,
-    ours = function(lthread) return one_way(lthread, 300, new_function()) end,
+    ours = function(lthread) return one_way(lthread, 200, new_function()) end,
   },
   copy_line("a million integers", 3, new_integers),
 }
