@@ -36,8 +36,13 @@ typedef pthread_mutex_t plat_Mutex;
 
 void plat_mutex_init(plat_Mutex *mutex);
 void plat_mutex_destroy(plat_Mutex *mutex);
-void plat_mutex_lock(plat_Mutex *mutex);
-void plat_mutex_unlock(plat_Mutex *mutex);
+static inline void plat_mutex_lock(plat_Mutex *mutex) {
+  pthread_mutex_lock(mutex);
+}
+
+static inline void plat_mutex_unlock(plat_Mutex *mutex) {
+  pthread_mutex_unlock(mutex);
+}
 
 /* For one who waits for a few instructions of another thread. */
 static inline void plat_relax(void) {

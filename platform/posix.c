@@ -33,14 +33,6 @@ void plat_mutex_destroy(plat_Mutex *mutex) {
   pthread_mutex_destroy(mutex);
 }
 
-void plat_mutex_lock(plat_Mutex *mutex) {
-  pthread_mutex_lock(mutex);
-}
-
-void plat_mutex_unlock(plat_Mutex *mutex) {
-  pthread_mutex_unlock(mutex);
-}
-
 void plat_yield(void) {
   sched_yield();
 }

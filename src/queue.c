@@ -54,7 +54,7 @@ typedef struct Spinner {
 
 #define PAUSES_IN_ALL 1024 /* some 10 to 50 microseconds, as long as waking a thread may take */
 #define PAUSES_LEAST 8
-#define PAUSES_MOST 256
+#define PAUSES_MOST 512
 #define SKIPS_LEAST 16
 #define SKIPS_MOST 1024
 
