@@ -165,6 +165,39 @@ describe("Shared memory", function()
     collector:result()
   end)
 
+  it("is not taken for garbage while the one reference to a web moves about in it", function()
+    local box = _thread.shared()
+    local web = {}
+    for i = 1, 30000 do web[i] = {alive = true} end
+    for i, node in ipairs(web) do
+      node.next = web[i % #web + 1]
+      node.far = web[i * 769 % #web + 1]
+    end
+    box.node = web[1]
+    local collector = start(function()
+      local runs = 0
+      while not box.stop do
+        _thread.collect()
+        runs = runs + 1
+      end
+      return runs
+    end)
+    local walker = start(function()
+      local node = box.node
+      box.node = nil
+      for i = 1, 25000 do
+        node = i % 3 == 0 and node.next or node.far
+        collectgarbage() -- gives back what there was before
+        if not (node and node.alive and node.next and node.far) then return "lost", i end
+      end
+      return "fine"
+    end)
+    local result = table.pack(walker:result())
+    box.stop = true
+    assert.is_true(collector:result() > 0)
+    assert.equal("fine", result[1], result[2])
+  end)
+
   it("is not kept by a thread that dies in the middle of its work", function()
     local t = _thread.shared()
     local thread = start(function()
