@@ -91,13 +91,14 @@ $(OUT)/flags: FORCE
 	$(NEED_HEADERS)@mkdir -p $(@D)
 	@echo '$(COMPILE) $(SOURCES)' | cmp -s - $@ || echo '$(COMPILE) $(SOURCES)' >$@
 
--include $(OBJECTS:.o=.d) $(HOST:%.c=$(OUT)/%.d) $(OUT)/$(FAILING:.c=.d)
+-include $(OBJECTS:.o=.d) $(HOST:%.c=$(OUT)/%.d) $(OUT)/$(FAILING:.c=.d) $(OUT)/bench/floor.d
 
 # Lua finds the modules of this tree, then the user's own, then those of its default path.
 RUN = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 \
-	LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/spec/?.lua;$(or $(LUA_PATH_5_4),$(LUA_PATH),;)' \
+	LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/$(SCRIPTS)/?.lua;$(or $(LUA_PATH_5_4),$(LUA_PATH),;)' \
 	LUA_CPATH='$(BUILT);$(or $(LUA_CPATH_5_4),$(LUA_CPATH),;)'
-test demo soak bench-shared: BUILT = $(CURDIR)/$(OUT)/?.so
+test demo soak bench: BUILT = $(CURDIR)/$(OUT)/?.so
+SCRIPTS = spec
 
 ## test       the specs (ARGS="spec/lock_spec.lua", ARGS="--filter=word spec", LUA=lua5.4)
 ARGS ?= spec
@@ -113,12 +114,15 @@ SECONDS ?= 600
 soak: $(OUT)/lthread.so
 	$(NEED_LUA)$(RUN) $(LUA) spec/soak.lua $(SECONDS)
 
-## bench-shared  the speed of shared tables, as ratios, with the targets beside them
-bench-shared: $(OUT)/lthread.so $(OUT)/floor_shared.so
-	$(NEED_LUA)$(RUN) $(LUA) bench/shared.lua
+## bench      the speed of all parts against floors in C and other libraries (ONLY=lock: of one part)
+BENCH = thread lock transfer computing queue shared interrupt
+bench: SCRIPTS = bench
+bench: $(OUT)/lthread.so $(OUT)/floor.so
+	$(NEED_LUA)$(if $(filter-out $(BENCH),$(ONLY)),$(error ONLY=$(ONLY): the parts are $(BENCH)))@\
+	$(RUN) $(LUA) bench/support/run.lua '$(if $(ONLY),,bench/results.svg)' $(or $(ONLY),$(BENCH))
 
-$(OUT)/floor_shared.so: $(OUT)/bench/floor_shared.o
-	$(LINK) $(SHARED) -o $@ $^
+$(OUT)/floor.so: $(OUT)/bench/floor.o
+	$(LINK) $(SHARED) -o $@ $^ $(LIBS)
 
 # The sanitizers watch an interpreter that has lthread inside: spec/support/host.c.
 SANITIZE_CC ?= $(if $(shell command -v clang),clang,$(CC))
@@ -146,7 +150,7 @@ run-host: $(OUT)/lua $(OUT)/failing
 LINT_PLATFORMS = $(if $(filter Linux,$(UNAME)),linux posix,posix)
 LINT_COMPILERS = $(foreach cc,gcc clang,$(if $(shell command -v $(cc)),$(cc)))
 LINT_BUILDS = $(foreach cc,$(LINT_COMPILERS),$(LINT_PLATFORMS:%=lint-$(cc)-%))
-LINT_SOURCES = $(COMMON) $(HOST) $(FAILING) $(sort $(foreach platform,$(LINT_PLATFORMS),$(PLATFORM_$(platform))))
+LINT_SOURCES = $(COMMON) $(HOST) $(FAILING) bench/floor.c $(sort $(foreach platform,$(LINT_PLATFORMS),$(PLATFORM_$(platform))))
 C_FILES = $(wildcard $(foreach dir,. platform src lib spec/support bench examples examples/*,$(dir)/*.[ch]))
 
 lint: $(LINT_BUILDS) $(LINT_SOURCES:%=tidy/%)
@@ -158,7 +162,7 @@ $(LINT_BUILDS):
 	@$(MAKE) --silent --no-print-directory build-host VARIANT=$@ CC=$(word 2,$(subst -, ,$@)) PLATFORM=$(word 3,$(subst -, ,$@)) \
 		WARNINGS='$(WARNINGS) -Werror'
 
-build-host: $(OUT)/lthread.so $(OUT)/lua $(OUT)/failing
+build-host: $(OUT)/lthread.so $(OUT)/lua $(OUT)/failing $(OUT)/floor.so
 
 tidy/%: FORCE
 	@clang-tidy --quiet $* -- $(FLAGS)
@@ -201,5 +205,5 @@ help:
 
 FORCE:
 
-.PHONY: all test demo soak bench-shared asan tsan run-host lint $(LINT_BUILDS) build-host format install uninstall \
+.PHONY: all test demo soak bench asan tsan run-host lint $(LINT_BUILDS) build-host format install uninstall \
 	clean help FORCE

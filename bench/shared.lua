@@ -1,107 +1,96 @@
--- The speed of shared tables, against userdata whose metamethods do nothing, in one run.
--- usage: make bench-shared
-local _thread = require "lthread"
+-- Shared tables: reading and writing them in one thread and in two.
 
-local ROUNDS = 9
+local floor = require "floor"
 
--- The work of one thread. Returns when it began and when it ended.
-local function get_and_set(open, count)
-  local t = open()
+local count = 500000
+
+-- The work of one thread. Returns when it began and when it ended; the first turns don't count.
+local function get_and_set(t)
+  local now = require "floor".now
+  t = t or require "floor".table()
   for i = 1, 10000 do local _ = t.x t.x = i end
-  local begin = _thread.monotonic()
+  local begin = now()
   for i = 1, count do local _ = t.x t.x = i end
-  return begin, _thread.monotonic()
+  return begin, now()
 end
 
-local function get(open, count)
-  local t = open()
+local function get(t)
+  local now = require "floor".now
+  t = t or require "floor".table()
   for _ = 1, 10000 do local _ = t.x end
-  local begin = _thread.monotonic()
+  local begin = now()
   for _ = 1, count do local _ = t.x end
-  return begin, _thread.monotonic()
+  return begin, now()
 end
 
--- Nanoseconds for each operation, of all threads together.
-local function time(thread_count, work, opens, count)
-  local threads, first, last = {}, math.huge, 0
-  for i = 1, thread_count do
-    threads[i] = _thread.start_joinable_thread(work, {args = {opens[i], count}})
+-- Turns a second, of all threads together, each of which works on one of the tables.
+local function rate(lthread, work, tables)
+  local handles, first, last = {}, math.huge, 0
+  for i, t in ipairs(tables) do
+    handles[i] = lthread.start_joinable_thread(work, { args = { t } })
   end
-  for i = 1, thread_count do
-    local begin, finish = threads[i]:result()
-    first, last = math.min(first, begin), math.max(last, finish)
+  for _, handle in ipairs(handles) do
+    local begin, ended = handle:result()
+    first, last = math.min(first, begin), math.max(last, ended)
   end
-  return (last - first) / (count * thread_count) * 1e9
+  return #tables * count / (last - first)
 end
 
-local one, other = _thread.shared {x = 1}, _thread.shared {x = 1}
-local function floor() return require "floor_shared" end
-local function open_one() return one end
-local function open_other() return other end
-
-local best = {}
-local function measure(name, ...)
-  best[name] = math.min(best[name] or math.huge, time(...))
+local function seconds_alone(t)
+  local begin, ended = get_and_set(t)
+  return (ended - begin) / count
 end
 
-local COUNT = 1000000
-for _ = 1, ROUNDS do
-  measure("floor 1", 1, get_and_set, {floor}, COUNT)
-  measure("table 1", 1, get_and_set, {open_one}, COUNT)
-  measure("floor 2", 2, get_and_set, {floor, floor}, COUNT)
-  measure("tables 2", 2, get_and_set, {open_one, open_other}, COUNT)
-  measure("same 2", 2, get_and_set, {open_one, open_one}, COUNT // 4)
-end
-for _ = 1, ROUNDS do
-  measure("floor read 1", 1, get, {floor}, COUNT)
-  measure("read 1", 1, get, {open_one}, COUNT)
-  measure("floor read 2", 2, get, {floor, floor}, COUNT)
-  measure("read 2", 2, get, {open_one, open_one}, COUNT)
+local function new_table(lthread)
+  return lthread.shared { x = 1 }
 end
 
--- A live heap: so many shared tables, each referred to once.
-local function collection(count)
-  local root = _thread.shared()
-  for i = 1, count // 1000 do
-    local list = {}
-    for j = 1, 1000 do list[j] = {number = j} end
-    root[i] = list
+local function rate_of_one(work)
+  return function()
+    local lthread = require "lthread"
+    return rate(lthread, work, { new_table(lthread) })
   end
-  collectgarbage()
-  local most, result = math.huge, nil
-  for _ = 1, 3 do
-    local run = _thread.collect()
-    if run.seconds < most then most, result = run.seconds, run end
-  end
-  return result
 end
 
-local run = collection(1000000)
-local G = _thread.globals
-G.f = function() end
-local function calls(count)
-  local begin = _thread.monotonic()
-  for _ = 1, count do local _ = G.f end
-  return (_thread.monotonic() - begin) / count * 1e9
+local function alone(lthread)
+  return seconds_alone(new_table(lthread))
 end
 
-print "| what | measured | target | floor in this run |"
-print "|---|---|---|---|"
-local function row(what, format, measured, target, reference)
-  print(("| %s | %s | %s | %s |"):format(what, format:format(measured), target, reference or ""))
-end
-local function scale(name_1, name_2)
-  return best[name_1] / best[name_2]
-end
-row("get + set, one thread, times the floor", "%.2f", best["table 1"] / best["floor 1"],
-  "at most 2.5")
-row("get + set, one thread", "%.0f ns", best["table 1"], "under 150 ns",
-  ("%.0f ns"):format(best["floor 1"]))
-row("two threads on two tables, times the throughput of one", "%.2f",
-  scale("table 1", "tables 2"), "1.9", ("%.2f"):format(scale("floor 1", "floor 2")))
-row("two readers of one table, times the throughput of one", "%.2f",
-  scale("read 1", "read 2"), "1.7", ("%.2f"):format(scale("floor read 1", "floor read 2")))
-row("get + set by two threads on one table", "%.0f ns", best["same 2"], "")
-row("get of a function", "%.0f ns", calls(1000000), "")
-row(("collection with %d live tables"):format(run.objects), "%.0f ms", run.seconds * 1000, "")
-row("longest time it held one table", "%.0f us", run.longest_step * 1e6, "")
+return {
+  {
+    what = "shared table, get + set", unit = "ns", at_most = 2.5,
+    base = "userdata that does nothing",
+    floor = function() return seconds_alone(floor.table()) end,
+    ours = alone,
+  },
+  {
+    what = "shared table, get + set, in ns", unit = "ns", at_most = 150e-9, absolute = true,
+    ours = alone,
+  },
+  {
+    what = "get + set, two threads on two tables", unit = "M/s", at_least = 1.9,
+    base = "one thread",
+    floor = rate_of_one(get_and_set),
+    ours = function(lthread)
+      return rate(lthread, get_and_set, { new_table(lthread), new_table(lthread) })
+    end,
+  },
+  {
+    what = "get, two threads on one table", unit = "M/s", at_least = 1.7,
+    base = "one thread",
+    floor = rate_of_one(get),
+    ours = function(lthread)
+      local t = new_table(lthread)
+      return rate(lthread, get, { t, t })
+    end,
+  },
+  {
+    what = "get + set, two threads on one table", unit = "M/s",
+    base = "one thread",
+    floor = rate_of_one(get_and_set),
+    ours = function(lthread)
+      local t = new_table(lthread)
+      return rate(lthread, get_and_set, { t, t })
+    end,
+  },
+}

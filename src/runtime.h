@@ -46,7 +46,9 @@ struct lt_Thread {
   /* Only for the thread itself. */
   lt_Coroutines *coroutines;        /* of its state */
   struct lt_Attachment *attachment; /* to its OS thread, see interrupt.c */
+  lua_CFunction bottom;             /* with which the main one begins; NULL: the host knows */
   lua_State *waiting;               /* the coroutine that waits in one of our functions */
+  lua_Hook heeded;                  /* a hook of the host that has let a wait go on */
   bool spares_next;                 /* the next instruction is not interrupted */
 
   lt_Message *package; /* package.path, cpath and preload; its own once it runs */
