@@ -55,6 +55,44 @@ describe("add", function()
   end)
 end)
 
+describe("A table that one thread has had to itself", function()
+  it("is right when others come and go", function()
+    for round = 1, 30 do
+      local t = _thread.shared {n = 0, started = 0}
+      local function work(number)
+        add(t, "started", 1)
+        if number > 1 then repeat until t.n > round * 400 * number end
+        for i = 1, number == 1 and 40000 or 200 do
+          add(t, "n", 1)
+          t["own" .. number] = i
+          assert(t["own" .. number] == i)
+        end
+      end
+      all(3, work)
+      assert.equal(40400, t.n)
+      assert.equal(40000, t.own1)
+      assert.equal(200, t.own3)
+    end
+  end)
+
+  it("is right when all have only read it for long, and one writes", function()
+    for _ = 1, 20 do
+      local t = _thread.shared {a = 0, b = 0}
+      all(4, function(number)
+        for i = 1, 6000 do
+          local b = t.b
+          assert(t.a >= b)
+          if number == 1 and i % 3000 == 0 then
+            add(t, "a", 1)
+            add(t, "b", 1)
+          end
+        end
+      end)
+      assert.same({a = 2, b = 2}, copy(t))
+    end
+  end)
+end)
+
 describe("swap", function()
   it("returns what was there", function()
     local t = _thread.shared {inner = {x = 1}}

@@ -58,10 +58,6 @@ void *__wrap_malloc(size_t size) {
   return must_fail() ? NULL : count_block(__real_malloc(size));
 }
 
-void *__wrap_aligned_alloc(size_t alignment, size_t size) {
-  return must_fail() ? NULL : count_block(__real_aligned_alloc(alignment, size));
-}
-
 void *__wrap_calloc(size_t count, size_t size) {
   return must_fail() ? NULL : count_block(__real_calloc(count, size));
 }
