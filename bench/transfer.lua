@@ -109,9 +109,9 @@ return {
     base = "dump, load, setupvalue in Lua",
     floor = function()
       local f = new_function()
-      return each(200, function() return copy_function(f) end)
+      return each(500, function() return copy_function(f) end)
     end,
-    ours = function(lthread) return one_way(lthread, 200, new_function()) end,
+    ours = function(lthread) return one_way(lthread, 500, new_function()) end,
   },
   copy_line("a million integers", 3, new_integers),
 }

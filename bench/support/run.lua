@@ -159,8 +159,8 @@ end
 local function target_of(line)
   local target = line.at_most or line.at_least
   if not target then return "" end
-  local value = line.absolute and with_unit(target, line) or ("%g"):format(target)
-  return (line.at_most and "≤ " or "≥ ") .. value
+  local value = line.absolute and ("%g %s"):format(target * units[line.unit], line.unit)
+  return (line.at_most and "≤ " or "≥ ") .. (value or ("%g"):format(target))
 end
 
 local function cells_of(result)
