@@ -70,7 +70,7 @@ $(OUT)/liblthread.a: $(OBJECTS)
 
 # In the host allocations fail on demand: spec/support/memory.c. It counts them, which would order
 # before the thread sanitizer's eyes what nothing else orders.
-WRAP = $(if $(filter %memory.c,$(HOST)),$(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc free))
+WRAP = $(if $(filter %memory.c,$(HOST)),$(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc aligned_alloc free))
 comma := ,
 
 $(OUT)/lua: $(HOST:%.c=$(OUT)/%.o) $(OUT)/liblthread.a
@@ -80,7 +80,7 @@ $(OUT)/spec/support/host.o: DEFINES += $(if $(WRAP),-DHAVE_MEMORY)
 
 # The same with allocations that can be made to fail.
 $(OUT)/failing: $(OUT)/$(FAILING:.c=.o) $(OUT)/liblthread.a
-	$(LINK) $(EXPORT) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -o $@ $^ $(LUA_LIB) $(LIBS)
+	$(LINK) $(EXPORT) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc -o $@ $^ $(LUA_LIB) $(LIBS)
 
 $(OUT)/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)

@@ -508,6 +508,7 @@ static void discard_runtime(lua_State *L, lt_Thread *main) {
 
 static void open_runtime(lua_State *L) {
   luaL_checkstack(L, 4, "too many values");
+  lt_biased_setup();
   lt_Thread *main = lt_thread_new();
   if (main == NULL)
     lt_raise_memory(L);

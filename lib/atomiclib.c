@@ -88,18 +88,18 @@ static const char *kind_name(lt_Kind kind) {
 
 /*
 ** add(t, key, n) -> number
-** Adds n to the number in a field of a shared table, and returns the sum. A field that is not there
-** counts as 0. Integers wrap around, floats make floats, as Lua adds. Raises TypeError if n or the
-** field is no number.
+** Adds n to the number in a field of a shared table, and returns the sum. A field that is not
+** there counts as 0. Integers wrap around, floats make floats, as Lua adds. Raises TypeError if n
+** or the field is no number.
 */
 static int add(lua_State *L) {
   Field field = check_field(L);
   lt_check_type(L, 3, LUA_TNUMBER);
   lt_Value number = lt_share(L, field.self, 3);
   lt_Value sum;
-  lt_shared_begin_write(field.shared, field.self);
+  lt_Slot *slot = lt_shared_begin_write(field.shared, field.self);
   Added added = add_locked(&field, &number, &sum);
-  lt_shared_end_write(field.shared);
+  lt_shared_end_write(field.shared, slot);
   if (added == NO_NUMBER)
     return lt_raise(L, &lt_TypeError, "cannot add to field '%s' (a %s value)",
                     luaL_tolstring(L, KEY, NULL), kind_name((lt_Kind)sum.kind));
@@ -124,9 +124,9 @@ static int swap(lua_State *L) {
   lt_Value value = lt_share_field(L, field.self, TABLE, KEY, 3);
   lt_Value old_key;
   lt_Taken old;
-  lt_shared_begin_write(field.shared, field.self);
+  lt_Slot *slot = lt_shared_begin_write(field.shared, field.self);
   bool done = lt_table_set(&field.shared->table, &field.key, &value, &old.value, &old_key);
-  lt_shared_end_write(field.shared);
+  lt_shared_end_write(field.shared, slot);
   if (!done) {
     lt_value_release(&value);
     return lt_raise_memory(L);
@@ -139,13 +139,13 @@ static int swap(lua_State *L) {
 }
 
 /*
-** cas and update. The field is read, looked at in Lua, and set only if it still has the very value
-** that was read.
+** cas and update. The field is read, looked at in Lua, and set only if it still has the very
+** value that was read.
 */
 
 typedef struct Seen {
   bool is_nil;
-  lt_Key identity; /* of any other value; floats by their bits */
+  lt_Key identity; /* of any other value */
 } Seen;
 
 static bool still_has(const Field *field, const Seen *seen) {
@@ -155,7 +155,9 @@ static bool still_has(const Field *field, const Seen *seen) {
   return !seen->is_nil && lt_key_matches(&seen->identity, current);
 }
 
-/* An object's proxy keeps it, so that no other can come at its address; then what it is in Lua. */
+/*
+** An object's proxy keeps it, so that no other can come at its address; then what it is in Lua.
+*/
 static void push_seen_object(lua_State *L, lt_Object *object) {
   lt_object_push_own(L, object);
   if (object->type == &lt_stored_type)
@@ -185,10 +187,12 @@ static void identify(lua_State *L, const lt_Value *value, Seen *seen) {
   }
 }
 
-/* Pushes something that must stay on the stack as long as 'seen' is used, and the field's value. */
+/*
+** Pushes something that must stay on the stack as long as 'seen' is used, and the field's value.
+*/
 static void push_seen(lua_State *L, const Field *field, Seen *seen) {
   lt_Taken taken;
-  lt_ReaderSlot *slot = lt_shared_begin_read(field->shared, field->self);
+  lt_Slot *slot = lt_shared_begin_read(field->shared, field->self);
   const lt_Value *value = lt_table_find(&field->shared->table, &field->key);
   if (value != NULL && value->kind == LT_OBJECT) {
     taken.value = *value;
@@ -207,8 +211,8 @@ static void push_seen(lua_State *L, const Field *field, Seen *seen) {
 }
 
 /*
-** Pushes what lt_share makes a value of at any time, failing only without memory, for the value at
-** 'index'. So the conversion is done once, and its errors come before anything is changed.
+** Pushes what lt_share makes a value of at any time, failing only without memory, for the value
+** at 'index'. So the conversion is done once, and its errors come before anything is changed.
 */
 static void push_prepared(lua_State *L, const Field *field, int index) {
   lt_Value value = lt_share_field(L, field->self, TABLE, KEY, index);
@@ -225,10 +229,10 @@ static bool set_if_seen(lua_State *L, const Field *field, const Seen *seen, int 
   lt_Value value = lt_share(L, field->self, index);
   lt_Value old = lt_nil;
   lt_Value old_key = lt_nil;
-  lt_shared_begin_write(field->shared, field->self);
+  lt_Slot *slot = lt_shared_begin_write(field->shared, field->self);
   bool same = still_has(field, seen);
   bool done = same && lt_table_set(&field->shared->table, &field->key, &value, &old, &old_key);
-  lt_shared_end_write(field->shared);
+  lt_shared_end_write(field->shared, slot);
   lt_value_release(&old);
   lt_value_release(&old_key);
   if (!done)
@@ -342,7 +346,9 @@ typedef struct Copying {
   lua_Integer count; /* of tables that were met */
 } Copying;
 
-/* Puts the copy of the shared table whose proxy is on the top in its place; a new one is empty. */
+/*
+** Puts the copy of the shared table whose proxy is on the top in its place; a new one is empty.
+*/
 static void replace_by_copy(lua_State *L, Copying *copying) {
   lua_pushvalue(L, -1);
   if (lua_rawget(L, COPIES) == LUA_TNIL) {
@@ -393,8 +399,8 @@ static int copy_protected(lua_State *L) {
 
 /*
 ** copy(t) -> plain table
-** A plain table with the fields of a shared one, and plain copies of the shared tables in it, once
-** each. What it has of one table are its fields at one moment. Follows copy.deepcopy.
+** A plain table with the fields of a shared one, and plain copies of the shared tables in it,
+** once each. What it has of one table are its fields at one moment. Follows copy.deepcopy.
 */
 static int copy(lua_State *L) {
   Copying copying = {lt_self(L), {NULL, 0, 0}, 0};
@@ -433,9 +439,9 @@ static void set_seconds(lua_State *L, const char *name, plat_Time time) {
 
 /*
 ** collect() -> {objects=, freed=, seconds=, longest_step=}
-** Frees the shared objects that only refer to each other, which happens by itself now and then, and
-** tells how many there were, how many of them it freed, how long it took, and the longest time for
-** which it kept one table from being changed. Follows gc.collect.
+** Frees the shared objects that only refer to each other, which happens by itself now and then,
+** and tells how many there were, how many of them it freed, how long it took, and the longest
+** time for which it kept one table from being changed. Follows gc.collect.
 */
 static int collect(lua_State *L) {
   lt_Collection collection;

@@ -135,7 +135,8 @@ static bool wait(lua_State *L, lt_Thread *self, lt_Queue *queue, Await await, pl
 
 /*
 ** A box is a userdata on the stack of a function that puts or gets: what is in it is in no queue
-** and in no state. However the function ends, the box is emptied.
+** and in no state. However the function ends, the box is emptied: at once by __close, or by __gc
+** if a hook raises when that is about to be called; within __gc there are no hooks.
 */
 
 static void *push_box(lua_State *L, size_t size, const void *key, lua_CFunction empty) {

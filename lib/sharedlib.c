@@ -3,22 +3,53 @@
 */
 #include "lib/libs.h"
 
+#include <limits.h>
+
 #include "src/fetch.h"
+#include "src/memory.h"
 #include "src/share.h"
 
 static lt_Shared *check_shared(lua_State *L, int arg) {
   return (lt_Shared *)lt_check_object(L, arg, &lt_shared_type);
 }
 
+/* The first argument, and in 'self' the calling thread. */
+static lt_Shared *check_shared_and_self(lua_State *L, const lt_Thread **self) {
+  void *context;
+  lt_Object *object = lt_object_and_context(L, 1, &lt_shared_type, &context);
+  if (object == NULL)
+    lt_arg_type_error(L, 1, lt_shared_type.name);
+  *self = ((lt_Context *)context)->thread;
+  if (*self == NULL)
+    *self = lt_self(L); /* which raises the error */
+  return (lt_Shared *)object;
+}
+
+/*
+** A new table is garbage when Lua has collected its proxy, but Lua sees only the proxy. It is told
+** of the rest, so that its collector runs as often as for a plain table of that size.
+*/
+static void tell_lua(lua_State *L, size_t bytes) {
+  enum { ENOUGH = 1 << 16 };
+  static PLAT_THREAD_LOCAL size_t untold;
+  untold += bytes;
+  if (untold < ENOUGH)
+    return;
+  if (lua_gc(L, LUA_GCISRUNNING))
+    lua_gc(L, LUA_GCSTEP, untold / 1024 < INT_MAX ? (int)(untold / 1024) : INT_MAX);
+  untold = 0;
+}
+
 /*
 ** shared([t]) -> table
-** A new shared table. With a plain table it has the same fields, and the tables in it become shared
-** tables too, once each. A shared table is returned as it is. Raises TypeError for what can't
-** be shared; then nothing has changed.
+** A new shared table. With a plain table it has the same fields, and the tables in it become
+** shared tables too, once each. A shared table is returned as it is. Raises TypeError for what
+** can't be shared; then nothing has changed.
 */
 static int new_shared(lua_State *L) {
   const lt_Thread *self = lt_self(L);
   lt_Shared *shared;
+  size_t taken = lt_memory_taken();
   lua_settop(L, 1);
   if (lt_object_of_type(L, 1, &lt_shared_type) != NULL)
     return 1;
@@ -33,6 +64,7 @@ static int new_shared(lua_State *L) {
     shared = lt_share_table(L, self, 1);
   }
   lt_object_push_own(L, &shared->traced.object);
+  tell_lua(L, lt_memory_taken() - taken);
   lt_collect_if_due();
   return 1;
 }
@@ -53,7 +85,19 @@ static void push_own_global(lua_State *L, int index) {
 /* Of the table at 1, under the key at 2. */
 static void push_field(lua_State *L, const lt_Thread *self, lt_Shared *shared, const lt_Key *key) {
   lt_Taken taken;
-  lt_take_field(L, self, shared, key, &taken);
+  lt_Slot *slot = lt_shared_begin_read(shared, self);
+  const lt_Value *value = lt_table_find(&shared->table, key);
+  if (value == NULL || lt_value_is_scalar(value)) { /* the fast way */
+    lt_Value scalar = value != NULL ? *value : lt_nil;
+    lt_shared_end_read(shared, slot);
+    if (scalar.kind == LT_INTEGER)
+      lua_pushinteger(L, scalar.as.integer);
+    else
+      lt_push_value(L, &scalar);
+    return;
+  }
+  lt_take(L, value, &taken);
+  lt_shared_end_read(shared, slot);
   bool kept = lt_value_kept(&taken.value) != NULL;
   lt_push_taken(L, &taken, 1);
   if (kept)
@@ -61,10 +105,11 @@ static void push_field(lua_State *L, const lt_Thread *self, lt_Shared *shared, c
 }
 
 static int shared_index(lua_State *L) {
-  lt_Shared *shared = check_shared(L, 1);
+  const lt_Thread *self;
+  lt_Shared *shared = check_shared_and_self(L, &self);
   lt_Key key;
   if (lt_key_at(L, 2, &key))
-    push_field(L, lt_self(L), shared, &key);
+    push_field(L, self, shared, &key);
   else
     lua_pushnil(L);
   if (shared->is_globals && lua_isnil(L, -1))
@@ -73,18 +118,19 @@ static int shared_index(lua_State *L) {
 }
 
 static int shared_newindex(lua_State *L) {
-  lt_Shared *shared = check_shared(L, 1);
-  const lt_Thread *self = lt_self(L);
+  const lt_Thread *self;
+  lt_Shared *shared = check_shared_and_self(L, &self);
   lt_Key key;
   lt_check_key(L, 2, &key);
   lt_Value value = lt_nil;
+  bool kept = false;
   if (lua_isinteger(L, 3)) { /* the fast way */
     value.kind = LT_INTEGER;
     value.as.integer = lua_tointeger(L, 3);
   } else {
     value = lt_share_field(L, self, 1, 2, 3);
+    kept = lt_value_kept(&value) != NULL;
   }
-  bool kept = lt_value_kept(&value) != NULL;
   lt_Set set = lt_shared_set(shared, self, &key, &value);
   if (set == LT_NOT_SET)
     return lt_raise_memory(L);
@@ -97,7 +143,7 @@ static int shared_newindex(lua_State *L) {
 
 static int shared_len(lua_State *L) {
   lt_Shared *shared = check_shared(L, 1);
-  lt_ReaderSlot *slot = lt_shared_begin_read(shared, lt_self(L));
+  lt_Slot *slot = lt_shared_begin_read(shared, lt_self(L));
   lua_Integer length = lt_table_length(&shared->table);
   lt_shared_end_read(shared, slot);
   lua_pushinteger(L, length);
@@ -116,7 +162,7 @@ static int next_field(lua_State *L) {
   lt_Value key;
   lt_Value value;
   lua_settop(L, 0);
-  lt_ReaderSlot *slot = lt_shared_begin_read(shared, self);
+  lt_Slot *slot = lt_shared_begin_read(shared, self);
   bool found = lt_table_next(&shared->table, cursor, &key, &value);
   if (found) {
     lt_take(L, &key, &taken[0]);
@@ -140,7 +186,7 @@ static int shared_pairs(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 1);
   lt_Cursor *cursor = lua_newuserdatauv(L, sizeof(*cursor), 0);
-  lt_ReaderSlot *slot = lt_shared_begin_read(shared, self);
+  lt_Slot *slot = lt_shared_begin_read(shared, self);
   lt_table_begin(&shared->table, cursor);
   lt_shared_end_read(shared, slot);
   lua_pushcclosure(L, next_field, 3);

@@ -72,3 +72,24 @@ unsigned plat_cpu_count(void) {
   long online = sysconf(_SC_NPROCESSORS_ONLN);
   return online > 0 ? (unsigned)online : 1;
 }
+
+/*
+** membarrier makes every thread of the process that runs at the moment pass a full barrier.
+*/
+enum { PRIVATE_EXPEDITED = 1 << 3, REGISTER_PRIVATE_EXPEDITED = 1 << 4 };
+
+atomic_bool plat_has_heavy_barrier;
+
+void plat_barrier_setup(void) {
+#if defined(SYS_membarrier)
+  if (syscall(SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0)
+    atomic_store(&plat_has_heavy_barrier, true);
+#endif
+}
+
+void plat_heavy_barrier(void) {
+  atomic_thread_fence(memory_order_seq_cst);
+#if defined(SYS_membarrier)
+  syscall(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0);
+#endif
+}

@@ -53,9 +53,28 @@ void plat_yield(void);
 #define PLAT_CACHE_LINE 64
 
 /*
-** A parker puts its one thread to sleep until somebody hands it the token (per system).
-** An unpark that comes before the park is kept: the park then returns at once.
-** plat_park may return early when a signal handler ran; its callers look at their condition again.
+** Two threads each write something and then look at what the other writes; one of them must see
+** it. Where the system offers it, the light barrier between the two steps costs nothing, and the
+** heavy one of the other thread makes up for it. plat_barrier_setup comes before both (per
+** system).
+*/
+extern atomic_bool plat_has_heavy_barrier;
+
+void plat_barrier_setup(void);
+void plat_heavy_barrier(void);
+
+static inline void plat_light_barrier(void) {
+  /* Relaxed: while it is still false, both barriers are full ones. */
+  if (atomic_load_explicit(&plat_has_heavy_barrier, memory_order_relaxed))
+    atomic_signal_fence(memory_order_seq_cst);
+  else
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+/*
+** A parker puts its one thread to sleep until somebody hands it the token (per system). An unpark
+** that comes before the park is kept: the park then returns at once. plat_park may return early
+** when a signal handler ran; its callers look at their condition again.
 */
 typedef struct plat_Parker {
   _Atomic(uint32_t) token; /* 1: an unpark has come, 0: none */

@@ -70,10 +70,13 @@ for _, class in ipairs(kinds) do
       fill()
       local putter = start(function() q:put({ 3, ("x"):rep(100) }, { timeout = 60 }) end)
       assert.is_true(blocks(putter))
-      q:get()
+      if class == queue.PriorityQueue then
+        q:get()
+      end
       q:get()
       putter:result()
-      assert.equal(3, q:get()[1])
+      local message = class == queue.Queue and q:get() and q:get() or q:get()
+      assert.equal(3, message[1])
     end)
 
     it("wakes as many putters as there is room", function()
@@ -255,7 +258,8 @@ for _, class in ipairs(kinds) do
         local putters = {}
         for i = 1, 4 do
           putters[i] = start(function()
-            return select(2, pcall(i % 2 == 0 and q.put or q.put_many, q, i % 2 == 0 and i or { i, i }))
+            local put, message = i % 2 == 0 and q.put or q.put_many, i % 2 == 0 and i or { i, i }
+            return select(2, pcall(put, q, message))
           end)
         end
         for i = 1, 4 do
@@ -319,8 +323,8 @@ describe("a PriorityQueue", function()
   end)
 
   it("compares integers and floats exactly", function()
-    local sorted = { -math.huge, math.mininteger, math.mininteger + 1, -2 ^ 53, -1.5, -1, -0.5, 0, 0.5, 1,
-      2 ^ 53, 2 ^ 53 | 0 + 1, math.maxinteger - 1, math.maxinteger, 2 ^ 63, math.huge }
+    local sorted = { -math.huge, math.mininteger, math.mininteger + 1, -2 ^ 53, -1.5, -1, -0.5, 0,
+      0.5, 1, 2 ^ 53, 2 ^ 53 | 0 + 1, math.maxinteger - 1, math.maxinteger, 2 ^ 63, math.huge }
     for step = 1, #sorted - 1 do
       for i = 0, #sorted - 1 do
         q:put(sorted[(i * (2 * step + 1)) % #sorted + 1])
@@ -362,7 +366,8 @@ describe("a PriorityQueue", function()
   end)
 
   it("refuses what has no order", function()
-    for _, message in ipairs { {}, { {} }, true, print, { true }, setmetatable({}, { __lt = print }) } do
+    local comparable = setmetatable({}, { __lt = print })
+    for _, message in ipairs { {}, { {} }, true, print, { true }, comparable } do
       raised(_thread.TypeError, q.put, q, message)
     end
     raised(_thread.TypeError, q.put, q, nil)

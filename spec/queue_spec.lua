@@ -61,8 +61,9 @@ for _, class in ipairs { queue.SimpleQueue, queue.Queue, queue.LifoQueue } do
       local shared, lock = {}, _thread.allocate_lock()
       shared.self = shared
       local light = select(2, pcall(debug.upvalueid, function() return shared end, 1))
-      for _, value in ipairs { true, false, 0, -1, math.mininteger, 0.0, 1.5, math.huge, "", "short",
-        ("x"):rep(14), ("x"):rep(15), ("long\0"):rep(1000), light, lock, q, string.format } do
+      for _, value in ipairs { true, false, 0, -1, math.mininteger, 0.0, 1.5, math.huge, "",
+        "short", ("x"):rep(14), ("x"):rep(15), ("long\0"):rep(1000),
+        light, lock, q, string.format } do
         q:put(value)
         local back = q:get()
         assert.equal(value, back)
@@ -137,7 +138,8 @@ for _, class in ipairs { queue.SimpleQueue, queue.Queue, queue.LifoQueue } do
     it("is unchanged by what can't be transferred", function()
       local e = raised(_thread.TypeError, q.put, q, { job = { co = coroutine.create(print) } })
       assert.equal("cannot transfer a coroutine (message.job.co)", e.message)
-      raised(_thread.TypeError, q.put_many, q, { 1, "two", ("x"):rep(100), { 4 }, coroutine.create(print) })
+      local list = { 1, "two", ("x"):rep(100), { 4 }, coroutine.create(print) }
+      raised(_thread.TypeError, q.put_many, q, list)
       assert.equal(0, q:qsize())
     end)
 

@@ -13,8 +13,8 @@ local function results(handles)
   return list
 end
 
--- Each producer puts pairs {its number, 1..count}; a consumer checks that those of one producer come
--- in order, and ends at the message 'stop'.
+-- Each producer puts its number and 1 to count in one; a consumer checks that those of one producer
+-- come in order, and ends at the message 'stop'.
 local function produce(q, number, count, batch)
   local list = {}
   for i = 1, count do
@@ -114,7 +114,8 @@ describe("the check of histories", function()
   it("finds what it may not", function()
     assert.matches("never put", check(history({ "get", 1, 0, 1 })))
     assert.matches("before it was put", check(history({ "get", 1, 0, 1 }, { "put", 1, 2, 3 })))
-    assert.matches("twice", check(history({ "put", 1, 0, 1 }, { "get", 1, 2, 3 }, { "get", 1, 2, 3 })))
+    assert.matches("twice", check(history({ "put", 1, 0, 1 }, { "get", 1, 2, 3 },
+      { "get", 1, 2, 3 })))
     assert.matches("2 overtook 1", check(history({ "put", 1, 0, 1 }, { "put", 2, 2, 3 },
       { "get", 2, 4, 5 }, { "get", 1, 6, 7 })))
     assert.matches("2 overtook 1", check(history({ "put", 1, 0, 1 }, { "put", 2, 2, 3 },
@@ -125,7 +126,7 @@ describe("the check of histories", function()
   end)
 end)
 
--- What one thread does and sees; it leaves the queue to the others with its own number in all values.
+-- What one thread does and sees. Its own number is in all values that it puts.
 local function work(q, number, count, go)
   local log, clock = {}, _thread.monotonic
   local Empty = require "lthread.queue".Empty

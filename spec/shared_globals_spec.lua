@@ -84,30 +84,32 @@ describe("_thread.globals", function()
     assert.equal("function", start(function() return type(_thread.globals.print) end):result())
   end)
 
+  -- luacheck: push ignore
   it("is the home of a chunk's globals", function()
     local assert = assert
     local _ENV = _thread.globals
-    x = 1 -- luacheck: ignore
-    function get() return x end -- luacheck: ignore
-    function fib(n) return n < 2 and n or fib(n - 1) + fib(n - 2) end -- luacheck: ignore
-    assert.is_nil(rawget(_G, "x")) -- luacheck: ignore
-    assert.equal(get, get) -- luacheck: ignore
-    assert.same({1, 55}, {start(function() return get(), fib(10) end):result()}) -- luacheck: ignore
-    start(function() x = x + 1 end):result() -- luacheck: ignore
-    assert.equal(2, get()) -- luacheck: ignore
+    x = 1
+    function get() return x end
+    function fib(n) return n < 2 and n or fib(n - 1) + fib(n - 2) end
+    assert.is_nil(rawget(_G, "x"))
+    assert.equal(get, get)
+    assert.same({1, 55}, {start(function() return get(), fib(10) end):result()})
+    start(function() x = x + 1 end):result()
+    assert.equal(2, get())
   end)
 
   it("lets a function be defined by one thread and called by another", function()
     start(function()
       local _ENV = _thread.globals
-      function even(n) return n == 0 or odd(n - 1) end -- luacheck: ignore
-      function odd(n) return n ~= 0 and even(n - 1) end -- luacheck: ignore
+      function even(n) return n == 0 or odd(n - 1) end
+      function odd(n) return n ~= 0 and even(n - 1) end
     end):result()
     assert.is_true(_thread.globals.even(10))
     assert.is_false(_thread.globals.odd(10))
   end)
+  -- luacheck: pop
 
-  it("makes four threads that count under a lock add up, as a Python programmer writes it", function()
+  it("makes four threads add up that count under a lock, as written in Python", function()
     assert.equal("40000\n", run(counter))
   end)
 
@@ -121,7 +123,10 @@ describe("_thread.globals", function()
       G.handle = _thread.start_joinable_thread(function() return G end)
       local cycle = _thread.shared()
       cycle.cycle = cycle
-      _thread.start_new_thread(function() G.g = function() return G.f end _thread.sleep(1e6) end, {})
+      _thread.start_new_thread(function()
+        G.g = function() return G.f end
+        _thread.sleep(1e6)
+      end, {})
       setmetatable({}, {__gc = function() G.last = G print "ended" end})
     ]])
   end)

@@ -1,4 +1,4 @@
--- Recorded histories of concurrent operations on one field are those of some order of the operations.
+-- Recorded histories of concurrent operations on one field are those of operations one by one.
 local _thread = require "lthread"
 local linearizable = require "support.linearizable"
 

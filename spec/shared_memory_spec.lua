@@ -80,6 +80,13 @@ describe("Shared memory", function()
     t = nil -- luacheck: ignore
   end)
 
+  it("is freed when a thread's result closes the cycle", function()
+    local t = _thread.shared()
+    t.handle = start(function() return t, {t} end)
+    assert.equal(t, (t.handle:result()))
+    t = nil -- luacheck: ignore
+  end)
+
   it("is freed when another thread made and left it", function()
     local t = _thread.shared()
     for _ = 1, 3 do
@@ -118,6 +125,16 @@ describe("Shared memory", function()
       if i % 100 == 0 then most = math.max(most, _thread.shared_memory() - before) end
     end
     assert.is_true(most < 30e6, most)
+  end)
+
+  it("is kept in bounds when few tables are large", function()
+    local text, most = ("x"):rep(100000), 0
+    for i = 1, 2000 do
+      local t = _thread.shared {text .. i}
+      if i % 2 == 0 then t.self = t end
+      most = math.max(most, _thread.shared_memory() - before)
+    end
+    assert.is_true(most < 60e6, most)
   end)
 
   it("loses nothing to collections while threads move what they refer to", function()

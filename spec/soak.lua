@@ -1,5 +1,5 @@
--- Many kinds of work on the shared data space for a long time: mixed operations, cycles, threads that
--- come and die. Memory must stay flat. usage: lua spec/soak.lua [seconds]
+-- Many kinds of work on the shared data space for a long time: mixed operations, cycles, threads
+-- that come and die. Memory must stay flat. usage: lua spec/soak.lua [seconds]
 local _thread = require "lthread"
 
 local seconds = tonumber(arg[1]) or 600
@@ -96,7 +96,8 @@ local function run_until(finish)
     for i = 1, 4 do
       if not threads[i] or threads[i]:is_done() then
         seed = seed + 1
-        threads[i] = _thread.start_joinable_thread(work, {args = {seed, finish, 500 + seed % 20 * 500}})
+        local operations = 500 + seed % 20 * 500
+        threads[i] = _thread.start_joinable_thread(work, {args = {seed, finish, operations}})
       end
     end
     _thread.sleep(0.005)
@@ -104,7 +105,8 @@ local function run_until(finish)
   for i = 1, 4 do threads[i]:join() end
 end
 
-print(("%8s %12s %8s %14s %14s"):format("second", "operations", "threads", "shared bytes", "resident"))
+print(("%8s %12s %8s %14s %14s"):format(
+  "second", "operations", "threads", "shared bytes", "resident"))
 local begin = _thread.monotonic()
 local shared, total = {}, {}
 for step = 1, STEPS do

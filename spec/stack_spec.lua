@@ -105,7 +105,7 @@ describe("stack_size", function()
       print(_thread._count(), #_thread.enumerate())
       _thread.start_joinable_thread(wait, {args = {text}, handle = unstarted})
       print(unstarted:result() == #text, unstarted.ident > count)
-    ]], "ulimit -v 1500000")
+    ]], "ulimit -v 1500000 &&")
     assert.equal("true\ttrue\tcan't start new thread: Resource temporarily unavailable\n"
       .. "true\ttrue\nthread not started\n0\t1\ntrue\ttrue\nstatus 0\n", output)
   end)

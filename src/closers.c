@@ -1,7 +1,8 @@
 /*
 ** Lua names a handler "close" or "__gc" when a function calls it at the end of a scope or a cycle
-** of collection. After an error it is pcall, xpcall or coroutine.close that calls it, which is
-** seen by what these have on their stacks.
+** of collection. After an error it is pcall, xpcall, coroutine.close or a wrapped coroutine that
+** calls it, which is seen by what these have on their stacks; or it is called below the function
+** with which the thread began, which is gone then.
 **
 ** Shared state: the addresses of Lua's own functions, written once and by all with the same value.
 */
@@ -17,6 +18,14 @@
 */
 #define DEEPEST 1000
 
+/* NULL for one of Lua. */
+static lua_CFunction function_of(lua_State *L, lua_Debug *frame) {
+  lua_getinfo(L, "f", frame);
+  lua_CFunction function = lua_tocfunction(L, -1);
+  lua_pop(L, 1);
+  return function;
+}
+
 /* The level of 'frame', which is below the one of a function it has called. */
 static bool has_temporary(lua_State *L, const lua_Debug *frame, int number) {
   if (lua_getlocal(L, frame, number) == NULL)
@@ -30,9 +39,7 @@ static bool has_temporary(lua_State *L, const lua_Debug *frame, int number) {
 ** message handler. When they call a handler there is more: the dead function, its variables.
 */
 static bool closes_after_error(lua_State *L, lua_Debug *frame) {
-  lua_getinfo(L, "f", frame);
-  lua_CFunction function = lua_tocfunction(L, -1);
-  lua_pop(L, 1);
+  lua_CFunction function = function_of(L, frame);
   if (function == NULL)
     return false;
   return (function == lt_stock_function(LT_STOCK_PCALL) && has_temporary(L, frame, 2)) ||
@@ -45,26 +52,35 @@ static bool is_named_closer(lua_State *L, lua_Debug *frame) {
          (strcmp(frame->name, "close") == 0 || strcmp(frame->name, "__gc") == 0);
 }
 
+/*
+** The function that waits for the coroutine. A wrapped one has moved its arguments away; when it
+** closes the coroutine, it has the error.
+*/
 static bool is_closing_coroutine(lua_State *L) {
   lua_Debug frame;
   if (!lua_getstack(L, 0, &frame) || frame.i_ci == NULL)
     return false;
-  lua_getinfo(L, "f", &frame);
-  lua_CFunction function = lua_tocfunction(L, -1);
-  lua_pop(L, 1);
-  return function != NULL && function == lt_stock_function(LT_STOCK_COROUTINE_CLOSE);
+  lua_CFunction function = function_of(L, &frame);
+  if (function == NULL)
+    return false;
+  return function == lt_stock_function(LT_STOCK_COROUTINE_CLOSE) ||
+         (function == lt_stock_function(LT_STOCK_WRAPPED) && has_temporary(L, &frame, 1));
 }
 
-static bool stack_has_closer(lua_State *L) {
+/* With 'bottom', also if the stack does not begin with that. */
+static bool stack_has_closer(lua_State *L, lua_CFunction bottom) {
   lua_Debug frame;
-  for (int level = 0; level < DEEPEST && lua_getstack(L, level, &frame); level++)
+  int level = 0;
+  for (; level < DEEPEST && lua_getstack(L, level, &frame); level++)
     if (is_named_closer(L, &frame) || (level > 0 && closes_after_error(L, &frame)))
       return true;
-  return false;
+  return bottom != NULL && level > 0 && level < DEEPEST && function_of(L, &frame) != bottom;
 }
 
 typedef struct Search {
   lua_State *running;
+  lua_State *main;
+  lua_CFunction bottom; /* of the main one */
   bool found;
 } Search;
 
@@ -72,14 +88,16 @@ typedef struct Search {
 static bool search(lua_State *L, void *context) {
   Search *where = context;
   if (L != where->running && lua_status(L) == LUA_OK && lua_checkstack(L, 2))
-    where->found = is_closing_coroutine(L) || stack_has_closer(L);
+    where->found =
+        is_closing_coroutine(L) || stack_has_closer(L, L == where->main ? where->bottom : NULL);
   return !where->found;
 }
 
-bool lt_in_closer(lua_State *L, lt_Coroutines *coroutines) {
-  if (stack_has_closer(L))
+bool lt_in_closer(lua_State *L, lt_Coroutines *coroutines, lua_CFunction bottom) {
+  lua_State *main = lt_coroutines_main(coroutines);
+  if (stack_has_closer(L, L == main ? bottom : NULL))
     return true;
-  Search where = {L, false};
+  Search where = {L, main, bottom, false};
   lt_coroutines_each(coroutines, search, &where);
   return where.found;
 }

@@ -10,8 +10,9 @@
 
 /*
 ** Whether L, the running coroutine, or one of those that wait for it, is within a __close or __gc
-** handler. Raises nothing and makes nothing.
+** handler. 'bottom' is the function at the bottom of the main coroutine, NULL if it is not known.
+** Raises nothing and makes nothing.
 */
-bool lt_in_closer(lua_State *L, lt_Coroutines *coroutines);
+bool lt_in_closer(lua_State *L, lt_Coroutines *coroutines, lua_CFunction bottom);
 
 #endif

@@ -1,13 +1,13 @@
 /*
-** How garbage is found while other threads work. All traced objects are listed, and of each one the
-** word of its references and what it refers to are written down: a snapshot, not of one moment.
-** Objects with more references than the snapshots explain are in use, and all they lead to. Of
-** the others, the candidates, the snapshots are then compared with what is there now. One that has
-** changed is in use, and all it leads to. For those that are left: between the last snapshot and
-** the first comparison was a moment at which everything was as written down, because a word that
-** has come back to its value shows that references were taken, and a table counts its changes.
-** At that moment all references to them came from among them. So nobody could reach them, nor
-** ever will.
+** How garbage is found while other threads work. All traced objects are listed, and of each one
+** the word of its references and what it refers to are written down: a snapshot, not of one
+** moment. Objects with more references than the snapshots explain are in use, and all they lead
+** to. Of the others, the candidates, the snapshots are then compared with what is there now. One
+** that has changed is in use, and all it leads to. For those that are left: between the last
+** snapshot and the first comparison was a moment at which everything was as written down, because
+** a word that has come back to its value shows that references were taken, and a table counts its
+** changes. At that moment all references to them came from among them. So nobody could reach
+** them, nor ever will.
 **
 ** Shared state: the lists of the shards, under their mutexes; 'due' is atomic. Everything else is
 ** the running collector's, of which 'running' lets one through. While it works on an object it
@@ -22,12 +22,11 @@
 #include "src/memory.h"
 
 #define SHARDS 16
-#define BATCH 256                       /* objects that are listed at a time */
-#define FEWEST_OBJECTS 512              /* in a shard that is worth a collection */
-#define FEWEST_BYTES ((size_t)16 << 20) /* the same of all shared memory */
+#define BATCH 256          /* objects that are listed at a time */
+#define FEWEST_OBJECTS 512 /* in a shard that is worth a collection */
 
 typedef struct Shard {
-  _Alignas(64) plat_Mutex mutex;
+  _Alignas(PLAT_CACHE_LINE) plat_Mutex mutex;
   lt_Traced *first;
   size_t count;
   size_t limit; /* a collection is due when there are more */
@@ -145,8 +144,8 @@ static void add_node(Collector *collector, lt_Traced *traced) {
 }
 
 /*
-** An object is new at the head of its list, and one that is a node stays in it: so the list can be
-** left and gone on with behind the last node.
+** An object is new at the head of its list, and one that is a node stays in it: so the list can
+** be left and gone on with behind the last node.
 */
 static bool list_shard(Collector *collector, Shard *shard) {
   lt_Traced *last = NULL;
@@ -288,7 +287,7 @@ static void set_limits(void) {
     plat_mutex_unlock(&shards[i].mutex);
   }
   size_t twice = lt_memory_bytes() * 2;
-  lt_memory_set_limit(twice > FEWEST_BYTES ? twice : FEWEST_BYTES);
+  lt_memory_set_limit(twice > LT_FEWEST_BYTES ? twice : LT_FEWEST_BYTES);
   atomic_store_explicit(&due, false, memory_order_relaxed);
 }
 

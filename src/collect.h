@@ -1,7 +1,7 @@
 /*
-** The collector of cycles. Counts of references free all other shared objects at once; objects that
-** may be part of a cycle are traced, and now and then those that only refer to each other are found
-** and freed, while the other threads go on.
+** The collector of cycles. Counts of references free all other shared objects at once; objects
+** that may be part of a cycle are traced, and now and then those that only refer to each other
+** are found and freed, while the other threads go on.
 */
 #ifndef lt_collect_h
 #define lt_collect_h
@@ -12,7 +12,8 @@
 /*
 ** What the collector asks of a type. Both are called without any lock held.
 **
-** traverse: keeps changes out, visits objects that this one refers to, once for each reference, and
+** traverse: keeps changes out, visits objects that this one refers to, once for each reference,
+** and
 **       returns how often its references have changed so far (0 if they never do). It begins at
 **       *position, looks at no more than LT_TRAVERSE_STEP references and sets *position to where
 ** the next call goes on, LT_TRAVERSE_END behind the last. 'visit' takes no lock and no memory.

@@ -20,9 +20,9 @@ void lt_take(lua_State *L, const lt_Value *value, lt_Taken *taken) {
   taken->has_reference = false;
   taken->place = 0;
   if (value->kind == LT_STRING) {
-    const char *bytes = lt_string_bytes(value->as.string, &taken->length);
+    taken->length = value->as.string->length;
     if (taken->length <= sizeof(taken->bytes)) {
-      memcpy(taken->bytes, bytes, taken->length);
+      memcpy(taken->bytes, value->as.string->bytes, taken->length);
       return;
     }
   } else if (value->kind == LT_OBJECT) {
@@ -39,14 +39,13 @@ void lt_take(lua_State *L, const lt_Value *value, lt_Taken *taken) {
 
 void lt_take_field(lua_State *L, const lt_Thread *self, lt_Shared *shared, const lt_Key *key,
                    lt_Taken *taken) {
-  lt_ReaderSlot *slot = lt_shared_begin_read(shared, self);
+  lt_Slot *slot = lt_shared_begin_read(shared, self);
   const lt_Value *value = lt_table_find(&shared->table, key);
   lt_take(L, value != NULL ? value : &lt_nil, taken);
   lt_shared_end_read(shared, slot);
 }
 
 void lt_push_value(lua_State *L, const lt_Value *value) {
-  size_t length;
   switch ((lt_Kind)value->kind) {
   case LT_NIL:
     lua_pushnil(L);
@@ -64,11 +63,9 @@ void lt_push_value(lua_State *L, const lt_Value *value) {
   case LT_POINTER:
     lua_pushlightuserdata(L, value->as.pointer);
     break;
-  case LT_STRING: {
-    const char *bytes = lt_string_bytes(value->as.string, &length);
-    lua_pushlstring(L, bytes, length);
+  case LT_STRING:
+    lua_pushlstring(L, value->as.string->bytes, value->as.string->length);
     break;
-  }
   case LT_OBJECT:
     if (value->as.object->type == &lt_stored_type)
       lt_stored_push(L, (lt_Stored *)value->as.object);
@@ -145,7 +142,7 @@ static bool is_current(lua_State *L, const lt_Thread *self, lt_Shared *shared) {
   bool current = false;
   if (!lt_key_at(L, -2, &key))
     return false;
-  lt_ReaderSlot *slot = lt_shared_begin_read(shared, self);
+  lt_Slot *slot = lt_shared_begin_read(shared, self);
   const lt_Value *value = lt_table_find(&shared->table, &key);
   lt_Stored *stored = value != NULL ? lt_value_kept(value) : NULL;
   if (stored != NULL && lt_stored_push_known(L, stored)) {
@@ -156,7 +153,9 @@ static bool is_current(lua_State *L, const lt_Thread *self, lt_Shared *shared) {
   return current;
 }
 
-/* The record is on the top, and above it the kept values: drops those that are no longer there. */
+/*
+** The record is on the top, and above it the kept values: drops those that are no longer there.
+*/
 static void drop_old(lua_State *L, const lt_Thread *self, lt_Shared *shared) {
   lua_Integer left = 0;
   lua_pushnil(L);

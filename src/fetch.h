@@ -32,9 +32,9 @@ void lt_push_value(lua_State *L, const lt_Value *value);
 void lt_push_taken(lua_State *L, lt_Taken *taken, int count);
 
 /*
-** What a state makes of a stored value is kept as long as the proxy of the table from which it was
-** read, by its key: so it is the same for every read, and goes with the proxy even if it refers
-** to it. Keeps the value on the top, of the field whose key is at 'key'.
+** What a state makes of a stored value is kept as long as the proxy of the table from which it
+** was read, by its key: so it is the same for every read, and goes with the proxy even if it
+** refers to it. Keeps the value on the top, of the field whose key is at 'key'.
 */
 void lt_keep(lua_State *L, const lt_Thread *self, int proxy, int key);
 

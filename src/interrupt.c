@@ -12,9 +12,11 @@
 
 #include <stdlib.h>
 
+#include "src/biased.h"
 #include "src/closers.h"
 #include "src/deadlock.h"
 #include "src/dump.h"
+#include "src/stock.h"
 
 /* The threads whose states run on this OS thread: several, if a host has several main states. */
 typedef struct lt_Attachment {
@@ -218,7 +220,7 @@ bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level) {
   lt_Request *request;
   if (atomic_load(&thread->must_end))
     raise_request(L, thread, NULL, level);
-  if (lt_in_closer(L, thread->coroutines))
+  if (lt_in_closer(L, thread->coroutines, thread->bottom))
     return true;
   bool found = take_request(thread, &request);
   disarm(L, thread);
@@ -267,8 +269,11 @@ lt_Parker *lt_wait_begin(lua_State *L, lt_Thread *thread) {
   return thread->parker;
 }
 
-static bool has_hook(lua_State *L) {
-  return lua_gethook(L) != NULL && lua_gethookmask(L) != 0;
+/* Those of scripts, which want to know of their lines and calls only, are left alone. */
+static bool has_hook(const lt_Thread *thread, lua_State *L) {
+  lua_Hook set = lua_gethook(L);
+  return set != NULL && lua_gethookmask(L) != 0 && set != hook && set != thread->heeded &&
+         set != lt_stock_hook();
 }
 
 /* A function that does nothing, but in Lua, so that every kind of hook is called. */
@@ -284,22 +289,51 @@ static void call_hooks(lua_State *L) {
   lua_call(L, 0, 0);
 }
 
-/* A signal handler of the host sets its hook on the coroutine that it knows, the main one. */
-static void heed_hook_of_main(lua_State *L, const lt_Thread *thread) {
+typedef struct Hook {
+  lua_Hook function;
+  int mask;
+  int count;
+} Hook;
+
+static Hook get_hook(lua_State *L) {
+  return (Hook){lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L)};
+}
+
+static void set_hook(lua_State *L, const Hook *set) {
+  lua_sethook(L, set->function, set->mask, set->count);
+}
+
+/*
+** A signal handler of the host sets its hook on the coroutine that it knows, the main one. It is
+** moved from there to L, where the hook, if it raises, removes it.
+*/
+static void heed_hook_of_main(lua_State *L, lua_State *main) {
+  const Hook before = get_hook(L);
+  const Hook host = get_hook(main);
+  lua_sethook(main, NULL, 0, 0);
+  set_hook(L, &host);
+  call_hooks(L);
+  if (lua_gethook(L) == host.function && lua_gethook(main) == NULL)
+    set_hook(main, &host);
+  set_hook(L, &before);
+}
+
+/* One that is still there afterwards is there to stay, and ends no other wait. */
+static void heed_hooks(lua_State *L, lt_Thread *thread) {
   lua_State *main = lt_coroutines_main(thread->coroutines);
-  if (has_hook(L)) {
+  if (has_hook(thread, L)) {
     call_hooks(L);
-  } else if (has_hook(main)) {
-    lua_sethook(L, lua_gethook(main), lua_gethookmask(main), lua_gethookcount(main));
-    call_hooks(L);
-    lua_sethook(L, NULL, 0, 0);
+    thread->heeded = lua_gethook(L);
+  } else if (has_hook(thread, main)) {
+    heed_hook_of_main(L, main);
+    thread->heeded = lua_gethook(main);
   }
 }
 
 void lt_wait_broken(lua_State *L, lt_Thread *thread) {
   if (lt_interrupted(thread))
     thread->parker->deaf = lt_interrupt_deliver(L, thread, 1);
-  heed_hook_of_main(L, thread);
+  heed_hooks(L, thread);
 }
 
 /*
@@ -314,8 +348,8 @@ static plat_Time attend_signals(const lt_Thread *thread, lt_Occasion occasion, p
     return PLAT_FOREVER;
   if (occasion == LT_WAIT_BEGINS)
     return since + FIRST_LOOK;
-  if (thread->waiting != NULL &&
-      (has_hook(thread->waiting) || has_hook(lt_coroutines_main(thread->coroutines))))
+  if (thread->waiting != NULL && (has_hook(thread, thread->waiting) ||
+                                  has_hook(thread, lt_coroutines_main(thread->coroutines))))
     return LT_END_WAIT;
   return PLAT_SIGNALS_WAKE ? PLAT_FOREVER : plat_now() + LATER_LOOKS;
 }
@@ -323,8 +357,11 @@ static plat_Time attend_signals(const lt_Thread *thread, lt_Occasion occasion, p
 static plat_Time attend(void *attendant, const lt_Wait *wait, plat_Time since,
                         lt_Occasion occasion) {
   lt_Thread *thread = attendant;
-  if (thread->waiting != NULL)
+  if (thread->waiting != NULL) {
     lt_dump_answer(thread->waiting, thread, &(lt_Blocked){wait, since});
+    if (lua_gethook(lt_coroutines_main(thread->coroutines)) == hook && !lt_interrupted(thread))
+      disarm(thread->waiting, thread); /* under it there may be one of the host */
+  }
   plat_Time next = attend_signals(thread, occasion, since);
   plat_Time check = lt_deadlock_attend(thread, wait, since);
   return next < check ? next : check;
@@ -370,6 +407,7 @@ static bool push_attachment(lt_Thread *thread) {
 /* Only the OS thread that forked is there; the runtimes it works for lose their other threads. */
 static void after_fork(void) {
   lt_park_after_fork();
+  lt_slots_after_fork();
   for (lt_Attachment *each = attachments; each != NULL; each = each->next) {
     lt_Thread *thread = atomic_load(&each->thread);
     if (thread != NULL && thread->runtime != NULL)

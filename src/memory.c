@@ -12,17 +12,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "platform/platform.h"
+
 #define STRIPES 16
-#define CACHE_LINE 64
 #define LOOK_EVERY ((size_t)1 << 20) /* bytes on one stripe */
 
 typedef struct Stripe {
-  _Alignas(CACHE_LINE) atomic_size_t bytes;
+  _Alignas(PLAT_CACHE_LINE) atomic_size_t bytes;
 } Stripe;
 
 static Stripe stripes[STRIPES];
-static atomic_size_t limit;
+static atomic_size_t limit = LT_FEWEST_BYTES;
 static atomic_bool above_limit;
+static PLAT_THREAD_LOCAL size_t taken;
 
 /* Threads have their stacks far from each other. */
 static Stripe *own_stripe(void) {
@@ -38,12 +40,16 @@ size_t lt_memory_bytes(void) {
   return bytes;
 }
 
+size_t lt_memory_taken(void) {
+  return taken;
+}
+
 void lt_memory_add(size_t size) {
+  taken += size;
   size_t before = atomic_fetch_add_explicit(&own_stripe()->bytes, size, memory_order_relaxed);
   if (before / LOOK_EVERY == (before + size) / LOOK_EVERY)
     return;
-  size_t most = atomic_load_explicit(&limit, memory_order_relaxed);
-  if (most != 0 && lt_memory_bytes() > most)
+  if (lt_memory_bytes() > atomic_load_explicit(&limit, memory_order_relaxed))
     atomic_store_explicit(&above_limit, true, memory_order_relaxed);
 }
 
@@ -62,6 +68,13 @@ bool lt_memory_above_limit(void) {
 
 void *lt_alloc(size_t size) {
   void *block = malloc(size);
+  if (block != NULL)
+    lt_memory_add(size);
+  return block;
+}
+
+void *lt_alloc_lines(size_t size) {
+  void *block = aligned_alloc(PLAT_CACHE_LINE, size);
   if (block != NULL)
     lt_memory_add(size);
   return block;

@@ -15,6 +15,7 @@ static const char methods_key; /* a table: the type of each method */
 typedef struct Proxy {
   const void *mark;
   lt_Object *object;
+  void *context; /* of its state */
 } Proxy;
 
 void lt_object_init(lt_Object *object, const lt_Type *type) {
@@ -157,6 +158,9 @@ void lt_object_push(lua_State *L, lt_Object *object) {
   lua_setmetatable(L, -2);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, -3, object);
+  lt_context_push(L);
+  proxy->context = lua_touserdata(L, -1);
+  lua_pop(L, 1);
   lt_object_retain(object);
   proxy->object = object;
   proxy->mark = &proxy_mark;
@@ -189,12 +193,25 @@ void lt_object_push_own(lua_State *L, lt_Object *object) {
     lua_error(L);
 }
 
-lt_Object *lt_object_at(lua_State *L, int index) {
+static const Proxy *proxy_at(lua_State *L, int index) {
   const Proxy *proxy = lua_touserdata(L, index);
   /* A light userdata has the length 0. */
-  if (proxy == NULL || lua_rawlen(L, index) != sizeof(Proxy))
+  if (proxy == NULL || lua_rawlen(L, index) != sizeof(Proxy) || proxy->mark != &proxy_mark)
     return NULL;
-  return proxy->mark == &proxy_mark ? proxy->object : NULL;
+  return proxy;
+}
+
+lt_Object *lt_object_at(lua_State *L, int index) {
+  const Proxy *proxy = proxy_at(L, index);
+  return proxy != NULL ? proxy->object : NULL;
+}
+
+lt_Object *lt_object_and_context(lua_State *L, int index, const lt_Type *type, void **context) {
+  const Proxy *proxy = proxy_at(L, index);
+  if (proxy == NULL || proxy->object->type != type)
+    return NULL;
+  *context = proxy->context;
+  return proxy->object;
 }
 
 lt_Object *lt_object_of_type(lua_State *L, int index, const lt_Type *type) {

@@ -61,8 +61,8 @@ void lt_object_push_own(lua_State *L, lt_Object *object);
 int lt_object_collect(lua_State *L);
 
 /*
-** Pushes the proxy of 'object' if the state has one, and returns whether it has. Neither allocates
-** nor raises nor collects, so a native lock may be held.
+** Pushes the proxy of 'object' if the state has one, and returns whether it has. Neither
+** allocates nor raises nor collects, so a native lock may be held.
 */
 bool lt_object_push_known(lua_State *L, const lt_Object *object);
 
@@ -70,9 +70,12 @@ bool lt_object_push_known(lua_State *L, const lt_Object *object);
 lt_Object *lt_object_at(lua_State *L, int index);
 lt_Object *lt_object_of_type(lua_State *L, int index, const lt_Type *type);
 
+/* The same, and the context of its state, without another look at the stack. */
+lt_Object *lt_object_and_context(lua_State *L, int index, const lt_Type *type, void **context);
+
 /*
-** A method of a type, by its name there: every state has one of its own. Both pointers are valid as
-** long as the library.
+** A method of a type, by its name there: every state has one of its own. Both pointers are valid
+** as long as the library.
 */
 typedef struct lt_Method {
   const lt_Type *type;

@@ -43,8 +43,9 @@ typedef struct Frame {
   const lt_Code *code;
 } Frame;
 
-/* What suffices for a small value lies in the packer itself: then one allocation makes a message.
- */
+/*
+** What suffices for a small value lies in the packer itself: then one allocation makes a message.
+*/
 enum { OWN_BYTES = 512, OWN_REFERENCES = 4, OWN_NODES = 16, OWN_FRAMES = 8 };
 
 typedef struct Packer {

@@ -13,6 +13,7 @@
 **   cursor     of the collector, of which there is one; good as long as nothing changes
 **   closing    written under the tail's mutex, so nothing is put once it is seen; it only grows
 **   done       atomic; at most tail.count
+**   spinners   atomic guesses
 **
 ** A count is published with release after what it counts, and read with acquire by the other end,
 ** which remembers it in 'seen' and reads it again only when that no longer suffices: so the
@@ -20,15 +21,15 @@
 ** which lets a bounded queue exceed its bound by as many.
 **
 ** Waiting: who finds nothing to get parks on the tail, who finds no room parks on the head. Under
-** the mutex of that end it makes sure that it is still so, and counts itself in 'waiting'; a
-** thread that changes that end does so under the same mutex, and so either comes before, and is
-** seen, or sees the count. For each change it takes one off 'waiting' and, without the mutex,
-** unparks one. A waiter that gives up takes itself off, if the count is not 0. Hence there are
-** never more parked than are counted in 'waiting' and about to be unparked, and no wake-up is
-** lost; an unpark that finds nobody does no harm.
+** the mutex of that end it makes sure that it is still so, and counts itself in 'waiting'; a thread
+** that changes that end does so under the same mutex, and so either comes before, and is seen, or
+** sees the count. For each change it takes one off 'waiting' and, without the mutex, unparks one.
+** A waiter that gives up takes itself off, if the count is not 0. Hence there are never more parked
+** than are counted in 'waiting' and about to be unparked, and no wake-up is lost; an unpark that
+** finds nobody does no harm.
 **
-** A mutex may be taken under that of a bucket (by a validation), not the other way round; the
-** head's under the tail's, by the collector.
+** A mutex may be taken under that of a bucket (by a validation), not the other way round; the one
+** of the head under that of the tail, by the collector.
 */
 #include "src/queue.h"
 
@@ -43,6 +44,19 @@ typedef struct End {
   alignas(PLAT_CACHE_LINE) _Atomic(uint64_t) count;
   uint64_t seen; /* what the count of the other end was */
 } End;
+
+/* How those who wait spin before they park; guesses that learn. */
+typedef struct Spinner {
+  atomic_int pauses;     /* before a look */
+  atomic_int skips;      /* how many waits to park at once in, when spinning is in vain */
+  atomic_int skips_left; /* of them */
+} Spinner;
+
+#define PAUSES_IN_ALL 1024 /* some 10 to 50 microseconds, as long as waking a thread may take */
+#define PAUSES_LEAST 8
+#define PAUSES_MOST 256
+#define SKIPS_LEAST 16
+#define SKIPS_MOST 1024
 
 typedef enum Closing { OPEN, NO_PUTS, NOTHING } Closing;
 
@@ -68,7 +82,8 @@ struct lt_Queue {
   bool may_refer;    /* an item with references was put, once */
   uint64_t returned; /* how many items were ever put back */
   Cursor cursor;
-  atomic_int spins; /* how long to spin, in rounds; a guess that learns */
+  Spinner get_spinner;
+  Spinner put_spinner;
 };
 
 static plat_Mutex *head_mutex(lt_Queue *queue) {
@@ -120,6 +135,12 @@ static void init_end(End *end) {
   atomic_init(&end->count, 0);
 }
 
+static void init_spinner(Spinner *spinner) {
+  atomic_init(&spinner->pauses, PAUSES_LEAST);
+  atomic_init(&spinner->skips, 0);
+  atomic_init(&spinner->skips_left, 0);
+}
+
 lt_Queue *lt_queue_new(const lt_Type *type, lt_Order order, uint64_t maxsize) {
   lt_Queue *queue = aligned_alloc(PLAT_CACHE_LINE, sizeof(*queue));
   if (queue == NULL)
@@ -137,7 +158,8 @@ lt_Queue *lt_queue_new(const lt_Type *type, lt_Order order, uint64_t maxsize) {
   init_end(&queue->head);
   atomic_init(&queue->closing, OPEN);
   atomic_init(&queue->done, 0);
-  atomic_init(&queue->spins, 0);
+  init_spinner(&queue->get_spinner);
+  init_spinner(&queue->put_spinner);
   lt_traced_init(&queue->traced, type);
   return queue;
 }
@@ -490,23 +512,32 @@ void lt_queue_shut_down(lt_Queue *queue, bool immediate) {
 ** Waiting
 */
 
-static bool is_empty(lt_Queue *queue) {
-  return closing(queue) == OPEN && read_count(&queue->tail) == read_count(&queue->head);
+/* How much there is to get, or to put into; 1 where a wait would be in vain. */
+typedef uint64_t (*Chances)(const lt_Queue *queue);
+
+static uint64_t items_there(const lt_Queue *queue) {
+  uint64_t got = read_count(&queue->head); /* first, so that it is not above what was put */
+  uint64_t items = read_count(&queue->tail) - got;
+  return items == 0 && closing(queue) != OPEN ? 1 : items;
 }
 
-static bool is_full(lt_Queue *queue) {
-  return closing(queue) == OPEN &&
-         read_count(&queue->tail) - read_count(&queue->head) >= queue->maxsize;
+static uint64_t room_there(const lt_Queue *queue) {
+  uint64_t got = read_count(&queue->head);
+  uint64_t size = read_count(&queue->tail) - got;
+  uint64_t room = size < queue->maxsize ? queue->maxsize - size : 0;
+  return room == 0 && closing(queue) != OPEN ? 1 : room;
 }
 
 /*
-** Others often come soon, and parking costs more than a moment. The pauses grow, so that the other
-** thread keeps its cache lines for a while and a few items are there at once.
+** Others often come soon, and parking costs more than a moment. While one spins it does not look at
+** once, nor often: each look takes a cache line from the other thread. Where more than one item
+** has come meanwhile, they come in a stream, and the next wait may be longer.
+**
+** Where spinning was in vain, perhaps because the other thread needs this very processor, it is
+** left out, for twice as many waits each time.
+**
+** Relaxed everywhere: these are guesses.
 */
-#define ROUNDS_MOST 32
-#define ROUNDS_LEAST 4
-#define PAUSES_MOST 16
-
 static bool is_alone(void) {
   static atomic_int processors;
   /* Relaxed: whoever finds 0 asks for itself. */
@@ -518,33 +549,49 @@ static bool is_alone(void) {
   return count == 1;
 }
 
-/* Returns whether the wait is over. */
-static bool spin(lt_Queue *queue, bool (*waits)(lt_Queue *queue)) {
-  /* Relaxed: a guess. */
-  int limit = atomic_load_explicit(&queue->spins, memory_order_relaxed);
-  if (is_alone())
-    return false;
-  if (limit < ROUNDS_LEAST)
-    limit = ROUNDS_LEAST;
-  int pauses = 1;
-  bool over = false;
-  for (int round = 0; round < limit && !over; round++) {
+static int guess(atomic_int *variable) {
+  return atomic_load_explicit(variable, memory_order_relaxed);
+}
+
+static void learn(atomic_int *variable, int value, int least, int most) {
+  value = value < least ? least : value > most ? most : value;
+  if (value != guess(variable))
+    atomic_store_explicit(variable, value, memory_order_relaxed);
+}
+
+static bool spin_rounds(lt_Queue *queue, Spinner *spinner, Chances chances) {
+  int pauses = guess(&spinner->pauses);
+  for (int spent = 0; spent < PAUSES_IN_ALL; spent += pauses) {
     for (int i = 0; i < pauses; i++)
       plat_relax();
-    if (pauses < PAUSES_MOST)
-      pauses *= 2;
-    over = !waits(queue);
+    uint64_t count = chances(queue);
+    if (count > 0) {
+      learn(&spinner->pauses, count > 1 ? pauses * 2 : pauses / 2, PAUSES_LEAST, PAUSES_MOST);
+      return true;
+    }
   }
-  int next = over ? ROUNDS_MOST : limit / 2;
-  if (next != limit)
-    atomic_store_explicit(&queue->spins, next, memory_order_relaxed);
+  return false;
+}
+
+/* Returns whether the wait is over. */
+static bool spin(lt_Queue *queue, Spinner *spinner, Chances chances) {
+  int left = guess(&spinner->skips_left);
+  if (is_alone())
+    return false;
+  if (left > 0) {
+    learn(&spinner->skips_left, left - 1, 0, SKIPS_MOST);
+    return false;
+  }
+  bool over = spin_rounds(queue, spinner, chances);
+  int skips = over ? 0 : guess(&spinner->skips) * 2;
+  learn(&spinner->skips, skips, SKIPS_LEAST, SKIPS_MOST);
+  learn(&spinner->skips_left, skips, 0, SKIPS_MOST);
   return over;
 }
 
-static bool count_waiter(lt_Queue *queue, End *end, plat_Mutex *mutex,
-                         bool (*waits)(lt_Queue *queue)) {
+static bool count_waiter(lt_Queue *queue, End *end, plat_Mutex *mutex, Chances chances) {
   plat_mutex_lock(mutex);
-  bool must_wait = waits(queue);
+  bool must_wait = chances(queue) == 0;
   if (must_wait)
     end->waiting++;
   plat_mutex_unlock(mutex);
@@ -560,12 +607,12 @@ static void give_up(End *end, plat_Mutex *mutex) {
 
 static bool wait_for_item(void *context) {
   lt_Queue *queue = context;
-  return count_waiter(queue, &queue->tail, &queue->tail.mutex, is_empty);
+  return count_waiter(queue, &queue->tail, &queue->tail.mutex, items_there);
 }
 
 static bool wait_for_room(void *context) {
   lt_Queue *queue = context;
-  return count_waiter(queue, &queue->head, head_mutex(queue), is_full);
+  return count_waiter(queue, &queue->head, head_mutex(queue), room_there);
 }
 
 static bool wait_for_done(void *context) {
@@ -579,7 +626,7 @@ lt_Parked lt_queue_await_item(lt_Queue *queue, lt_Parker *parker, plat_Time dead
                         .deadline = deadline,
                         .what = "queue get",
                         .shown = queue};
-  if (spin(queue, is_empty))
+  if (spin(queue, &queue->get_spinner, items_there))
     return LT_CHANGED;
   lt_Parked parked = lt_park(parker, &wait, NULL);
   if (parked != LT_UNPARKED && parked != LT_CHANGED)
@@ -594,7 +641,7 @@ lt_Parked lt_queue_await_room(lt_Queue *queue, lt_Parker *parker, plat_Time dead
                         .deadline = deadline,
                         .what = "queue put",
                         .shown = queue};
-  if (spin(queue, is_full))
+  if (spin(queue, &queue->put_spinner, room_there))
     return LT_CHANGED;
   lt_Parked parked = lt_park(parker, &wait, NULL);
   if (parked != LT_UNPARKED && parked != LT_CHANGED)

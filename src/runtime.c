@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/biased.h"
 #include "src/collect.h"
 #include "src/exception.h"
+#include "src/stored.h"
 
 static atomic_uint_least64_t last_ident;
 static atomic_uint open_runtimes;
@@ -29,16 +31,17 @@ lt_Thread *lt_thread_new(void) {
     free(thread);
     return NULL;
   }
-  lt_object_init(&thread->object, &lt_thread_type);
   atomic_init(&thread->status, LT_UNSTARTED);
   atomic_init(&thread->ident, 0);
   atomic_init(&thread->must_end, false);
   plat_mutex_init(&thread->guard);
+  lt_traced_init(&thread->traced, &lt_thread_type);
   return thread;
 }
 
 void lt_thread_destroy(lt_Object *object) {
   lt_Thread *thread = (lt_Thread *)object;
+  lt_traced_finish(&thread->traced);
   lt_message_free(thread->message);
   lt_message_free(thread->package);
   lt_message_free(thread->result);
@@ -63,6 +66,27 @@ void lt_thread_name(lt_Thread *thread, char *name) {
   memcpy(name, thread->name, LT_NAME_BYTES);
   plat_mutex_unlock(&thread->guard);
 }
+
+/*
+** What a thread has returned refers to things once it is done; it does not change any more then.
+*/
+static uint64_t traverse(lt_Object *object, size_t *position, lt_Visit visit, void *context) {
+  const lt_Thread *thread = (const lt_Thread *)object;
+  bool done = atomic_load(&thread->status) == LT_DONE;
+  if (done && thread->result != NULL)
+    lt_message_traverse(thread->result, position, visit, context);
+  else
+    *position = LT_TRAVERSE_END;
+  return done;
+}
+
+static void clear(lt_Object *object) {
+  lt_Thread *thread = (lt_Thread *)object;
+  if (thread->result != NULL)
+    lt_message_drop_references(thread->result);
+}
+
+const lt_Tracing lt_thread_tracing = {traverse, clear};
 
 lt_Thread *lt_thread_of(lua_State *L) {
   lt_context_push(L);
@@ -162,6 +186,8 @@ static void clear_globals(lt_Object *globals, lt_Parker *parker) {
 }
 
 void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status) {
+  lt_slot_give(thread->slot);
+  thread->slot = 0;
   plat_mutex_lock(&runtime->guard);
   unlink_thread(runtime, thread);
   bool is_last = runtime->threads == NULL;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "platform/platform.h"
+#include "src/collect.h"
 #include "src/coroutines.h"
 #include "src/message.h"
 #include "src/object.h"
@@ -29,19 +30,25 @@ typedef enum lt_Status {
 
 /* A thread is what its handles refer to; it is there before the OS thread and after it. */
 struct lt_Thread {
-  lt_Object object;
+  union {
+    lt_Object object;
+    lt_Traced traced;
+  };
   atomic_int status;           /* the word that joins wait on */
   atomic_uint_least64_t ident; /* 0 before it is started */
   bool daemon;
   bool is_main;
   lt_Runtime *runtime; /* a reference, from its start on */
   lt_Parker *parker;
+  unsigned slot;        /* in the biased locks; of its own once it runs */
   atomic_bool must_end; /* SystemExit is raised again and again */
 
   /* Only for the thread itself. */
   lt_Coroutines *coroutines;        /* of its state */
   struct lt_Attachment *attachment; /* to its OS thread, see interrupt.c */
+  lua_CFunction bottom;             /* with which the main one begins; NULL: the host knows */
   lua_State *waiting;               /* the coroutine that waits in one of our functions */
+  lua_Hook heeded;                  /* a hook of the host that has let a wait go on */
   bool spares_next;                 /* the next instruction is not interrupted */
 
   lt_Message *package; /* package.path, cpath and preload; its own once it runs */
@@ -84,6 +91,7 @@ struct lt_Runtime {
 
 lt_Thread *lt_thread_new(void); /* unstarted; NULL without memory */
 void lt_thread_destroy(lt_Object *object);
+extern const lt_Tracing lt_thread_tracing;
 
 /* A runtime with its main thread entered; NULL without memory. */
 lt_Runtime *lt_runtime_new(lt_Thread *main);
@@ -102,7 +110,9 @@ bool lt_runtime_enter(lt_Runtime *runtime, lt_Thread *thread);
 */
 void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status);
 
-/* All threads that are alive, with a reference each: to be released, and freed. NULL: no memory. */
+/*
+** All threads that are alive, with a reference each: to be released, and freed. NULL: no memory.
+*/
 lt_Thread **lt_runtime_threads(lt_Runtime *runtime, size_t *count);
 
 /* The thread that has this ident, with a reference, or NULL. */

@@ -204,8 +204,10 @@ static lt_Shared *add_target(lua_State *L, Conversion *conversion) {
   return target;
 }
 
-/* The shared table for the source on the top, which was met in table 'parent', without a reference.
- */
+/*
+** The shared table for the source on the top, which was met in table 'parent', without a
+** reference.
+*/
 static lt_Shared *target_of(lua_State *L, Conversion *conversion, size_t parent) {
   lua_pushvalue(L, -1);
   lua_rawget(L, NUMBERS);
@@ -304,7 +306,7 @@ lt_Shared *lt_share_table(lua_State *L, const lt_Thread *self, int index) {
   lt_Shared *root = conversion.count > 0 ? conversion.targets[0] : NULL;
   release_targets(&conversion, status != LUA_OK);
   if (status != LUA_OK)
-    lt_throw(L);
+    lt_throw_again(L);
   return root;
 }
 

@@ -24,33 +24,38 @@ extern const lt_Tracing lt_shared_tracing;
 lt_Shared *lt_shared_new(bool is_globals); /* empty; NULL without memory */
 void lt_shared_destroy(lt_Object *object);
 
+/* A thread of Lua as one who uses the locks. */
+static inline lt_User lt_user(const lt_Thread *self) {
+  return (lt_User){self->slot, self->parker};
+}
+
 /*
-** A write: what lies between the two may use lt_Shared.table, and no function of Lua. The end
-** counts the change.
+** A write: what lies between the two may use lt_Shared.table, and no function of Lua. The end,
+** which takes what the begin has returned, counts the change.
 */
-static inline void lt_shared_begin_write(lt_Shared *shared, const lt_Thread *self) {
-  lt_biased_lock(&shared->lock, self->parker);
+static inline lt_Slot *lt_shared_begin_write(lt_Shared *shared, const lt_Thread *self) {
+  return lt_biased_begin_write(&shared->lock, lt_user(self));
 }
 
-static inline void lt_shared_end_write(lt_Shared *shared) {
+static inline void lt_shared_end_write(lt_Shared *shared, lt_Slot *slot) {
   shared->changes++;
-  lt_biased_unlock(&shared->lock);
+  lt_biased_end(&shared->lock, slot);
 }
 
-/* A read. Of Lua, only functions that neither raise nor allocate nor collect may be used within. */
-static inline lt_ReaderSlot *lt_shared_begin_read(lt_Shared *shared, const lt_Thread *self) {
-  /* Relaxed: its own ident, which does not change any more. */
-  uint64_t ident = atomic_load_explicit(&self->ident, memory_order_relaxed);
-  return lt_biased_begin_read(&shared->lock, ident, self->parker);
+/*
+** A read. Of Lua, only functions that neither raise nor allocate nor collect may be used within.
+*/
+static inline lt_Slot *lt_shared_begin_read(lt_Shared *shared, const lt_Thread *self) {
+  return lt_biased_begin_read(&shared->lock, lt_user(self));
 }
 
-static inline void lt_shared_end_read(lt_Shared *shared, lt_ReaderSlot *slot) {
-  lt_biased_end_read(&shared->lock, slot);
+static inline void lt_shared_end_read(lt_Shared *shared, lt_Slot *slot) {
+  lt_biased_end(&shared->lock, slot);
 }
 
 /* A read that takes long: it keeps writers out, and lets readers go on. */
 static inline void lt_shared_begin_long_read(lt_Shared *shared, const lt_Thread *self) {
-  lt_biased_lock_writers(&shared->lock, self->parker);
+  lt_biased_lock_writers(&shared->lock, lt_user(self));
 }
 
 static inline void lt_shared_end_long_read(lt_Shared *shared) {

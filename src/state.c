@@ -4,6 +4,7 @@
 
 #include <lualib.h>
 
+#include "src/biased.h"
 #include "src/commands.h"
 #include "src/exception.h"
 #include "src/stock.h"
@@ -57,6 +58,7 @@ void lt_state_adopt(lua_State *L, lt_Thread *thread, lua_CFunction on_close) {
   lua_setmetatable(L, -2);
   lua_pushvalue(L, -1);
   lt_context_set(L);
+  thread->slot = lt_slot_take();
   context->thread = thread;
   lua_pop(L, 1);
 }

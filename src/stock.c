@@ -1,5 +1,5 @@
 /*
-** Shared state: 'known', written by whoever learns, always with the same values.
+** Shared state: 'known' and 'known_hook', written by whoever learns, always with the same values.
 */
 #include "src/stock.h"
 
@@ -9,18 +9,40 @@
 #include <lualib.h>
 
 static _Atomic(lua_CFunction) known[LT_STOCK_COUNT];
+static _Atomic(lua_Hook) known_hook;
 
-static const char *const names[LT_STOCK_COUNT] = {"print", "pcall", "xpcall", "close"};
+/* Takes the function at the top. */
+static void know(lua_State *L, lt_Stock which) {
+  /* Relaxed: the values stand for themselves. */
+  atomic_store_explicit(&known[which], lua_tocfunction(L, -1), memory_order_relaxed);
+  lua_pop(L, 1);
+}
+
+static void learn_hook(lua_State *L) {
+  luaL_requiref(L, LUA_DBLIBNAME, luaopen_debug, 0);
+  lua_getfield(L, -1, "sethook");
+  lua_pushvalue(L, -1);
+  lua_pushliteral(L, "l");
+  lua_call(L, 2, 0);
+  atomic_store_explicit(&known_hook, lua_gethook(L), memory_order_relaxed); /* as in know */
+  lua_sethook(L, NULL, 0, 0);
+}
 
 static int learn(lua_State *L) {
+  static const char *const basic[] = {"print", "pcall", "xpcall"}; /* by lt_Stock */
+  learn_hook(L);
   luaL_requiref(L, LUA_GNAME, luaopen_base, 0);
-  luaL_requiref(L, LUA_COLIBNAME, luaopen_coroutine, 0);
-  for (int i = 0; i < LT_STOCK_COUNT; i++) {
-    lua_getfield(L, i == LT_STOCK_COROUTINE_CLOSE ? 2 : 1, names[i]);
-    /* Relaxed: the values stand for themselves. */
-    atomic_store_explicit(&known[i], lua_tocfunction(L, -1), memory_order_relaxed);
-    lua_pop(L, 1);
+  for (int i = LT_STOCK_PRINT; i <= LT_STOCK_XPCALL; i++) {
+    lua_getfield(L, -1, basic[i]);
+    know(L, (lt_Stock)i);
   }
+  luaL_requiref(L, LUA_COLIBNAME, luaopen_coroutine, 0);
+  lua_getfield(L, -1, "wrap");
+  lua_pushvalue(L, -1);
+  lua_call(L, 1, 1);
+  know(L, LT_STOCK_WRAPPED);
+  lua_getfield(L, -1, "close");
+  know(L, LT_STOCK_COROUTINE_CLOSE);
   return 0;
 }
 
@@ -37,4 +59,8 @@ void lt_stock_learn(void) {
 
 lua_CFunction lt_stock_function(lt_Stock which) {
   return atomic_load_explicit(&known[which], memory_order_relaxed);
+}
+
+lua_Hook lt_stock_hook(void) {
+  return atomic_load_explicit(&known_hook, memory_order_relaxed);
 }

@@ -10,9 +10,13 @@ typedef enum lt_Stock {
   LT_STOCK_PRINT,
   LT_STOCK_PCALL,
   LT_STOCK_XPCALL,
+  LT_STOCK_WRAPPED, /* what coroutine.wrap returns */
   LT_STOCK_COROUTINE_CLOSE,
   LT_STOCK_COUNT
 } lt_Stock;
+
+/* What debug.sethook sets to call a hook of a script. */
+lua_Hook lt_stock_hook(void);
 
 /* NULL: not learnt, for want of memory. */
 lua_CFunction lt_stock_function(lt_Stock which);

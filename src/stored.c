@@ -21,10 +21,10 @@ static void destroy(lt_Object *object) {
 ** For the collector. A message does not change, so no lock is needed.
 */
 
-static uint64_t traverse(lt_Object *object, size_t *position, lt_Visit visit, void *context) {
-  const lt_Message *message = ((lt_Stored *)object)->message;
+void lt_message_traverse(const lt_Message *message, size_t *position, lt_Visit visit,
+                         void *context) {
   if (*position == LT_TRAVERSE_END)
-    return 0;
+    return;
   size_t end = *position + LT_TRAVERSE_STEP;
   if (end > message->reference_count)
     end = message->reference_count;
@@ -33,6 +33,10 @@ static uint64_t traverse(lt_Object *object, size_t *position, lt_Visit visit, vo
       visit(context, message->references[*position].target);
   if (end == message->reference_count)
     *position = LT_TRAVERSE_END;
+}
+
+static uint64_t traverse(lt_Object *object, size_t *position, lt_Visit visit, void *context) {
+  lt_message_traverse(((lt_Stored *)object)->message, position, visit, context);
   return 0;
 }
 
@@ -140,7 +144,7 @@ lt_Stored *lt_stored_new(lua_State *L, int index, lt_Describe describe) {
     lt_object_release(&new.stored->traced.object);
   else
     lt_free(new.stored, sizeof(lt_Stored));
-  lt_throw(L);
+  lt_throw_again(L);
 }
 
 bool lt_stored_push_known(lua_State *L, const lt_Stored *stored) {

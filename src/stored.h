@@ -22,11 +22,21 @@ typedef struct lt_Stored {
 
 extern const lt_Type lt_stored_type;
 
-/* The stored value, if any, that the function or userdata at 'index' is in this state; or NULL. */
+/*
+** For the 'traverse' of objects that have a message: visits what it refers to, from *position on.
+*/
+void lt_message_traverse(const lt_Message *message, size_t *position, lt_Visit visit,
+                         void *context);
+
+/*
+** The stored value, if any, that the function or userdata at 'index' is in this state; or NULL.
+*/
 lt_Stored *lt_stored_of(lua_State *L, int index);
 
-/* As lt_stored_of, also for tables that were made out of one, however they have been changed since.
- */
+/*
+** As lt_stored_of, also for tables that were made out of one, however they have been changed
+** since.
+*/
 lt_Stored *lt_stored_origin(lua_State *L, int index);
 
 /*

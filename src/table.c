@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "platform/platform.h"
 #include "src/memory.h"
 
 #define FEW 8            /* entries that are looked through one by one, without an index */
@@ -16,8 +17,13 @@ static size_t index_bytes(const lt_Table *table) {
   return table->index == NULL ? 0 : ((size_t)table->index_mask + 1) * sizeof(uint32_t);
 }
 
+/* Whole cache lines, as a table of few entries would share them with another table otherwise. */
+static size_t entry_bytes(uint32_t capacity) {
+  return (capacity * sizeof(lt_Entry) + PLAT_CACHE_LINE - 1) / PLAT_CACHE_LINE * PLAT_CACHE_LINE;
+}
+
 static void free_entries(lt_Table *table) {
-  lt_free(table->entries, table->entry_capacity * sizeof(lt_Entry));
+  lt_free(table->entries, entry_bytes(table->entry_capacity));
   lt_free(table->index, index_bytes(table));
   table->entries = NULL;
   table->index = NULL;
@@ -43,8 +49,8 @@ void lt_table_free(lt_Table *table) {
 }
 
 /*
-** Entries. The index is probed one place after the other; when an entry goes, those behind it move
-** up, so that no marks of removed entries are needed.
+** Entries. The index is probed one place after the other; when an entry goes, those behind it
+** move up, so that no marks of removed entries are needed.
 */
 
 #define NOT_FOUND UINT32_MAX
@@ -96,7 +102,7 @@ static void unindex_place(lt_Table *table, uint32_t hole) {
 /* Moves the live entries to storage for 'capacity' of them. False: no memory. */
 static bool rebuild_entries(lt_Table *table, uint32_t capacity) {
   uint32_t *index = NULL;
-  size_t places = 2 * FEW;
+  size_t places = (size_t)2 * FEW;
   if (capacity > FEW) {
     while (places < (size_t)capacity * 2)
       places *= 2;
@@ -106,7 +112,7 @@ static bool rebuild_entries(lt_Table *table, uint32_t capacity) {
     if (index == NULL)
       return false;
   }
-  lt_Entry *entries = lt_alloc(capacity * sizeof(lt_Entry));
+  lt_Entry *entries = lt_alloc_lines(entry_bytes(capacity));
   if (entries == NULL) {
     lt_free(index, places * sizeof(uint32_t));
     return false;
@@ -206,7 +212,7 @@ static void append_value(lt_Table *table, const lt_Value *value) {
 
 /* Without memory for more of them they stay where they are. */
 static void take_over_entries(lt_Table *table) {
-  while (table->integer_count > 0) {
+  while (table->integer_count > 0 && table->entries != NULL) {
     uint32_t place = 0;
     lt_Key key = lt_integer_key((lua_Integer)table->array_size + 1);
     uint32_t number = find_entry(table, &key, &place);

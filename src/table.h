@@ -38,9 +38,9 @@ void lt_table_free(lt_Table *table);
 lt_Value *lt_table_find(const lt_Table *table, const lt_Key *key);
 
 /*
-** Sets the field to 'value', whose reference the table takes over, and moves the old value with its
-** reference to 'old'. A key that leaves the table is moved to 'old_key', otherwise that is nil.
-** False: there was no memory, and nothing has changed.
+** Sets the field to 'value', whose reference the table takes over, and moves the old value with
+** its reference to 'old'. A key that leaves the table is moved to 'old_key', otherwise that is
+** nil. False: there was no memory, and nothing has changed.
 */
 bool lt_table_set(lt_Table *table, const lt_Key *key, const lt_Value *value, lt_Value *old,
                   lt_Value *old_key);

@@ -57,6 +57,7 @@ static const luaL_Reg modules[] = {{"lthread", luaopen_lthread},
 
 static int body(lua_State *L) {
   lt_Thread *thread = lua_touserdata(L, 1);
+  thread->bottom = body;
   lua_settop(L, 0);
   lt_state_open(L, thread, modules);
   inherit_package(L, thread);

@@ -87,14 +87,14 @@ static void keep(lua_State *L, uint32_t slot) {
 
 static void grow_frames(lua_State *L, Unpacker *unpacker) {
   bool own = unpacker->frames == unpacker->own_frames;
-  size_t size = unpacker->frame_capacity * sizeof(Frame);
-  Frame *frames = realloc(own ? NULL : unpacker->frames, 2 * size);
+  size_t capacity = unpacker->frame_capacity * 2 + 1;
+  Frame *frames = realloc(own ? NULL : unpacker->frames, capacity * sizeof(Frame));
   if (frames == NULL)
     lt_raise_memory(L);
   if (own)
-    memcpy(frames, unpacker->own_frames, size);
+    memcpy(frames, unpacker->own_frames, sizeof(unpacker->own_frames));
   unpacker->frames = frames;
-  unpacker->frame_capacity *= 2;
+  unpacker->frame_capacity = capacity;
 }
 
 static Frame *push_frame(lua_State *L, Unpacker *unpacker) {

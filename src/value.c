@@ -9,12 +9,6 @@
 
 #include "src/memory.h"
 
-struct lt_String {
-  atomic_uint references;
-  size_t length;
-  char bytes[];
-};
-
 const lt_Value lt_nil = {LT_NIL, 0, {0}};
 
 /*
@@ -29,11 +23,6 @@ lt_String *lt_string_new(const char *bytes, size_t length) {
   string->length = length;
   memcpy(string->bytes, bytes, length);
   return string;
-}
-
-const char *lt_string_bytes(const lt_String *string, size_t *length) {
-  *length = string->length;
-  return string->bytes;
 }
 
 static void release_string(lt_String *string) {
@@ -79,15 +68,12 @@ static uint32_t mix(uint64_t bits) {
 static uint32_t hash_string(const char *bytes, size_t length) {
   uint64_t hash = (uint64_t)(uintptr_t)&lt_nil ^ length;
   uint64_t word;
-  for (; length >= sizeof(word); bytes += sizeof(word), length -= sizeof(word)) {
+  for (; length > sizeof(word); bytes += sizeof(word), length -= sizeof(word)) {
     memcpy(&word, bytes, sizeof(word));
     hash = (hash ^ word) * UINT64_C(0xD6E8FEB86659FD93);
     hash ^= hash >> 32;
   }
-  word = 0;
-  for (size_t i = 0; i < length; i++)
-    word = word << 8 | (unsigned char)bytes[i];
-  return mix(hash ^ word);
+  return mix(hash ^ lt_last_word(bytes, length));
 }
 
 lt_Key lt_integer_key(lua_Integer integer) {
@@ -111,12 +97,14 @@ static void number_key(lua_State *L, int index, lt_Key *key) {
 }
 
 bool lt_key_at(lua_State *L, int index, lt_Key *key) {
-  switch (lua_type(L, index)) {
-  case LUA_TSTRING:
+  int type = lua_type(L, index);
+  if (type == LUA_TSTRING) { /* the most frequent */
     key->kind = LT_STRING;
     key->as.string.bytes = lua_tolstring(L, index, &key->as.string.length);
     key->hash = hash_string(key->as.string.bytes, key->as.string.length);
     return true;
+  }
+  switch (type) {
   case LUA_TNUMBER:
     number_key(L, index, key);
     return true;
@@ -158,45 +146,6 @@ bool lt_key_value(const lt_Key *key, lt_Value *value) {
     return true;
   default:
     value->as.integer = key->kind == LT_INTEGER ? key->as.integer : 0;
-    return true;
-  }
-}
-
-/* For keys, which mostly are short. */
-static bool same_bytes(const char *a, const char *b, size_t length) {
-  uint64_t word_a;
-  uint64_t word_b;
-  for (; length >= sizeof(word_a); a += sizeof(word_a), b += sizeof(word_a)) {
-    memcpy(&word_a, a, sizeof(word_a));
-    memcpy(&word_b, b, sizeof(word_b));
-    if (word_a != word_b)
-      return false;
-    length -= sizeof(word_a);
-  }
-  while (length > 0 && *a == *b) {
-    a++;
-    b++;
-    length--;
-  }
-  return length == 0;
-}
-
-bool lt_key_matches(const lt_Key *key, const lt_Value *value) {
-  if (key->kind != value->kind)
-    return false;
-  switch (key->kind) {
-  case LT_STRING:
-    return value->as.string->length == key->as.string.length &&
-           same_bytes(value->as.string->bytes, key->as.string.bytes, key->as.string.length);
-  case LT_INTEGER:
-    return value->as.integer == key->as.integer;
-  case LT_FLOAT:
-    return memcmp(&value->as.number, &key->as.number, sizeof(lua_Number)) == 0;
-  case LT_POINTER:
-    return value->as.pointer == key->as.pointer;
-  case LT_OBJECT:
-    return value->as.object == key->as.object;
-  default:
     return true;
   }
 }

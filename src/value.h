@@ -4,16 +4,22 @@
 #ifndef lt_value_h
 #define lt_value_h
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <lua.h>
 
 #include "src/object.h"
 
 /* An immutable string with a count of references. */
-typedef struct lt_String lt_String;
+typedef struct lt_String {
+  atomic_uint references;
+  size_t length;
+  char bytes[];
+} lt_String;
 
 typedef enum lt_Kind {
   LT_NIL,
@@ -42,7 +48,6 @@ typedef struct lt_Value {
 extern const lt_Value lt_nil;
 
 lt_String *lt_string_new(const char *bytes, size_t length); /* NULL without memory */
-const char *lt_string_bytes(const lt_String *string, size_t *length);
 
 void lt_value_retain(const lt_Value *value);
 void lt_value_release(const lt_Value *value);
@@ -77,7 +82,62 @@ lt_Key lt_integer_key(lua_Integer integer);
 /* The key as a value, with references of its own; false: no memory. */
 bool lt_key_value(const lt_Key *key, lt_Value *value);
 
-/* Whether the value is what the key looks for; of NaNs, if they are bit for bit the same. */
-bool lt_key_matches(const lt_Key *key, const lt_Value *value);
+/* Whether a value is whole by itself, without a reference to something. */
+static inline bool lt_value_is_scalar(const lt_Value *value) {
+  return value->kind < LT_STRING;
+}
+
+/* Up to 8 bytes as a number. */
+static inline uint64_t lt_last_word(const char *bytes, size_t length) {
+  uint64_t word = 0;
+  if (length >= 4) {
+    uint32_t low;
+    uint32_t high;
+    memcpy(&low, bytes, sizeof(low));
+    memcpy(&high, bytes + length - sizeof(high), sizeof(high));
+    word = (uint64_t)high << 32 | low;
+  } else if (length > 0) {
+    word = (uint64_t)(unsigned char)bytes[0] | (uint64_t)(unsigned char)bytes[length / 2] << 8 |
+           (uint64_t)(unsigned char)bytes[length - 1] << 16;
+  }
+  return word;
+}
+
+/* For keys, which mostly are short. */
+static inline bool lt_same_bytes(const char *a, const char *b, size_t length) {
+  uint64_t word_a;
+  uint64_t word_b;
+  for (; length > sizeof(word_a); length -= sizeof(word_a)) {
+    memcpy(&word_a, a, sizeof(word_a));
+    memcpy(&word_b, b, sizeof(word_b));
+    if (word_a != word_b)
+      return false;
+    a += sizeof(word_a);
+    b += sizeof(word_b);
+  }
+  return lt_last_word(a, length) == lt_last_word(b, length);
+}
+
+/* Whether the value is what the key looks for; any NaN is a NaN. */
+static inline bool lt_key_matches(const lt_Key *key, const lt_Value *value) {
+  if (key->kind != value->kind)
+    return false;
+  switch (key->kind) {
+  case LT_STRING:
+    return value->as.string->length == key->as.string.length &&
+           lt_same_bytes(value->as.string->bytes, key->as.string.bytes, key->as.string.length);
+  case LT_INTEGER:
+    return value->as.integer == key->as.integer;
+  case LT_FLOAT:
+    return value->as.number == key->as.number ||
+           (value->as.number != value->as.number && key->as.number != key->as.number);
+  case LT_POINTER:
+    return value->as.pointer == key->as.pointer;
+  case LT_OBJECT:
+    return value->as.object == key->as.object;
+  default:
+    return true;
+  }
+}
 
 #endif

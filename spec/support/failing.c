@@ -1,6 +1,6 @@
 /*
 ** A stand-alone Lua with lthread inside, whose allocations can be made to fail: the linker leads
-** malloc, calloc and realloc of the library and of Lua here (--wrap).
+** malloc and its like of the library and of Lua here (--wrap).
 ** usage: failing script [args]
 */
 #include <stdbool.h>
@@ -19,6 +19,9 @@ void *__real_realloc(void *block, size_t size); /* NOLINT */
 void *__wrap_malloc(size_t size);               /* NOLINT */
 void *__wrap_calloc(size_t count, size_t size); /* NOLINT */
 void *__wrap_realloc(void *block, size_t size); /* NOLINT */
+
+void *__real_aligned_alloc(size_t alignment, size_t size); /* NOLINT */
+void *__wrap_aligned_alloc(size_t alignment, size_t size); /* NOLINT */
 
 /* Of the calling thread. */
 static _Thread_local bool armed;
@@ -45,10 +48,14 @@ void *__wrap_realloc(void *block, size_t size) { /* NOLINT */
   return fails() ? NULL : __real_realloc(block, size);
 }
 
+void *__wrap_aligned_alloc(size_t alignment, size_t size) { /* NOLINT */
+  return fails() ? NULL : __real_aligned_alloc(alignment, size);
+}
+
 /*
 ** failing(how, n, f, ...) -> number of allocations that failed, what pcall(f, ...) returns
-** While f runs, the n-th allocation of this thread fails; for how = "once" only that one, for "on"
-** all that follow too.
+** While f runs, the n-th allocation of this thread fails; for how = "once" only that one, for
+** "on" all that follow too.
 */
 static int call_failing(lua_State *L) {
   static const char *const hows[] = {"once", "on", NULL};

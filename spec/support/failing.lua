@@ -1,5 +1,8 @@
 -- Runs an operation with the first allocation failing, with the second, and so on until none fails:
 -- lua failing.lua name. It must raise what tells of it, leave all usable and leak nothing.
+--
+-- The collector stands still: a finalizer that Lua cannot call for want of memory, in the middle of a
+-- program, is never called again, and what it would have released stays.
 local memory = require "memory"
 
 local operations = {}
@@ -39,6 +42,7 @@ operations.start = [[
   local lock = _thread.allocate_lock()
   lock:acquire()
   _thread.start_new_thread(function(t, kwargs)
+    collectgarbage "stop"
     if t[3] == 3 and kwargs.name == "x" then lock:release() end
   end, { { 1, 2, 3, nested = { true } } }, { name = "x" })
   while _thread._count() > 0 do _thread.sleep(0) end
@@ -47,7 +51,10 @@ operations.start = [[
 operations.join = [[
   local handle = _thread._ThreadHandle()
   local values = { 1, 2, 3, text = ("x"):rep(1000) }
-  _thread.start_joinable_thread(function(...) return select("#", ...), ... end,
+  _thread.start_joinable_thread(function(...)
+      collectgarbage "stop"
+      return select("#", ...), ...
+    end,
     { args = { values, "two" }, handle = handle, name = "counter" })
   local _ = #_thread.enumerate()
   assert(handle:join() and handle:join(1) and handle:is_done())
@@ -68,6 +75,7 @@ operations.transfer = [[
   local wide = {}
   for i = 1, 40 do wide[i] = { i, tostring(i), [("k"):rep(i)] = i } end
   local f, g, t, w = _thread.start_joinable_thread(function(...)
+    collectgarbage "stop"
     assert(helper(3) == 7 and up() == 1 and (get()) == 1)
     return ...
   end, { args = { up, get, cycle, wide } }):result()
@@ -77,6 +85,7 @@ operations.transfer = [[
 
 operations.errors = [[
   local handle = _thread.start_joinable_thread(function()
+    collectgarbage "stop"
     error(_thread.ValueError("gone", { "wrong" }))
   end)
   local ok, e = pcall(handle.result, handle)
@@ -90,7 +99,10 @@ operations.hook = [[
   _thread.set_excepthook(function(args)
     if args.exc_value == "error" then seen:release() end
   end)
-  _thread.start_joinable_thread(function() error("error", 0) end):join()
+  _thread.start_joinable_thread(function()
+    collectgarbage "stop"
+    error("error", 0)
+  end):join()
   _thread.set_excepthook(function() end)
 ]]
 
@@ -100,6 +112,7 @@ operations["local"] = [[
   assert(object.field[1] == "value" and object[1] == 2)
   for _ in pairs(object) do end
   local there = _thread.start_joinable_thread(function()
+    collectgarbage "stop"
     local before = object.field
     object.field = 1
     return before == nil and object.field
@@ -109,6 +122,7 @@ operations["local"] = [[
 
 operations.commands = [[
   local ok, what, code = _thread.start_joinable_thread(function()
+    collectgarbage "stop"
     local file <close> = assert(io.popen("echo text"))
     assert(file:read("l") == "text")
     return os.execute("exit 3")
@@ -116,9 +130,42 @@ operations.commands = [[
   assert(not ok and what == "exit" and code == 3)
 ]]
 
+operations.queues = [[
+  local queue = require "lthread.queue"
+  local lock, long = _thread.allocate_lock(), ("x"):rep(100)
+  for _, new in ipairs { queue.SimpleQueue, queue.Queue, queue.LifoQueue } do
+    local q, many = new(), {}
+    for i = 1, 40 do
+      many[i] = i % 3 == 0 and { i, { long } } or i % 3 == 1 and long .. i or lock
+    end
+    for _, message in ipairs { 1, long, { { 1 } }, lock, function() return lock end } do
+      q:put(message)
+    end
+    q:put_many(many)
+    assert(q:qsize() == 45)
+    q:get()
+    assert(q:get_many(10).n == 10 and q:get_many(100).n == 34 and q:empty())
+  end
+  local p, last = queue.PriorityQueue(), -1
+  for i = 1, 20 do p:put { i % 7, long } end
+  p:put_many { 3, { 2, lock }, 1.5 }
+  for _ = 1, 23 do
+    local message = p:get()
+    local key = type(message) == "table" and message[1] or message
+    assert(key >= last)
+    last = key
+  end
+  local bounded = queue.Queue { maxsize = 1 }
+  bounded:put { long }
+  local ok, e = pcall(bounded.put, bounded, { long }, { timeout = 0.0001 })
+  if not _thread.isinstance(e, queue.Full) then error(e, 0) end
+  assert(not ok and bounded:qsize() == 1)
+]]
+
 -- In a state of its own. Results: how many allocations there are to fail.
 local trial = [[
   local memory, once, first, last = require "memory", ...
+  collectgarbage "stop"
   local function fails_properly(e)
     local text = tostring(e)
     return text:find("not enough memory", 1, true) or text:find("Cannot allocate memory", 1, true)

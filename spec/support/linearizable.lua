@@ -1,12 +1,12 @@
 -- Whether a history of concurrent operations can be put in an order, one after the other, in which
 -- each has the result that was recorded and none comes before one that had ended before it began.
 --
--- A search by Wing and Gong: of the operations that may come first, each is tried that fits the state
--- so far; what was tried in vain is remembered, as the set of operations done and the state.
+-- A search by Wing and Gong: of the operations that may come first, each is tried that fits the
+-- state so far; what was tried in vain is remembered, as the set of operations done and the state.
 --
--- An operation is {thread =, begin =, finish =, ...}; those of one thread are in order. apply(state,
--- operation) returns whether the operation fits the state, and the state after it: a string, a
--- number or nil.
+-- An operation is {thread =, begin =, finish =, ...}; those of one thread are in order.
+-- apply(state, operation) returns whether the operation fits the state, and the state after it: a
+-- string, a number or nil.
 return function(operations, initial, apply)
   local threads, numbers = {}, {}
   for _, operation in ipairs(operations) do

@@ -1,6 +1,6 @@
 /*
 ** Allocations that fail, for the specs. The linker sends what the library and Lua ask of malloc,
-** calloc, realloc and free here (--wrap).
+** calloc, realloc, aligned_alloc and free here (--wrap).
 **
 ** Shared state: all atomic, since any thread allocates. Orders are the strongest: nobody is in a
 ** hurry here.
@@ -45,19 +45,29 @@ static void *count_block(void *block) {
 extern void *__real_malloc(size_t size);
 extern void *__real_calloc(size_t count, size_t size);
 extern void *__real_realloc(void *block, size_t size);
+extern void *__real_aligned_alloc(size_t alignment, size_t size);
 extern void __real_free(void *block);
 
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *block, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
 void __wrap_free(void *block);
 
 void *__wrap_malloc(size_t size) {
   return must_fail() ? NULL : count_block(__real_malloc(size));
 }
 
+void *__wrap_aligned_alloc(size_t alignment, size_t size) {
+  return must_fail() ? NULL : count_block(__real_aligned_alloc(alignment, size));
+}
+
 void *__wrap_calloc(size_t count, size_t size) {
   return must_fail() ? NULL : count_block(__real_calloc(count, size));
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size) {
+  return must_fail() ? NULL : count_block(__real_aligned_alloc(alignment, size));
 }
 
 /* A block that shrinks never fails: Lua relies on it. */

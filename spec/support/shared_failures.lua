@@ -111,20 +111,20 @@ end
 local failures = 0
 
 local function try(operation, how, make)
-  local n, failed, ok, message = 0, nil, nil, nil
-  repeat
+  local n, succeeded = 0, false
+  while not succeeded do
     n = n + 1
     local t = make()
     -- What a state has seen of a table it keeps, and then finds without an allocation.
     local before = not (operation.reads and operation.make) and fields_of(t)
     collectgarbage()
-    failed, ok, message = failing(how, n, operation.run, t)
+    local failed, ok, message = failing(how, n, operation.run, t)
     assert(ok or failed > 0 and message == "not enough memory",
       operation[1] .. ": " .. tostring(message))
     check(operation, t, before or fields_of(t), ok)
     failures = failures + failed
-  until failed == 0
-  assert(ok)
+    succeeded = failed == 0
+  end
 end
 
 local start = settle()

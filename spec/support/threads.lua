@@ -1,29 +1,22 @@
--- What the specs of threads share.
+-- What specs with several threads share; the threads that they start may use it too.
 local _thread = require "lthread"
-local assert = require "luassert"
 
-local LONG = 30 -- seconds, for what never takes so long
+local threads = { LONG = 60 } -- seconds, for what never takes so long
 
-local function held()
+-- A lock that is locked: released by one thread, it wakes another.
+function threads.held()
   local lock = _thread.allocate_lock()
   lock:acquire()
   return lock
 end
 
-local function call(f, ...)
-  return _thread.start_joinable_thread(f, { args = table.pack(...) }):result()
+-- Acquires such a lock; false if that takes too long.
+function threads.await(lock)
+  return lock:acquire(true, threads.LONG)
 end
 
-local function raises(class, text, f, ...)
-  local ok, e = pcall(f, ...)
-  assert.is_false(ok)
-  assert.is_true(_thread.isinstance(e, class), tostring(e))
-  assert.truthy(e.message:find(text, 1, true), e.message)
-  return e
-end
-
-local function eventually(condition)
-  local limit = _thread.monotonic() + LONG
+function threads.eventually(condition)
+  local limit = _thread.monotonic() + threads.LONG
   while not condition() do
     if _thread.monotonic() > limit then
       return false
@@ -33,7 +26,7 @@ local function eventually(condition)
   return true
 end
 
-local function info_of(ident)
+function threads.info_of(ident)
   for _, info in ipairs(_thread.enumerate()) do
     if info.ident == ident then
       return info
@@ -41,14 +34,40 @@ local function info_of(ident)
   end
 end
 
-local function quiet(finally)
+function threads.state(ident)
+  local info = threads.info_of(ident)
+  return info and info.state
+end
+
+-- Waits until a thread, by default the main one, is blocked in a wait of the library.
+function threads.await_blocked(ident)
+  ident = ident or _thread._get_main_thread_ident()
+  return threads.eventually(function() return threads.state(ident) == "blocked" end)
+end
+
+function threads.start(f, ...)
+  return _thread.start_joinable_thread(f, { args = table.pack(...) })
+end
+
+function threads.call(f, ...)
+  return threads.start(f, ...):result()
+end
+
+-- Calls f(...), which must raise an exception of the class with this text in its message.
+function threads.raises(class, text, f, ...)
+  local assert = require "luassert"
+  local ok, e = pcall(f, ...)
+  assert.is_false(ok)
+  assert.is_true(_thread.isinstance(e, class), tostring(e))
+  assert.truthy(e.message:find(text, 1, true), e.message)
+  return e
+end
+
+function threads.quiet(finally)
   _thread.set_excepthook(function() end)
   finally(function()
     _thread.set_excepthook(nil)
   end)
 end
 
-return {
-  LONG = LONG, held = held, call = call, raises = raises, eventually = eventually,
-  info_of = info_of, quiet = quiet,
-}
+return threads

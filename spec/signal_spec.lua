@@ -1,0 +1,397 @@
+-- Real signals to real processes. A thread of the process sends them, when the main one is there.
+local child = require "fixtures.child"
+
+-- kill(name) sends a signal to this process, 'seen' prints how the main thread's function ended.
+local prelude = [[
+local _thread = require "lthread"
+local threads = require "support.threads"
+local held, await = threads.held, threads.await
+
+local function kill(signal)
+  io.popen("kill -" .. signal .. " $PPID"):close()
+end
+
+-- For a main thread in io.read: popen, which flushes all files, would wait for it.
+local function prepare_kill(signal)
+  local killer = io.popen("read line; kill -" .. signal .. " $PPID", "w")
+  return function() killer:write "\n" killer:close() end
+end
+
+-- Calls f in the main thread, and sends the signal when 'ready' says true in another one.
+local function struck(signal, ready, f, ...)
+  local handle = threads.start(function()
+    assert(ready(), "the main thread did not come")
+    kill(signal)
+  end)
+  local ok, e = pcall(f, ...)
+  print(ok, tostring(e))
+  handle:join()
+end
+
+-- Whether the main thread sleeps in the system, in whatever call.
+local function in_system_call()
+  local id = _thread.enumerate()[1].native_id
+  return threads.eventually(function()
+    local file <close> = io.open("/proc/self/task/" .. id .. "/stat")
+    return file:read("a"):match("%) (%a)") == "S"
+  end)
+end
+]]
+
+local function run(code, environment, input)
+  return child(prelude .. code, environment, input)
+end
+
+local has_proc = io.open("/proc/self/stat") ~= nil
+
+-- A pipe that is open and in which nothing ever comes.
+local function with_empty_pipe(f)
+  local path = os.tmpname()
+  os.remove(path)
+  assert(os.execute("mkfifo '" .. path .. "'"))
+  f("<>'" .. path .. "'")
+  os.remove(path)
+end
+
+local waits = {
+  ["acquire"] = "never:acquire()",
+  ["acquire with a timeout"] = "never:acquire(true, 1e6)",
+  ["hold"] = "local _ <close> = never:hold()",
+  ["with"] = "never:with(print)",
+  ["RLock.acquire"] = "rlock:acquire()",
+  ["join"] = "endless:join()",
+  ["result"] = "endless:result()",
+  ["sleep"] = "_thread.sleep(1e6)",
+  ["_shutdown"] = "_thread._shutdown()",
+}
+
+local in_coroutines = {
+  [""] = "%s",
+  [" in a coroutine"] = "coroutine.wrap(function() %s end)()",
+  [" in a coroutine of a coroutine"] =
+    "coroutine.wrap(function() coroutine.wrap(function() %s end)() end)()",
+}
+
+describe("Ctrl-C", function()
+  for what, code in pairs(waits) do
+    for where, wrap in pairs(in_coroutines) do
+      it("breaks " .. what .. where, function()
+        local text = run([[
+          local never, rlock, ready, go = held(), _thread.RLock(), held(), held()
+          local endless = _thread.start_joinable_thread(function()
+            rlock:acquire()
+            ready:release()
+            go:acquire()
+          end, {daemon = false})
+          await(ready)
+          struck("INT", threads.await_blocked, function() ]] .. wrap:format(code) .. [[ end)
+          print(never:locked(), rlock:_is_owned(), endless:is_done())
+          go:release()
+        ]])
+        assert.truthy(text:find("^false\t[^\n]*interrupted!\ntrue\tfalse\tfalse\nstatus 0\n$"), text)
+      end)
+    end
+  end
+
+  it("breaks a computing loop", function()
+    local text = run [[
+      local there = held()
+      struck("INT", function() return await(there) end, function()
+        there:release()
+        while true do end
+      end)
+    ]]
+    assert.truthy(text:find("^false\t[^\n]*interrupted!\nstatus 0\n$"), text)
+  end)
+
+  it("ends a script that does not catch it, with a traceback and status 1", function()
+    local text = run [[
+      threads.start(function() threads.await_blocked() kill "INT" end)
+      held():acquire()
+    ]]
+    assert.truthy(text:find("interrupted!", 1, true), text)
+    assert.truthy(text:find("in method 'acquire'", 1, true), text)
+    assert.truthy(text:find("status 1\n", 1, true), text)
+  end)
+
+  it("breaks the wait for threads at the end, and they are stopped", function()
+    local text = run [[
+      _thread.start_joinable_thread(function()
+        local _ <close> = setmetatable({}, {__close = function() print "closed" end})
+        local main = _thread.get_ident() - 1
+        threads.eventually(function() return threads.state(1) == nil or threads.state(1) == "done" end)
+        _thread.interrupt_main()
+        _thread.sleep(1e6)
+      end, {daemon = false})
+    ]]
+    assert.equal("closed\nstatus 0\n", text)
+  end)
+
+  if has_proc then
+    it("breaks io.read on a pipe", function()
+      with_empty_pipe(function(input)
+        local text = run([[
+          local there, ready = held(), held()
+          threads.start(function()
+            local interrupt = prepare_kill "INT"
+            ready:release()
+            await(there)
+            in_system_call()
+            interrupt()
+          end)
+          await(ready)
+          local ok, e = pcall(function()
+            there:release()
+            io.read()
+            while true do end
+          end)
+          print(ok, e)
+        ]], nil, input)
+        assert.truthy(text:find("^false\t[^\n]*interrupted!\nstatus 0\n$"), text)
+      end)
+    end)
+  end
+end)
+
+describe("an interrupt", function()
+  for _, target in ipairs { "main", "other" } do
+    if has_proc then
+      it("breaks io.read on a pipe in the " .. target .. " thread", function()
+        with_empty_pipe(function(input)
+          local text = run([[
+            local there = held()
+            local function read()
+              -- The message handler is not interrupted.
+              xpcall(function()
+                there:release()
+                io.read()
+                while true do end
+              end, function(e) print(e.__class__.__name__) os.exit(0) end)
+            end
+            local function in_read(id)
+              return threads.eventually(function()
+                local file <close> = io.open("/proc/self/task/" .. id .. "/stat")
+                return file:read("a"):match("%) (%a)") == "S"
+              end)
+            end
+            if "]] .. target .. [[" == "main" then
+              threads.start(function()
+                await(there)
+                in_read(_thread.enumerate()[1].native_id)
+                _thread.interrupt_main()
+              end)
+              read()
+            else
+              local handle = threads.start(read)
+              await(there)
+              in_read(_thread.enumerate()[2].native_id)
+              handle:interrupt(_thread.KeyboardInterrupt)
+              handle:join()
+            end
+          ]], nil, input)
+          assert.equal("KeyboardInterrupt\nstatus 0\n", text)
+        end)
+      end)
+    end
+  end
+end)
+
+describe("signals that raise nothing", function()
+  it("leave a wait the time that is left", function()
+    local text = run [[
+      local never, stop = held(), held()
+      local sender = threads.start(function()
+        threads.await_blocked()
+        while not stop:acquire(false) do kill "URG" kill "WINCH" kill "CONT" end
+      end)
+      local begin = _thread.monotonic()
+      print(never:acquire(true, 0.3), _thread.monotonic() - begin >= 0.3)
+      begin = _thread.monotonic()
+      _thread.sleep(0.3)
+      print(_thread.monotonic() - begin >= 0.3)
+      begin = _thread.monotonic()
+      print(sender:join(0.3), _thread.monotonic() - begin >= 0.3)
+      stop:release()
+      sender:join()
+    ]]
+    assert.equal("false\ttrue\ntrue\nfalse\ttrue\nstatus 0\n", text)
+  end)
+
+  it("leave a wait without bound waiting", function()
+    local text = run [[
+      local lock = held()
+      threads.start(function()
+        threads.await_blocked()
+        for _ = 1, 10 do kill "URG" kill "WINCH" end
+        lock:release()
+      end)
+      print(lock:acquire())
+    ]]
+    assert.equal("true\nstatus 0\n", text)
+  end)
+
+  it("leave dumps and interrupts working", function()
+    local text = run [[
+      local there = held()
+      local handle = threads.start(function() there:release() while true do end end)
+      await(there)
+      for _ = 1, 20 do kill "URG" end
+      print(handle:interrupt(_thread.ValueError))
+      handle:join()
+      print(select(2, pcall(handle.result, handle)).__class__.__name__)
+    ]]
+    assert.truthy(text:find("true\n", 1, true), text)
+    assert.truthy(text:find("ValueError\nstatus 0\n$"), text)
+  end)
+end)
+
+-- The host of the sanitizers has a handler for SIGUSR2 of its own, and a function that tells how
+-- often it ran, and how often in another thread than the one that has the main state.
+local hosted = os.getenv "LTHREAD_SANITIZER" and it or pending
+
+describe("a handler of the host", function()
+  hosted("runs by interrupt_main, in the main thread", function()
+    local text = run [[
+      local handle = threads.start(function() _thread.interrupt_main(12) end)
+      handle:join()
+      threads.eventually(function() return host_signals() > 0 end)
+      print(host_signals())
+    ]]
+    assert.equal("1\t0\nstatus 0\n", text)
+  end)
+
+  hosted("runs in no thread of ours", function()
+    local text = run [[
+      local stop = held()
+      local busy = {}
+      for i = 1, 4 do
+        busy[i] = threads.start(function()
+          if i % 2 == 0 then stop:acquire() stop:release() return end
+          while stop:locked() do end
+        end)
+      end
+      local before = host_signals()
+      for i = 1, 20 do
+        kill "USR2"
+        threads.eventually(function() return host_signals() >= before + i end)
+      end
+      stop:release()
+      for i = 1, 4 do busy[i]:join() end
+      print(host_signals())
+    ]]
+    assert.equal("20\t0\nstatus 0\n", text)
+  end)
+
+  hosted("leaves waits the time that is left", function()
+    local text = run [[
+      local never, stop = held(), held()
+      local sender = threads.start(function()
+        while not stop:acquire(false) do kill "USR2" end
+      end)
+      local begin = _thread.monotonic()
+      print(never:acquire(true, 0.3), _thread.monotonic() - begin >= 0.3)
+      stop:release()
+      sender:join()
+      print(select(2, host_signals()))
+    ]]
+    assert.equal("false\ttrue\n0\nstatus 0\n", text)
+  end)
+
+  it("never runs in a thread of ours for Ctrl-C, which so always finds the main one", function()
+    local text = run [[
+      local stop = held()
+      local busy = {}
+      for i = 1, 4 do
+        busy[i] = threads.start(function()
+          while stop:locked() do pcall(function() end) end
+          return "not interrupted"
+        end)
+      end
+      struck("INT", threads.await_blocked, function() held():acquire() end)
+      stop:release()
+      for i = 1, 4 do print(busy[i]:result()) end
+    ]]
+    assert.truthy(text:find("^false\t[^\n]*interrupted!\n" .. ("not interrupted\n"):rep(4)
+      .. "status 0\n$"), text)
+  end)
+end)
+
+describe("LTHREAD_DUMP", function()
+  local script = [[
+    local never, there = held(), held()
+    local handle = _thread.start_joinable_thread(function()
+      local function spin() there:release() while true do end end
+      spin()
+    end, {name = "spinner"})
+    await(there)
+    local other = _thread.start_joinable_thread(function() never:acquire() end, {name = "waiter"})
+    threads.await_blocked(other.ident)
+    SEND
+    io.stderr:write "end\n"
+  ]]
+
+  local function dumped(environment, send)
+    return run(script:gsub("SEND", function() return send end), environment)
+  end
+
+  for _, name in ipairs { "USR1", "SIGUSR1", "10" } do
+    it("=" .. name .. " makes the signal dump, and the process goes on", function()
+      local text = dumped("LTHREAD_DUMP=" .. name, [[
+        kill "USR1"
+        -- The dump is written by a thread of its own.
+        print(never:acquire(true, 2))]])
+      assert.truthy(text:find("Signal!\nThread MainThread (ident 1)", 1, true), text)
+      assert.truthy(text:find("in function 'spin'", 1, true)
+        or text:find("in local 'spin'", 1, true) or text:find("in upvalue 'spin'", 1, true), text)
+      assert.truthy(text:find("Thread waiter %(ident %d+%)[^\n]*, blocked on lock 0x%x+"), text)
+      assert.truthy(text:find("false\n", 1, true), text)
+      assert.truthy(text:find("end\nstatus 0\n$"), text)
+    end)
+  end
+
+  it("works by interrupt_main too", function()
+    local text = dumped("LTHREAD_DUMP=USR1", "_thread.interrupt_main(10) never:acquire(true, 2)")
+    assert.truthy(text:find("Signal!\nThread MainThread", 1, true), text)
+    assert.truthy(text:find("end\nstatus 0\n$"), text)
+  end)
+
+  if has_proc then
+    it("dumps a main thread that sits in io.read, and lets it read on", function()
+      with_empty_pipe(function(input)
+        local text = run([[
+          local there, ready = held(), held()
+          threads.start(function()
+            local dump = prepare_kill "USR1"
+            ready:release()
+            await(there)
+            in_system_call()
+            dump()
+            _thread.sleep(1.5)
+            local pipe <close> = io.open("]] .. input:match("'(.-)'") .. [[", "w")
+            pipe:write("hello\n")
+          end)
+          await(ready)
+          there:release()
+          print(io.read())
+        ]], "LTHREAD_DUMP=USR1", input)
+        assert.truthy(text:find(
+          "Thread MainThread %(ident 1%)[^\n]*, running, in C code that does not come back to Lua\n"),
+          text)
+        assert.truthy(text:find("hello\nstatus 0\n$"), text)
+      end)
+    end)
+  end
+
+  it("with a name that no signal has is an error of require", function()
+    local text = child('require "lthread"', "LTHREAD_DUMP=NONSENSE")
+    assert.truthy(text:find("LTHREAD_DUMP", 1, true), text)
+    assert.truthy(text:find("NONSENSE", 1, true), text)
+    assert.truthy(text:find("status 1\n", 1, true), text)
+  end)
+
+  it("leaves the signal alone when it is not set", function()
+    local text = run [[kill "USR1" _thread.sleep(20)]]
+    assert.falsy(text:find("Signal!", 1, true), text)
+    assert.falsy(text:find("status 0", 1, true), text)
+  end)
+end)
