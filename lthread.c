@@ -474,13 +474,13 @@ static int close_runtime(lua_State *L) {
 }
 
 /* LTHREAD_DEADLOCK=1, LTHREAD_DUMP=signal */
-static void heed_environment(lt_Runtime *runtime) {
-  static const char complaint[] = "lthread: LTHREAD_DUMP is not the name of a signal\n";
+static void heed_environment(lua_State *L, lt_Runtime *runtime) {
   const char *check = plat_getenv("LTHREAD_DEADLOCK");
   if (check != NULL && *check != '\0' && strcmp(check, "0") != 0)
     lt_deadlock_set_check(true);
   if (!lt_watch_enter(runtime))
-    plat_write_error(complaint, sizeof(complaint) - 1);
+    lt_raise(L, &lt_ValueError, "LTHREAD_DUMP=%s is not the name of a signal",
+             plat_getenv("LTHREAD_DUMP"));
 }
 
 static int adopt_main(lua_State *L) {
@@ -491,14 +491,15 @@ static int adopt_main(lua_State *L) {
     plat_describe_error(error, reason, sizeof(reason));
     lt_raise(L, &lt_RuntimeError, "can't catch signals: %s", reason);
   }
+  heed_environment(L, main->runtime);
   lt_state_replace_print(L);
   lt_state_adopt(L, main, close_runtime);
   atomic_store(&main->status, LT_RUNNING);
-  heed_environment(main->runtime);
   return 0;
 }
 
 static void discard_runtime(lua_State *L, lt_Thread *main) {
+  lt_watch_leave(main->runtime);
   lt_interrupt_detach(main);
   if (main->coroutines != NULL && !lt_coroutines_unwrap(main->coroutines, L))
     main->coroutines = NULL;

@@ -119,7 +119,7 @@ describe("Ctrl-C", function()
       _thread.start_joinable_thread(function()
         local _ <close> = setmetatable({}, {__close = function() print "closed" end})
         local main = _thread.get_ident() - 1
-        threads.eventually(function() return threads.state(1) == nil or threads.state(1) == "done" end)
+        threads.eventually(function() return threads.state(1) == "stopping" end)
         _thread.interrupt_main()
         _thread.sleep(1e6)
       end, {daemon = false})
