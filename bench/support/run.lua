@@ -73,7 +73,7 @@ end
 
 -- The number, or nil if the peer is missing. What can't be measured is a failure.
 local function measure_apart(part, index, line, column)
-  local work, command = python_work(line, column), nil
+  local work, command = python_work(line, column)
   if work and not has_python then return nil end
   if work then
     command = ("python3 %s %s"):format(quote(here .. "/../peers/python.py"), work)
