@@ -127,5 +127,5 @@ return {
     peers = { python3 = "wait " .. fight_time },
   },
   ping_pong_line("ping-pong of two threads, a round trip", 5000, false),
-  ping_pong_line("the same, on two processors", 2000, true),
+  ping_pong_line("ping-pong on two processors", 2000, true),
 }

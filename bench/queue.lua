@@ -93,11 +93,11 @@ return {
     floor = "queue 300000", ours = rate,
   },
   {
-    what = "the same by 100 at a time", unit = "M/s", at_least = 30e6, absolute = true,
+    what = "queue, integers by 100 at a time", unit = "M/s", at_least = 30e6, absolute = true,
     ours = function(lthread) return rate_of_many(lthread, 100) end,
   },
   {
-    what = "the same by 1,000 at a time", unit = "M/s", at_least = 30e6, absolute = true,
+    what = "queue, integers by 1,000 at a time", unit = "M/s", at_least = 30e6, absolute = true,
     ours = function(lthread) return rate_of_many(lthread, 1000) end,
   },
   {

@@ -71,18 +71,20 @@ local function python_work(line, column)
   return type(work) == "string" and work or nil
 end
 
+local function command_for(part, index, column, work)
+  if work then
+    return ("python3 %s %s"):format(quote(here .. "/../peers/python.py"), work)
+  end
+  local words = { interpreter, arg[0], "--measure", part, tostring(index), column }
+  for i, word in ipairs(words) do words[i] = quote(word) end
+  return table.concat(words, " ")
+end
+
 -- The number, or nil if the peer is missing. What can't be measured is a failure.
 local function measure_apart(part, index, line, column)
-  local work, command = python_work(line, column), nil
+  local work = python_work(line, column)
   if work and not has_python then return nil end
-  if work then
-    command = ("python3 %s %s"):format(quote(here .. "/../peers/python.py"), work)
-  else
-    local words = { interpreter, arg[0], "--measure", part, tostring(index), column }
-    for i, word in ipairs(words) do words[i] = quote(word) end
-    command = table.concat(words, " ")
-  end
-  local output, ended = output_of(command)
+  local output, ended = output_of(command_for(part, index, column, work))
   local number = tonumber(output)
   if not ended or number == nil then
     error(("%s, line %d: no figure for %s"):format(part, index, column), 0)
@@ -159,8 +161,8 @@ end
 local function target_of(line)
   local target = line.at_most or line.at_least
   if not target then return "" end
-  local value = line.absolute and with_unit(target, line) or ("%g"):format(target)
-  return (line.at_most and "≤ " or "≥ ") .. value
+  local value = line.absolute and ("%g %s"):format(target * units[line.unit], line.unit)
+  return (line.at_most and "≤ " or "≥ ") .. (value or ("%g"):format(target))
 end
 
 local function cells_of(result)
