@@ -16,6 +16,7 @@
 #include "src/stock.h"
 #include "src/thread.h"
 #include "src/watch.h"
+#include "src/worker.h"
 
 static const char module_key;
 
@@ -469,6 +470,7 @@ static int close_runtime(lua_State *L) {
   if (!lt_coroutines_unwrap(main->coroutines, L))
     main->coroutines = NULL; /* the host's allocator still goes through it */
   lt_runtime_leave(main->runtime, main, LT_DONE);
+  lt_workers_close(main->parker);
   lt_object_release(&main->object);
   return 0;
 }
@@ -504,6 +506,7 @@ static void discard_runtime(lua_State *L, lt_Thread *main) {
   if (main->coroutines != NULL && !lt_coroutines_unwrap(main->coroutines, L))
     main->coroutines = NULL;
   lt_runtime_leave(main->runtime, main, LT_DONE);
+  lt_workers_close(main->parker);
   lt_object_release(&main->object);
 }
 
@@ -521,6 +524,7 @@ static void open_runtime(lua_State *L) {
     lt_raise_memory(L);
   }
   main->runtime->globals = &globals->traced.object;
+  lt_workers_open();
   plat_pin_library(&module_key);
   lt_stock_learn();
   lua_pushcfunction(L, adopt_main);

@@ -106,6 +106,18 @@ typedef pthread_t plat_Thread;
 plat_Thread plat_thread_self(void);
 int plat_thread_start(size_t stack_size, void (*body)(void *), void *argument); /* 0 or an errno */
 #define PLAT_NO_MEMORY ENOMEM
+
+/*
+** What a thread takes over from the one that starts it. plat_thread_renew makes a thread of ours
+** that has run other code like a new one: signals, locale, floating point.
+*/
+typedef struct plat_Origin {
+  sigset_t commands_mask;
+} plat_Origin;
+
+void plat_origin_get(plat_Origin *origin); /* of a thread that the calling one starts */
+void plat_thread_renew(const plat_Origin *origin);
+
 bool plat_stack_size_valid(size_t stack_size);
 void plat_set_thread_name(const char *name);                      /* per system */
 uint64_t plat_native_id(void);                                    /* per system */

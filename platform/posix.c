@@ -9,7 +9,9 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fenv.h>
 #include <limits.h>
+#include <locale.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
@@ -54,24 +56,24 @@ void plat_yield(void) {
 typedef struct Start {
   void (*body)(void *);
   void *argument;
-  sigset_t commands_mask;
+  plat_Origin origin;
 } Start;
 
 /* What the commands of this thread have blocked; of another's thread it is what the thread has. */
-static _Thread_local sigset_t commands_mask;
-static _Thread_local bool is_ours;
+static PLAT_THREAD_LOCAL plat_Origin own_origin;
+static PLAT_THREAD_LOCAL bool is_ours;
 
-static void get_commands_mask(sigset_t *mask) {
+void plat_origin_get(plat_Origin *origin) {
   if (is_ours)
-    *mask = commands_mask;
+    *origin = own_origin;
   else
-    pthread_sigmask(SIG_SETMASK, NULL, mask);
+    pthread_sigmask(SIG_SETMASK, NULL, &origin->commands_mask);
 }
 
 static void *run_start(void *block) {
   Start start = *(Start *)block;
   free(block);
-  commands_mask = start.commands_mask;
+  own_origin = start.origin;
   is_ours = true;
   start.body(start.argument);
   return NULL;
@@ -85,6 +87,14 @@ static void mask_host_signals(sigset_t *previous) {
   for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
     sigdelset(&blocked, faults[i]);
   pthread_sigmask(SIG_SETMASK, &blocked, previous);
+}
+
+void plat_thread_renew(const plat_Origin *origin) {
+  own_origin = *origin;
+  mask_host_signals(NULL);
+  plat_poke_accept();
+  uselocale(LC_GLOBAL_LOCALE);
+  fesetenv(FE_DFL_ENV);
 }
 
 static size_t whole_pages(size_t size) {
@@ -131,7 +141,7 @@ int plat_thread_start(size_t stack_size, void (*body)(void *), void *argument) {
     return ENOMEM;
   start->body = body;
   start->argument = argument;
-  get_commands_mask(&start->commands_mask);
+  plat_origin_get(&start->origin);
   int error = create_detached(stack_size, start);
   if (error != 0)
     free(start);
@@ -171,12 +181,12 @@ static int start_shell(const char *command, const posix_spawn_file_actions_t *fi
                        plat_Process *process) {
   char *const arguments[] = {"sh", "-c", (char *)command, NULL};
   posix_spawnattr_t attributes;
-  sigset_t mask;
+  plat_Origin origin;
   int error = posix_spawnattr_init(&attributes);
   if (error != 0)
     return error;
-  get_commands_mask(&mask);
-  error = posix_spawnattr_setsigmask(&attributes, &mask);
+  plat_origin_get(&origin);
+  error = posix_spawnattr_setsigmask(&attributes, &origin.commands_mask);
   if (error == 0)
     error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   if (error == 0)

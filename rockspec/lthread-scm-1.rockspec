@@ -67,6 +67,7 @@ local function lthread(define, libraries, ...)
                "src/unpack.c",
                "src/value.c",
                "src/watch.c",
+               "src/worker.c",
                "lib/atomiclib.c",
                "lib/classlib.c",
                "lib/handlelib.c",

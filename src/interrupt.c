@@ -16,6 +16,7 @@
 #include "src/closers.h"
 #include "src/deadlock.h"
 #include "src/dump.h"
+#include "src/worker.h"
 #include "src/stock.h"
 
 /* The threads whose states run on this OS thread: several, if a host has several main states. */
@@ -408,6 +409,7 @@ static bool push_attachment(lt_Thread *thread) {
 static void after_fork(void) {
   lt_park_after_fork();
   lt_slots_after_fork();
+  lt_workers_after_fork();
   for (lt_Attachment *each = attachments; each != NULL; each = each->next) {
     lt_Thread *thread = atomic_load(&each->thread);
     if (thread != NULL && thread->runtime != NULL)

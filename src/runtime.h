@@ -151,6 +151,7 @@ lt_Thread *lt_self(lua_State *L);
 
 typedef struct lt_Context {
   lt_Thread *thread;
+  lt_Coroutines *coroutines; /* until there is a thread: from then on they are its own */
 } lt_Context;
 
 #endif

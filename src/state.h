@@ -13,10 +13,19 @@
 void lt_state_adopt(lua_State *L, lt_Thread *thread, lua_CFunction on_close);
 
 /*
-** The same for a new state, with the libraries, as a thread needs them, and with 'modules'
-** in package.preload.
+** A new state, for a thread that will come: with the libraries, as a thread needs them, and with
+** 'modules' in package.preload. NULL without memory.
 */
-void lt_state_open(lua_State *L, lt_Thread *thread, const luaL_Reg *modules);
+typedef struct lt_FreshState {
+  lua_State *L;
+  lt_Context *context;
+} lt_FreshState;
+
+lt_FreshState *lt_state_make(const luaL_Reg *modules);
+void lt_state_discard(lt_FreshState *fresh);
+
+/* Gives the state to a thread, and frees what described it. */
+lua_State *lt_state_take(lt_FreshState *fresh, lt_Thread *thread);
 
 /* Replaces Lua's own 'print', if the state has it, by one that writes a line in one piece. */
 void lt_state_replace_print(lua_State *L);

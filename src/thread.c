@@ -15,6 +15,7 @@
 #include "src/exception.h"
 #include "src/interrupt.h"
 #include "src/state.h"
+#include "src/worker.h"
 
 static const char traceback_key;
 
@@ -59,7 +60,6 @@ static int body(lua_State *L) {
   lt_Thread *thread = lua_touserdata(L, 1);
   thread->bottom = body;
   lua_settop(L, 0);
-  lt_state_open(L, thread, modules);
   inherit_package(L, thread);
   int top = FUNCTION + lt_unpack(L, thread->message, LT_OVERRIDE) - 1;
   lt_message_free(thread->message);
@@ -139,12 +139,6 @@ static void run_state(lua_State *L, lt_Thread *thread) {
   lua_close(L);
 }
 
-static void finish(lt_Thread *thread) {
-  lt_Runtime *runtime = thread->runtime;
-  lt_runtime_leave(runtime, thread, LT_DONE);
-  lt_object_release(&thread->object);
-}
-
 static void show_name(lt_Thread *thread) {
   char shown[PLAT_NAME_BYTES] = "";
   plat_mutex_lock(&thread->guard);
@@ -153,21 +147,44 @@ static void show_name(lt_Thread *thread) {
   plat_set_thread_name(shown);
 }
 
-static void run(void *argument) {
-  lt_Thread *thread = argument;
-  show_name(thread);
-  lua_State *L = luaL_newstate();
-  if (L != NULL && lt_interrupt_attach(thread) == 0) {
-    run_state(L, thread);
-  } else {
-    thread->failed = true;
-    lt_interrupt_clear(L, thread, true);
-    lt_excepthook_no_memory(thread);
-    if (L != NULL)
-      lua_close(L);
-  }
+static void *make_state(void) {
+  return lt_state_make(modules);
+}
+
+static void discard_state(void *kept) {
+  lt_state_discard(kept);
+}
+
+static const lt_Keep keep = {make_state, discard_state};
+
+static void run_without_state(lt_Thread *thread) {
+  thread->failed = true;
+  atomic_store(&thread->status, LT_STOPPING);
+  lt_interrupt_clear(NULL, thread, true);
+  lt_excepthook_no_memory(thread);
+}
+
+/* Who has joined the thread may start the next one at once, so the worker is offered before. */
+static void finish(lt_Worker *worker, lt_Thread *thread) {
   lt_interrupt_detach(thread);
-  finish(thread);
+  lt_worker_offer(worker);
+  lt_runtime_leave(thread->runtime, thread, LT_DONE);
+  lt_object_release(&thread->object);
+}
+
+static void run(lt_Worker *worker, void *kept, void *argument) {
+  lt_Thread *thread = argument;
+  lt_FreshState *fresh = kept != NULL ? kept : lt_state_make(modules);
+  show_name(thread);
+  if (fresh == NULL) {
+    run_without_state(thread);
+  } else if (lt_interrupt_attach(thread) != 0) {
+    lt_state_discard(fresh);
+    run_without_state(thread);
+  } else {
+    run_state(lt_state_take(fresh, thread), thread);
+  }
+  finish(worker, thread);
 }
 
 void lt_thread_set_name(lt_Thread *thread, const char *name) {
@@ -322,7 +339,7 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start)
   if (!lt_runtime_enter(self->runtime, thread))
     refuse_start(L, self, thread);
   lt_object_retain(&thread->object);
-  int error = plat_thread_start(atomic_load(&self->runtime->stack_size), run, thread);
+  int error = lt_worker_start(atomic_load(&self->runtime->stack_size), &keep, run, thread);
   if (error != 0) {
     lt_runtime_leave(self->runtime, thread, LT_STARTING);
     lt_object_release(&thread->object);
