@@ -1,13 +1,13 @@
 -- What interrupts cost: how soon a thread that is interrupted raises, and that one that nobody
 -- interrupts computes as fast as plain Lua.
--- usage: lua5.4 bench/interrupt.lua [interrupts = 1000 [rounds = 15]]
+-- usage: lua5.4 bench/interrupt.lua [interrupts = 1000 [rounds = 25]]
 local _thread = require "lthread"
 
 local COUNT <const> = tonumber(arg[1]) or 1000
-local ROUNDS <const> = tonumber(arg[2]) or 15
-local LOOP <const> = 20000000
+local ROUNDS <const> = tonumber(arg[2]) or 25
+local LOOP <const> = 4000000
 
--- The clock is the same in all threads: each interrupt is timed from the call of interrupt to the
+-- The clock is the same in all threads. Each interrupt is timed from the call of interrupt to the
 -- first instruction after the pcall that has caught it.
 
 local function compute(there)
@@ -74,51 +74,43 @@ local function quantile(list, part)
   return list[math.max(1, math.ceil(#list * part))]
 end
 
--- A loop of calls, arithmetic and table accesses, and how long it takes by its thread's clock.
-local function loop(count)
-  local clock = _thread.monotonic
+-- A loop of calls, arithmetic and table accesses, and how much processor time it takes. While a
+-- thread runs it the main one is blocked, so the time of the process is that of the thread.
+local loop = ([[
+  local clock = os.clock
   local t, sum = {}, 0
   local function step(x) return x * 3 % 7 end
   local begin = clock()
-  for i = 1, count do
+  for i = 1, COUNT do
     t[i & 15] = i
     sum = sum + (t[i >> 1 & 15] or 0) % 5
     if i & 7 == 0 then sum = sum + step(i) end
   end
-  return clock() - begin, sum
+  return clock() - begin
+]]):gsub("COUNT", LOOP)
+
+local function in_thread()
+  return _thread.start_joinable_thread(load(loop)):result()
 end
 
 -- Plain Lua is a process of its own that never loads lthread.
-local function in_plain_lua(count)
-  local path = os.tmpname()
-  local file <close> = assert(io.open(path, "wb"))
-  file:write(([[
-    local clock = os.clock
-    local t, sum = {}, 0
-    local function step(x) return x * 3 %% 7 end
-    local begin = clock()
-    for i = 1, %d do
-      t[i & 15] = i
-      sum = sum + (t[i >> 1 & 15] or 0) %% 5
-      if i & 7 == 0 then sum = sum + step(i) end
-    end
-    print(clock() - begin)
-  ]]):format(count))
-  file:flush()
-  local pipe <close> = assert(io.popen(("'%s' '%s'"):format(arg[-1], path)))
-  local seconds = tonumber(pipe:read "l")
-  os.remove(path)
-  return seconds
+local function in_plain_lua(path)
+  local pipe <close> = assert(io.popen(("'%s' -e \"print(dofile('%s'))\""):format(arg[-1], path)))
+  return pipe:read "n"
 end
 
-local function ratio_of_loops()
+-- One after the other, round by round, so that a disturbance meets both.
+local function ratios_of_loops()
+  local path = os.tmpname()
+  local file <close> = assert(io.open(path, "wb"))
+  file:write(loop)
+  file:flush()
   local ratios = {}
   for i = 1, ROUNDS do
-    local plain = in_plain_lua(LOOP)
-    local ours = _thread.start_joinable_thread(loop, { args = { LOOP } }):result()
-    plain = (plain + in_plain_lua(LOOP)) / 2
-    ratios[i] = ours / plain
+    local before, ours, after = in_plain_lua(path), in_thread(), in_plain_lua(path)
+    ratios[i] = ours / ((before + after) / 2)
   end
+  os.remove(path)
   table.sort(ratios)
   return ratios
 end
@@ -135,7 +127,7 @@ print "|---|---|---|---|"
 row("a computing loop", latencies(compute), "1000 us")
 row("a computing loop in a coroutine", latencies(compute_in_coroutine), "1000 us")
 row("a blocked acquire", latencies(block, true), "1000 us")
-local ratios = ratio_of_loops()
+local ratios = ratios_of_loops()
 print "\n| loop | median | least | most | target |"
 print "|---|---|---|---|---|"
 print(("| in a thread of lthread / in plain Lua | %.3f | %.3f | %.3f | 1.00 |"):format(
