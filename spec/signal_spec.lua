@@ -118,12 +118,7 @@ describe("Ctrl-C", function()
     local text = run [[
       _thread.start_joinable_thread(function()
         local _ <close> = setmetatable({}, {__close = function() print "closed" end})
-<<<<<<< HEAD
-        local main = _thread.get_ident() - 1
         threads.eventually(function() return threads.state(1) == "stopping" end)
-=======
-        threads.eventually(function() return threads.state(1) == "done" end)
->>>>>>> specs3
         _thread.interrupt_main()
         _thread.sleep(1e6)
       end, {daemon = false})
