@@ -484,6 +484,7 @@ static void open_runtime(lua_State *L) {
   lt_state_adopt(L, main, close_runtime);
   atomic_store(&main->status, LT_RUNNING);
   lt_state_replace_print(L);
+  lt_interrupt_replace_sethook(L);
   heed_environment(main->runtime);
 }
 

@@ -5,6 +5,7 @@
 #define lt_state_h
 
 #include "src/runtime.h"
+#include "src/stock.h"
 
 /*
 ** Makes a thread's context known to its state, and lets the thread follow the state's coroutines.
@@ -14,6 +15,10 @@ void lt_state_adopt(lua_State *L, lt_Thread *thread, lua_CFunction on_close);
 
 /* The same for a new state, with the libraries and with 'loader' for the modules of this one. */
 void lt_state_open(lua_State *L, lt_Thread *thread, lua_CFunction loader);
+
+/* Replaces a function of a library by another, if the state has Lua's own there. */
+void lt_state_replace(lua_State *L, const char *library, const char *name, lt_Stock which,
+                      lua_CFunction function);
 
 /* Replaces Lua's own 'print', if the state has it, by one that writes a line in one piece. */
 void lt_state_replace_print(lua_State *L);

@@ -55,6 +55,7 @@ static int body(lua_State *L) {
   thread->bottom = body;
   lua_settop(L, 0);
   lt_state_open(L, thread, luaopen_lthread);
+  lt_interrupt_replace_sethook(L);
   inherit_package(L, thread);
   int top = FUNCTION + lt_unpack(L, thread->message, LT_OVERRIDE) - 1;
   lt_message_free(thread->message);
