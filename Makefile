@@ -41,13 +41,14 @@ OUT = build/$(VARIANT)
 COMMON := lthread.c $(wildcard src/*.c lib/*.c)
 SOURCES := $(PLATFORM_$(PLATFORM)) $(COMMON)
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
-HOST := spec/support/host.c
+HOST := spec/support/host.c $(if $(filter tsan,$(VARIANT)),,$(if $(filter Linux,$(UNAME)),spec/support/memory.c))
+FAILING := spec/support/failing.c
 LUA_FILES := $(wildcard lua/*.lua lua/*/*.lua)
 
 CFLAGS ?= -O2 -g
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 DEFINES := -DLT_PLATFORM_$(shell echo $(PLATFORM) | tr a-z A-Z)
-FLAGS = -std=c11 -pthread -fPIC -fvisibility=hidden -I. $(LUA_CFLAGS) $(DEFINES) $(WARNINGS)
+FLAGS = -std=c11 -pthread -fPIC -fno-plt -fvisibility=hidden -I. $(LUA_CFLAGS) $(DEFINES) $(WARNINGS)
 COMPILE = $(CC) $(FLAGS) $(SANITIZE) $(CPPFLAGS) $(CFLAGS)
 LINK = $(CC) -pthread $(SANITIZE) $(CFLAGS) $(LDFLAGS)
 SHARED = $(if $(filter Darwin,$(UNAME)),-bundle -undefined dynamic_lookup,-shared)
@@ -67,8 +68,19 @@ $(OUT)/liblthread.a: $(OBJECTS)
 	rm -f $@
 	$(AR) rcs $@ $(OBJECTS)
 
-$(OUT)/lua: $(OUT)/$(HOST:.c=.o) $(OUT)/liblthread.a
-	$(LINK) $(EXPORT) -o $@ $^ $(LUA_LIB) $(LIBS)
+# In the host allocations fail on demand: spec/support/memory.c. It counts them, which would order
+# before the thread sanitizer's eyes what nothing else orders.
+WRAP = $(if $(filter %memory.c,$(HOST)),$(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc aligned_alloc free))
+comma := ,
+
+$(OUT)/lua: $(HOST:%.c=$(OUT)/%.o) $(OUT)/liblthread.a
+	$(LINK) $(EXPORT) $(WRAP) -o $@ $^ $(LUA_LIB) $(LIBS)
+
+$(OUT)/spec/support/host.o: DEFINES += $(if $(WRAP),-DHAVE_MEMORY)
+
+# The same with allocations that can be made to fail.
+$(OUT)/failing: $(OUT)/$(FAILING:.c=.o) $(OUT)/liblthread.a
+	$(LINK) $(EXPORT) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc -o $@ $^ $(LUA_LIB) $(LIBS)
 
 $(OUT)/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)
@@ -79,22 +91,38 @@ $(OUT)/flags: FORCE
 	$(NEED_HEADERS)@mkdir -p $(@D)
 	@echo '$(COMPILE) $(SOURCES)' | cmp -s - $@ || echo '$(COMPILE) $(SOURCES)' >$@
 
--include $(OBJECTS:.o=.d) $(OUT)/$(HOST:.c=.d)
+-include $(OBJECTS:.o=.d) $(HOST:%.c=$(OUT)/%.d) $(OUT)/$(FAILING:.c=.d) $(OUT)/bench/floor.d
 
 # Lua finds the modules of this tree, then the user's own, then those of its default path.
 RUN = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 \
-	LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/spec/?.lua;$(or $(LUA_PATH_5_4),$(LUA_PATH),;)' \
+	LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/$(SCRIPTS)/?.lua;$(or $(LUA_PATH_5_4),$(LUA_PATH),;)' \
 	LUA_CPATH='$(BUILT);$(or $(LUA_CPATH_5_4),$(LUA_CPATH),;)'
-test demo: BUILT = $(CURDIR)/$(OUT)/?.so
+test demo soak bench: BUILT = $(CURDIR)/$(OUT)/?.so
+SCRIPTS = spec
 
 ## test       the specs (ARGS="spec/lock_spec.lua", ARGS="--filter=word spec", LUA=lua5.4)
 ARGS ?= spec
-test: $(OUT)/lthread.so
-	$(NEED_LUA)$(RUN) LTHREAD_LUA=$(abspath $(shell command -v $(LUA))) $(LUA) spec/run.lua $(ARGS)
+test: $(OUT)/lthread.so $(OUT)/failing
+	$(NEED_LUA)$(RUN) LTHREAD_FAILING=$(CURDIR)/$(OUT)/failing LTHREAD_LUA=$(abspath $(shell command -v $(LUA))) $(LUA) spec/run.lua $(ARGS)
 
 ## demo       an example, run from the tree
 demo: $(OUT)/lthread.so
 	$(NEED_LUA)$(RUN) $(LUA) examples/wordcount.lua
+
+## soak       works on the shared data space for SECONDS=600 and looks whether memory stays flat
+SECONDS ?= 600
+soak: $(OUT)/lthread.so
+	$(NEED_LUA)$(RUN) $(LUA) spec/soak.lua $(SECONDS)
+
+## bench      the speed of all parts against floors in C and other libraries (ONLY=lock: of one part)
+BENCH = thread lock transfer computing queue shared interrupt
+bench: SCRIPTS = bench
+bench: $(OUT)/lthread.so $(OUT)/floor.so
+	$(NEED_LUA)$(if $(filter-out $(BENCH),$(ONLY)),$(error ONLY=$(ONLY): the parts are $(BENCH)))@\
+	$(RUN) $(LUA) bench/support/run.lua '$(if $(ONLY),,bench/results.svg)' $(or $(ONLY),$(BENCH))
+
+$(OUT)/floor.so: $(OUT)/bench/floor.o
+	$(LINK) $(SHARED) -o $@ $^ $(LIBS)
 
 # The sanitizers watch an interpreter that has lthread inside: spec/support/host.c.
 SANITIZE_CC ?= $(if $(shell command -v clang),clang,$(CC))
@@ -115,14 +143,14 @@ tsan:
 # Shadow memory wants its addresses free, which some kernels' randomisation does not leave.
 FIXED_ADDRESSES = $(shell setarch $$(uname -m) -R true 2>/dev/null && echo setarch $$(uname -m) -R)
 
-run-host: $(OUT)/lua
-	$(RUN) LTHREAD_LUA=$(CURDIR)/$< LTHREAD_SANITIZER=$(VARIANT) $(FIXED_ADDRESSES) $(CURDIR)/$< spec/run.lua $(ARGS)
+run-host: $(OUT)/lua $(OUT)/failing
+	$(RUN) LTHREAD_FAILING=$(CURDIR)/$(OUT)/failing LTHREAD_LUA=$(CURDIR)/$< LTHREAD_SANITIZER=$(VARIANT) $(FIXED_ADDRESSES) $(CURDIR)/$< spec/run.lua $(ARGS)
 
 ## lint       every compiler and platform at hand without a warning, and the checkers
 LINT_PLATFORMS = $(if $(filter Linux,$(UNAME)),linux posix,posix)
 LINT_COMPILERS = $(foreach cc,gcc clang,$(if $(shell command -v $(cc)),$(cc)))
 LINT_BUILDS = $(foreach cc,$(LINT_COMPILERS),$(LINT_PLATFORMS:%=lint-$(cc)-%))
-LINT_SOURCES = $(COMMON) $(HOST) $(sort $(foreach platform,$(LINT_PLATFORMS),$(PLATFORM_$(platform))))
+LINT_SOURCES = $(COMMON) $(HOST) $(FAILING) bench/floor.c $(sort $(foreach platform,$(LINT_PLATFORMS),$(PLATFORM_$(platform))))
 C_FILES = $(wildcard $(foreach dir,. platform src lib spec/support bench examples examples/*,$(dir)/*.[ch]))
 
 lint: $(LINT_BUILDS) $(LINT_SOURCES:%=tidy/%)
@@ -134,7 +162,7 @@ $(LINT_BUILDS):
 	@$(MAKE) --silent --no-print-directory build-host VARIANT=$@ CC=$(word 2,$(subst -, ,$@)) PLATFORM=$(word 3,$(subst -, ,$@)) \
 		WARNINGS='$(WARNINGS) -Werror'
 
-build-host: $(OUT)/lthread.so $(OUT)/lua
+build-host: $(OUT)/lthread.so $(OUT)/lua $(OUT)/failing $(OUT)/floor.so
 
 tidy/%: FORCE
 	@clang-tidy --quiet $* -- $(FLAGS)
@@ -177,5 +205,5 @@ help:
 
 FORCE:
 
-.PHONY: all test demo asan tsan run-host lint $(LINT_BUILDS) build-host format install uninstall \
+.PHONY: all test demo soak bench asan tsan run-host lint $(LINT_BUILDS) build-host format install uninstall \
 	clean help FORCE

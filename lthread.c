@@ -10,11 +10,13 @@
 #include "src/deadlock.h"
 #include "src/excepthook.h"
 #include "src/interrupt.h"
+#include "src/shared.h"
 #include "src/shutdown.h"
 #include "src/state.h"
 #include "src/stock.h"
 #include "src/thread.h"
 #include "src/watch.h"
+#include "src/worker.h"
 
 static const char module_key;
 
@@ -71,11 +73,11 @@ static lt_Thread *push_new_thread(lua_State *L) {
 */
 static int start_new_thread(lua_State *L) {
   lt_Thread *self = lt_self(L);
-  lua_settop(L, 3);
   lt_check_callable(L, 1);
   lt_check_type(L, 2, LUA_TTABLE);
-  if (!lua_isnil(L, 3))
+  if (!lua_isnoneornil(L, 3))
     lt_check_type(L, 3, LUA_TTABLE);
+  lua_settop(L, 3);
   lt_Start start = {NULL, 0, !lua_isnil(L, 3), true, NULL};
   start.thread = push_new_thread(L);
   start.argument_count = push_call(L, 1, 2, 3);
@@ -209,11 +211,10 @@ static const char *state_name(lt_Thread *thread) {
   case LT_RUNNING:
     return atomic_load(&thread->parker->waiting) != NULL ? "blocked" : "running";
   case LT_STOPPING:
-    return "stopping";
-  case LT_DONE:
+  case LT_DONE: /* the main thread, while it waits for the others */
     break;
   }
-  return "done";
+  return "stopping";
 }
 
 static void push_thread_info(lua_State *L, lt_Thread *thread) {
@@ -298,9 +299,15 @@ static int cpu_count(lua_State *L) {
 ** Ending
 */
 
-/* exit(). Raises SystemExit, which ends the thread silently. Also exit_thread. Follows
- * _thread.exit. */
+/*
+** exit()
+** Raises SystemExit, which ends the thread silently. Raises TypeError if there are arguments. Also
+** exit_thread. Follows _thread.exit.
+*/
 static int exit_thread(lua_State *L) {
+  int count = lua_gettop(L);
+  if (count > 0)
+    return lt_raise(L, &lt_TypeError, "exit takes no arguments (%d given)", count);
   return lt_raise(L, &lt_SystemExit, "");
 }
 
@@ -316,11 +323,15 @@ static int shutdown(lua_State *L) {
 /*
 ** _excepthook(args)
 ** Writes what the fields exc_type, exc_value, exc_traceback and thread of args say to the error
-** stream. This is what happens to an uncaught error in a thread by default. Follows
-** _thread._excepthook.
+** stream; nothing if the type is SystemExit. This is what happens to an uncaught error in a thread
+** by default. Follows _thread._excepthook.
 */
 static int excepthook(lua_State *L) {
   lt_check_type(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  lua_getfield(L, 1, "exc_type");
+  if (lt_is_subclass((lt_Class *)lt_object_of_type(L, 2, &lt_class_type), &lt_SystemExit))
+    return 0;
   lua_settop(L, 1);
   return lt_excepthook_default(L);
 }
@@ -426,9 +437,10 @@ static void set_class(lua_State *L, lt_Class *class_object, const char *name) {
 }
 
 static void push_module(lua_State *L) {
-  lua_createtable(L, 0, 48);
+  lua_createtable(L, 0, 56);
   lt_set_functions(L, functions);
   lt_set_functions(L, lt_interrupt_functions);
+  lt_set_functions(L, lt_shared_functions);
   lt_exception_classes(L);
   set_class(L, &lt_RuntimeError, "error");
   set_class(L, &lt_LockType, "LockType");
@@ -436,6 +448,9 @@ static void push_module(lua_State *L) {
   set_class(L, &lt_RLockType, "RLock");
   set_class(L, &lt_LocalType, "_local");
   set_class(L, &lt_HandleType, "_ThreadHandle");
+  set_class(L, &lt_SharedType, "shared");
+  lt_object_push(L, lt_thread_of(L)->runtime->globals);
+  lua_setfield(L, -2, "globals");
   lua_pushnumber(L, LT_TIMEOUT_MAX);
   lua_setfield(L, -2, "TIMEOUT_MAX");
 }
@@ -455,48 +470,98 @@ static int close_runtime(lua_State *L) {
   if (!lt_coroutines_unwrap(main->coroutines, L))
     main->coroutines = NULL; /* the host's allocator still goes through it */
   lt_runtime_leave(main->runtime, main, LT_DONE);
+  lt_workers_close(main->parker);
   lt_object_release(&main->object);
   return 0;
 }
 
 /* LTHREAD_DEADLOCK=1, LTHREAD_DUMP=signal */
-static void heed_environment(lt_Runtime *runtime) {
-  static const char complaint[] = "lthread: LTHREAD_DUMP is not the name of a signal\n";
+static void heed_environment(lua_State *L, lt_Runtime *runtime) {
   const char *check = plat_getenv("LTHREAD_DEADLOCK");
   if (check != NULL && *check != '\0' && strcmp(check, "0") != 0)
     lt_deadlock_set_check(true);
   if (!lt_watch_enter(runtime))
-    plat_write_error(complaint, sizeof(complaint) - 1);
+    lt_raise(L, &lt_ValueError, "LTHREAD_DUMP=%s is not the name of a signal",
+             plat_getenv("LTHREAD_DUMP"));
 }
 
-static void open_runtime(lua_State *L) {
-  lt_Thread *main = lt_thread_new();
-  if (main == NULL || lt_runtime_new(main) == NULL)
-    lt_raise_memory(L);
-  plat_pin_library(&module_key);
-  lt_stock_learn();
+static int adopt_main(lua_State *L) {
+  lt_Thread *main = lua_touserdata(L, 1);
   int error = lt_interrupt_attach(main);
   if (error != 0) {
     char reason[128];
     plat_describe_error(error, reason, sizeof(reason));
     lt_raise(L, &lt_RuntimeError, "can't catch signals: %s", reason);
   }
-  lt_state_adopt(L, main, close_runtime);
-  atomic_store(&main->status, LT_RUNNING);
+  heed_environment(L, main->runtime);
   lt_state_replace_print(L);
   lt_interrupt_replace_sethook(L);
-  heed_environment(main->runtime);
+  lt_state_adopt(L, main, close_runtime);
+  atomic_store(&main->status, LT_RUNNING);
+  return 0;
+}
+
+static void discard_runtime(lua_State *L, lt_Thread *main) {
+  lt_watch_leave(main->runtime);
+  lt_interrupt_detach(main);
+  if (main->coroutines != NULL && !lt_coroutines_unwrap(main->coroutines, L))
+    main->coroutines = NULL;
+  lt_runtime_leave(main->runtime, main, LT_DONE);
+  lt_workers_close(main->parker);
+  lt_object_release(&main->object);
+}
+
+static void open_runtime(lua_State *L) {
+  luaL_checkstack(L, 4, "too many values");
+  lt_biased_setup();
+  lt_Thread *main = lt_thread_new();
+  if (main == NULL)
+    lt_raise_memory(L);
+  lt_Shared *globals = lt_shared_new(true);
+  if (globals == NULL || lt_runtime_new(main) == NULL) {
+    if (globals != NULL)
+      lt_object_release(&globals->traced.object);
+    lt_object_release(&main->object);
+    lt_raise_memory(L);
+  }
+  main->runtime->globals = &globals->traced.object;
+  lt_workers_open();
+  plat_pin_library(&module_key);
+  lt_stock_learn();
+  lua_pushcfunction(L, adopt_main);
+  lua_pushlightuserdata(L, main);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    discard_runtime(L, main);
+    lt_throw(L);
+  }
+}
+
+/* In a program that is linked with the library there is no other way to find it. */
+static void preload_queue(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_lthread_queue);
+  lua_setfield(L, -2, "lthread.queue");
+  lua_pop(L, 1);
 }
 
 int luaopen_lthread(lua_State *L) {
   luaL_checkversion(L);
-  if (lt_thread_of(L) == NULL)
+  if (lt_thread_of(L) == NULL) {
     open_runtime(L);
+    preload_queue(L);
+  }
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) == LUA_TTABLE)
     return 1;
   lua_pop(L, 1);
   push_module(L);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
+  return 1;
+}
+
+int luaopen_lthread_queue(lua_State *L) {
+  luaL_requiref(L, "lthread", luaopen_lthread, 0);
+  lua_pop(L, 1);
+  lt_push_queue_module(L);
   return 1;
 }

@@ -78,11 +78,23 @@ static int class_tostring(lua_State *L) {
 const luaL_Reg lt_class_metamethods[] = {
     {"__call", class_call}, {"__index", class_index}, {"__tostring", class_tostring}, {NULL, NULL}};
 
-static bool is_instance(lua_State *L, const lt_Class *of, int index) {
-  lt_Object *object = lt_object_of_type(L, index, &lt_class_type);
-  if (object == NULL)
-    lt_arg_type_error(L, 2, "class or list of classes");
-  return lt_is_subclass(of, (const lt_Class *)object);
+static lt_Class *class_at(lua_State *L, int index) {
+  return (lt_Class *)lt_object_of_type(L, index, &lt_class_type);
+}
+
+static bool is_instance_of_any(lua_State *L, const lt_Class *of, int list) {
+  lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+  bool result = false;
+  for (lua_Integer i = 1; i <= count && !result; i++) {
+    lua_rawgeti(L, list, i);
+    const lt_Class *class_object = class_at(L, -1);
+    if (class_object == NULL)
+      lt_arg_error(L, &lt_TypeError, list, "class expected at index %I of the list, got %s", i,
+                   lt_push_type_name(L, -1));
+    result = lt_is_subclass(of, class_object);
+    lua_pop(L, 1);
+  }
+  return result;
 }
 
 /*
@@ -92,19 +104,14 @@ static bool is_instance(lua_State *L, const lt_Class *of, int index) {
 ** Python's isinstance.
 */
 int lt_isinstance(lua_State *L) {
-  lua_settop(L, 2);
+  lt_check_any(L, 1);
   const lt_Class *of = lt_class_of(L, 1);
-  bool result = false;
-  if (lua_type(L, 2) == LUA_TTABLE) {
-    lua_Integer count = (lua_Integer)lua_rawlen(L, 2);
-    for (lua_Integer i = 1; i <= count && !result; i++) {
-      lua_rawgeti(L, 2, i);
-      result = is_instance(L, of, -1);
-      lua_pop(L, 1);
-    }
-  } else {
-    result = is_instance(L, of, 2);
-  }
-  lua_pushboolean(L, result);
+  const lt_Class *class_object = class_at(L, 2);
+  if (class_object != NULL)
+    lua_pushboolean(L, lt_is_subclass(of, class_object));
+  else if (lua_type(L, 2) == LUA_TTABLE)
+    lua_pushboolean(L, is_instance_of_any(L, of, 2));
+  else
+    lt_arg_type_error(L, 2, "class or list of classes");
   return 1;
 }

@@ -10,16 +10,22 @@
 
 /* Types of objects, with what calling their class does. */
 extern const lt_Type lt_lock_type, lt_rlock_type, lt_local_type;
-extern lt_Class lt_LockType, lt_RLockType, lt_LocalType, lt_HandleType;
+extern lt_Class lt_LockType, lt_RLockType, lt_LocalType, lt_HandleType, lt_SharedType;
 
 /* Functions of the module that are made by one of these. */
 int lt_allocate_lock(lua_State *L);
 int lt_isinstance(lua_State *L);
 
+/* Pushes the table of the module lthread.queue. */
+void lt_push_queue_module(lua_State *L);
+
 /* Interrupts a thread with the exception, or the class, at 'arg'. Pushes whether it was alive. */
 int lt_interrupt_thread(lua_State *L, lt_Thread *thread, int arg);
 
 /* Functions of the module that have a file of their own. */
-extern const luaL_Reg lt_interrupt_functions[];
+extern const luaL_Reg lt_interrupt_functions[], lt_shared_functions[];
+
+/* Frees garbage, when so much shared memory has been taken that it is time to. */
+void lt_collect_if_due(void);
 
 #endif

@@ -2,22 +2,39 @@
 ** _local, as Lua sees it: an object that crosses states by reference, with fields that each state
 ** has for itself.
 **
-** A state keeps the fields in a table of its own, by the address of the object. The object has a
-** number too: an address may come again, a number does not.
+** The fields are with the state's proxy of the object, and go with it. But the object may come back
+** from another state: if somebody else still has it when the proxy goes, its fields are stranded.
+** They stay in the state until the object comes back, or has been found dead. That is told by
+** its life, a second object, which is there as long as a state has stranded fields.
+**
+** Shared state: 'dead', atomic.
 */
 #include "lib/libs.h"
 
 #include <stdlib.h>
 
+typedef struct Life {
+  atomic_uint references;
+  atomic_bool dead; /* no state has the object any more */
+} Life;
+
 typedef struct LocalObject {
   lt_Object object;
-  lua_Integer number;
+  Life *life;
 } LocalObject;
 
-static const char fields_key;
+static void release_life(Life *life) {
+  /* Acquire and release: as lt_object_release. */
+  if (atomic_fetch_sub_explicit(&life->references, 1, memory_order_acq_rel) == 1)
+    free(life);
+}
 
 static void destroy(lt_Object *object) {
-  free(object);
+  LocalObject *local = (LocalObject *)object;
+  /* Relaxed: who sees it late looks again. */
+  atomic_store_explicit(&local->life->dead, true, memory_order_relaxed);
+  release_life(local->life);
+  free(local);
 }
 
 /*
@@ -25,36 +42,171 @@ static void destroy(lt_Object *object) {
 ** A new object whose fields are each thread's own. Follows _thread._local.
 */
 static int new_local(lua_State *L) {
-  static atomic_llong last_number;
   LocalObject *local = malloc(sizeof(*local));
-  if (local == NULL)
+  Life *life = malloc(sizeof(*life));
+  if (local == NULL || life == NULL) {
+    free(local);
+    free(life);
     return lt_raise_memory(L);
+  }
+  atomic_init(&life->references, 1);
+  atomic_init(&life->dead, false);
   lt_object_init(&local->object, &lt_local_type);
-  /* Relaxed: a counter. */
-  local->number = atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed) + 1;
+  local->life = life;
   lt_object_push_own(L, &local->object);
   return 1;
 }
 
 LT_CLASS(lt_LocalType, "_thread._local", NULL, new_local);
 
+/*
+** Stranded fields. A proxy goes in a finalizer, where nothing may fail: there is room for all
+** beforehand. The userdata has a table, from the addresses of lives to fields; for an object that
+** has a proxy and fields, to false.
+*/
+
+static const char stranded_key;
+
+typedef struct Stranded {
+  Life **lives;
+  size_t count;
+  size_t capacity;
+  size_t needed; /* objects with fields, stranded or not */
+  size_t limit;  /* at how many to look which are dead */
+} Stranded;
+
+#define SMALLEST_LIMIT 64
+
+static int collect_stranded(lua_State *L) {
+  Stranded *stranded = lua_touserdata(L, 1);
+  for (size_t i = 0; i < stranded->count; i++)
+    release_life(stranded->lives[i]);
+  free(stranded->lives);
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &stranded_key);
+  return 0;
+}
+
+/* Pushes the table as well. */
+static Stranded *push_stranded(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &stranded_key) != LUA_TUSERDATA) {
+    lua_pop(L, 1);
+    Stranded *new = lua_newuserdatauv(L, sizeof(*new), 1);
+    *new = (Stranded){NULL, 0, 0, 0, SMALLEST_LIMIT};
+    lua_newtable(L);
+    lua_setiuservalue(L, -2, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, collect_stranded);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &stranded_key);
+  }
+  Stranded *stranded = lua_touserdata(L, -1);
+  lua_getiuservalue(L, -1, 1);
+  lua_remove(L, -2);
+  return stranded;
+}
+
+static void remove_life(Stranded *stranded, size_t i) {
+  release_life(stranded->lives[i]);
+  stranded->lives[i] = stranded->lives[--stranded->count];
+}
+
+/* The table is on the top. */
+static void drop_dead(lua_State *L, Stranded *stranded) {
+  size_t i = 0;
+  while (i < stranded->count) {
+    /* Relaxed: see destroy. */
+    if (atomic_load_explicit(&stranded->lives[i]->dead, memory_order_relaxed)) {
+      lua_pushnil(L);
+      lua_rawsetp(L, -2, stranded->lives[i]);
+      remove_life(stranded, i);
+      stranded->needed--;
+    } else {
+      i++;
+    }
+  }
+  stranded->limit = i * 2 > SMALLEST_LIMIT ? i * 2 : SMALLEST_LIMIT;
+}
+
+/* The table is on the top. */
+static void make_room(lua_State *L, Stranded *stranded, const Life *life) {
+  if (stranded->count >= stranded->limit)
+    drop_dead(L, stranded);
+  if (stranded->needed == stranded->capacity) {
+    size_t capacity = stranded->capacity == 0 ? 16 : stranded->capacity * 2;
+    Life **lives = realloc(stranded->lives, capacity * sizeof(Life *));
+    if (lives == NULL)
+      lt_raise_memory(L);
+    stranded->lives = lives;
+    stranded->capacity = capacity;
+  }
+  lua_pushboolean(L, 0);
+  lua_rawsetp(L, -2, life);
+  stranded->needed++;
+}
+
+static int local_gc(lua_State *L) {
+  LocalObject *local = (LocalObject *)lt_object_of_type(L, 1, &lt_local_type);
+  if (local != NULL && lua_getiuservalue(L, 1, 1) == LUA_TTABLE &&
+      lua_rawgetp(L, LUA_REGISTRYINDEX, &stranded_key) == LUA_TUSERDATA) {
+    Stranded *stranded = push_stranded(L);
+    /* Acquire: the only reference is this one, once the others are gone. */
+    if (atomic_load_explicit(&local->object.references, memory_order_acquire) == 1) {
+      stranded->needed--;
+      lua_pushnil(L);
+    } else {
+      /* Relaxed: who retains already has a reference to go by. */
+      atomic_fetch_add_explicit(&local->life->references, 1, memory_order_relaxed);
+      stranded->lives[stranded->count++] = local->life;
+      lua_pushvalue(L, 2);
+    }
+    lua_rawsetp(L, -2, local->life);
+  }
+  return lt_object_collect(L);
+}
+
+/* The fields, which are on the top above the table, have a proxy again. */
+static void come_back(lua_State *L, Stranded *stranded, const Life *life) {
+  size_t i = 0;
+  while (stranded->lives[i] != life)
+    i++;
+  remove_life(stranded, i);
+  lua_pushboolean(L, 0);
+  lua_rawsetp(L, -3, life);
+}
+
+/*
+** Looks in the table on the top and pushes what it has. An object may come back when its proxy has
+** been found to be garbage but has not gone yet: then that is to be done first.
+*/
+static bool find_stranded(lua_State *L, const Life *life) {
+  int type = lua_rawgetp(L, -1, life);
+  if (type == LUA_TBOOLEAN) {
+    lua_pop(L, 1);
+    lua_gc(L, LUA_GCCOLLECT);
+    type = lua_rawgetp(L, -1, life);
+  }
+  return type == LUA_TTABLE;
+}
+
 /* Pushes the fields that the object at index 1 has in this state. */
 static void push_fields(lua_State *L) {
   LocalObject *local = (LocalObject *)lt_check_object(L, 1, &lt_local_type);
+  luaL_checkstack(L, 8, "too many values");
   if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE)
     return;
   lua_pop(L, 1);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &fields_key) != LUA_TTABLE) {
+  Stranded *stranded = push_stranded(L);
+  if (find_stranded(L, local->life)) {
+    come_back(L, stranded, local->life);
+  } else {
     lua_pop(L, 1);
     lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &fields_key);
-  }
-  if (lua_rawgeti(L, -1, local->number) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_rawseti(L, -3, local->number);
+    lua_insert(L, -2);
+    make_room(L, stranded, local->life);
+    lua_insert(L, -2);
   }
   lua_remove(L, -2);
   lua_pushvalue(L, -1);
@@ -95,10 +247,8 @@ static int local_tostring(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg metamethods[] = {{"__index", local_index},
-                                       {"__newindex", local_newindex},
-                                       {"__pairs", local_pairs},
-                                       {"__tostring", local_tostring},
-                                       {NULL, NULL}};
+static const luaL_Reg metamethods[] = {
+    {"__gc", local_gc},       {"__index", local_index},       {"__newindex", local_newindex},
+    {"__pairs", local_pairs}, {"__tostring", local_tostring}, {NULL, NULL}};
 
-const lt_Type lt_local_type = {"_thread._local", &lt_LocalType, NULL, metamethods, destroy};
+const lt_Type lt_local_type = {"_thread._local", &lt_LocalType, NULL, metamethods, destroy, NULL};

@@ -89,7 +89,7 @@ typedef struct Target {
 
 static bool wait_for(lua_State *L, const Target *target, plat_Time deadline) {
   lt_Thread *self = lt_self(L);
-  const lt_Acquire acquire = {lt_wait_begin(L, self), plat_now(), deadline};
+  const lt_Acquire acquire = {lt_wait_begin(L, self), plat_now(), deadline, false};
   for (;;) {
     lt_Acquired acquired = target->rlock == NULL ? lt_lock_acquire(target->lock, &acquire)
                                                  : lt_rlock_acquire(target->rlock, own_ident(L),
@@ -150,6 +150,11 @@ static int lock_tostring(lua_State *L) {
   return 1;
 }
 
+static void acquire_again(lua_State *L, lt_RLock *rlock) {
+  if (!lt_rlock_again(rlock))
+    lt_raise(L, &lt_OverflowError, "internal lock count overflowed");
+}
+
 /*
 ** rlock:acquire([blocking = true [, timeout = -1]]) -> boolean
 ** As lock:acquire, but the thread that has the lock acquires it once more, at once. Raises
@@ -162,7 +167,7 @@ static int rlock_acquire(lua_State *L) {
   uint64_t ident = own_ident(L);
   bool acquired = true;
   if (lt_rlock_owned(rlock, ident))
-    lt_rlock_again(rlock);
+    acquire_again(L, rlock);
   else if (!lt_rlock_try(rlock, ident))
     acquired = blocking && wait_for(L, &(Target){NULL, rlock, 1}, deadline);
   lua_pushboolean(L, acquired);
@@ -269,7 +274,7 @@ static void acquire_first(lua_State *L) {
   }
   lt_RLock *rlock = &((RLockObject *)object)->rlock;
   if (lt_rlock_owned(rlock, own_ident(L)))
-    lt_rlock_again(rlock);
+    acquire_again(L, rlock);
   else if (!lt_rlock_try(rlock, own_ident(L)))
     wait_for(L, &(Target){NULL, rlock, 1}, PLAT_FOREVER);
 }
@@ -335,8 +340,8 @@ static const luaL_Reg lock_methods[] = {{"acquire", lock_acquire},
 static const luaL_Reg lock_metamethods[] = {
     {"__tostring", lock_tostring}, {"__close", release_first}, {NULL, NULL}};
 
-const lt_Type lt_lock_type = {"_thread.lock", &lt_LockType, lock_methods, lock_metamethods,
-                              destroy};
+const lt_Type lt_lock_type = {"_thread.lock",   &lt_LockType, lock_methods,
+                              lock_metamethods, destroy,      NULL};
 
 static const luaL_Reg rlock_methods[] = {{"acquire", rlock_acquire},
                                          {"release", rlock_release},
@@ -354,5 +359,5 @@ static const luaL_Reg rlock_methods[] = {{"acquire", rlock_acquire},
 static const luaL_Reg rlock_metamethods[] = {
     {"__tostring", rlock_tostring}, {"__close", release_first}, {NULL, NULL}};
 
-const lt_Type lt_rlock_type = {"_thread.RLock", &lt_RLockType, rlock_methods, rlock_metamethods,
-                               destroy};
+const lt_Type lt_rlock_type = {"_thread.RLock",   &lt_RLockType, rlock_methods,
+                               rlock_metamethods, destroy,       NULL};

@@ -21,16 +21,20 @@ void plat_parker_destroy(plat_Parker *parker) {
   (void)parker;
 }
 
+/* Where time_t has 64 bits on a system of 32, the call of this name takes such times. */
+#if defined(SYS_futex_time64)
+#define FUTEX_CALL (sizeof(time_t) > sizeof(long) ? SYS_futex_time64 : SYS_futex)
+#else
+#define FUTEX_CALL SYS_futex
+#endif
+
 /* FUTEX_WAIT_BITSET takes an absolute time on the monotonic clock. */
 static long futex_wait(plat_Parker *parker, plat_Time deadline) {
   struct timespec until;
-  if (deadline == PLAT_FOREVER)
-    return syscall(SYS_futex, &parker->token, FUTEX_WAIT_BITSET_PRIVATE, 0, NULL, NULL,
-                   FUTEX_BITSET_MATCH_ANY);
   until.tv_sec = (time_t)(deadline / PLAT_SECOND);
   until.tv_nsec = (long)(deadline % PLAT_SECOND);
-  return syscall(SYS_futex, &parker->token, FUTEX_WAIT_BITSET_PRIVATE, 0, &until, NULL,
-                 FUTEX_BITSET_MATCH_ANY);
+  return syscall(FUTEX_CALL, &parker->token, FUTEX_WAIT_BITSET_PRIVATE, 0,
+                 deadline == PLAT_FOREVER ? NULL : &until, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
 plat_Wake plat_park(plat_Parker *parker, plat_Time deadline) {
@@ -41,7 +45,7 @@ plat_Wake plat_park(plat_Parker *parker, plat_Time deadline) {
     if (futex_wait(parker, deadline) != 0) {
       if (errno == ETIMEDOUT)
         return PLAT_TIMED_OUT;
-      if (errno == EINTR)
+      if (errno != EAGAIN) /* EINTR */
         return PLAT_SIGNALLED;
     }
   }
@@ -50,7 +54,7 @@ plat_Wake plat_park(plat_Parker *parker, plat_Time deadline) {
 void plat_unpark(plat_Parker *parker) {
   /* Release: pairs with the exchange in plat_park. */
   if (atomic_exchange_explicit(&parker->token, 1, memory_order_release) == 0)
-    syscall(SYS_futex, &parker->token, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    syscall(FUTEX_CALL, &parker->token, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 void plat_set_thread_name(const char *name) {
@@ -67,4 +71,25 @@ unsigned plat_cpu_count(void) {
     return (unsigned)CPU_COUNT(&usable);
   long online = sysconf(_SC_NPROCESSORS_ONLN);
   return online > 0 ? (unsigned)online : 1;
+}
+
+/*
+** membarrier makes every thread of the process that runs at the moment pass a full barrier.
+*/
+enum { PRIVATE_EXPEDITED = 1 << 3, REGISTER_PRIVATE_EXPEDITED = 1 << 4 };
+
+atomic_bool plat_has_heavy_barrier;
+
+void plat_barrier_setup(void) {
+#if defined(SYS_membarrier)
+  if (syscall(SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0)
+    atomic_store(&plat_has_heavy_barrier, true);
+#endif
+}
+
+void plat_heavy_barrier(void) {
+  atomic_thread_fence(memory_order_seq_cst);
+#if defined(SYS_membarrier)
+  syscall(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0);
+#endif
 }

@@ -12,10 +12,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/types.h>
 
 /* Nanoseconds on the monotonic clock. */
 typedef int64_t plat_Time;
@@ -34,13 +36,50 @@ typedef pthread_mutex_t plat_Mutex;
 
 void plat_mutex_init(plat_Mutex *mutex);
 void plat_mutex_destroy(plat_Mutex *mutex);
-void plat_mutex_lock(plat_Mutex *mutex);
-void plat_mutex_unlock(plat_Mutex *mutex);
+static inline void plat_mutex_lock(plat_Mutex *mutex) {
+  pthread_mutex_lock(mutex);
+}
+
+static inline void plat_mutex_unlock(plat_Mutex *mutex) {
+  pthread_mutex_unlock(mutex);
+}
+
+/* For one who waits for a few instructions of another thread. */
+static inline void plat_relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ __volatile__("yield");
+#endif
+}
+void plat_yield(void);
+
+/* Bytes that two processors can't write at the same time. */
+#define PLAT_CACHE_LINE 64
 
 /*
-** A parker puts its one thread to sleep until somebody hands it the token (per system).
-** An unpark that comes before the park is kept: the park then returns at once.
-** plat_park may return early when a signal handler ran; its callers look at their condition again.
+** Two threads each write something and then look at what the other writes; one of them must see
+** it. Where the system offers it, the light barrier between the two steps costs nothing, and the
+** heavy one of the other thread makes up for it. plat_barrier_setup comes before both (per
+** system).
+*/
+extern atomic_bool plat_has_heavy_barrier;
+
+void plat_barrier_setup(void);
+void plat_heavy_barrier(void);
+
+static inline void plat_light_barrier(void) {
+  /* Relaxed: while it is still false, both barriers are full ones. */
+  if (atomic_load_explicit(&plat_has_heavy_barrier, memory_order_relaxed))
+    atomic_signal_fence(memory_order_seq_cst);
+  else
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+/*
+** A parker puts its one thread to sleep until somebody hands it the token (per system). An unpark
+** that comes before the park is kept: the park then returns at once. plat_park may return early
+** when a signal handler ran; its callers look at their condition again.
 */
 typedef struct plat_Parker {
   _Atomic(uint32_t) token; /* 1: an unpark has come, 0: none */
@@ -65,9 +104,20 @@ typedef pthread_t plat_Thread;
 #define PLAT_NAME_BYTES 16 /* what the system shows of a thread's name, with the zero */
 
 plat_Thread plat_thread_self(void);
-void plat_yield(void);
 int plat_thread_start(size_t stack_size, void (*body)(void *), void *argument); /* 0 or an errno */
 #define PLAT_NO_MEMORY ENOMEM
+
+/*
+** What a thread takes over from the one that starts it. plat_thread_renew makes a thread of ours
+** that has run other code like a new one: signals, locale, floating point.
+*/
+typedef struct plat_Origin {
+  sigset_t commands_mask;
+} plat_Origin;
+
+void plat_origin_get(plat_Origin *origin); /* of a thread that the calling one starts */
+void plat_thread_renew(const plat_Origin *origin);
+
 bool plat_stack_size_valid(size_t stack_size);
 void plat_set_thread_name(const char *name);                      /* per system */
 uint64_t plat_native_id(void);                                    /* per system */
@@ -141,6 +191,21 @@ void plat_watch_wait(void);
 
 /* Has 'in_child' called in the child of every fork from now on. 0 or an errno. */
 int plat_at_fork(void (*in_child)(void));
+
+/*
+** Commands, run by the shell. They begin with the signals blocked that the thread had blocked which
+** started the calling one, and not with all those that it blocks itself as a thread of ours. In the
+** calling thread no signal is unblocked for that.
+*/
+typedef pid_t plat_Process;
+
+int plat_command_start(const char *command, plat_Process *process); /* 0 or an errno */
+
+/* The same with a stream that is the command's input, or its output; NULL and errno on failure. */
+FILE *plat_command_open(const char *command, bool is_input, plat_Process *process);
+
+/* Waits until the command has ended. A status as of system(3), or -1 and errno. */
+int plat_command_wait(plat_Process process);
 
 /* Keeps the library that contains 'address' mapped until the process ends. */
 bool plat_pin_library(const void *address);

@@ -141,3 +141,12 @@ unsigned plat_cpu_count(void) {
   long online = sysconf(_SC_NPROCESSORS_ONLN);
   return online > 0 ? (unsigned)online : 1;
 }
+
+atomic_bool plat_has_heavy_barrier;
+
+void plat_barrier_setup(void) {
+}
+
+void plat_heavy_barrier(void) {
+  atomic_thread_fence(memory_order_seq_cst);
+}

@@ -1,5 +1,5 @@
 /*
-** What all Unix systems share: clock, mutex, threads, pinned libraries.
+** What all Unix systems share: clock, mutex, threads, commands, pinned libraries.
 */
 #define _GNU_SOURCE
 #define _DARWIN_C_SOURCE
@@ -8,11 +8,16 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <fenv.h>
 #include <limits.h>
+#include <locale.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,12 +35,8 @@ void plat_mutex_destroy(plat_Mutex *mutex) {
   pthread_mutex_destroy(mutex);
 }
 
-void plat_mutex_lock(plat_Mutex *mutex) {
-  pthread_mutex_lock(mutex);
-}
-
-void plat_mutex_unlock(plat_Mutex *mutex) {
-  pthread_mutex_unlock(mutex);
+void plat_yield(void) {
+  sched_yield();
 }
 
 /*
@@ -55,11 +56,25 @@ void plat_mutex_unlock(plat_Mutex *mutex) {
 typedef struct Start {
   void (*body)(void *);
   void *argument;
+  plat_Origin origin;
 } Start;
+
+/* What the commands of this thread have blocked; of another's thread it is what the thread has. */
+static PLAT_THREAD_LOCAL plat_Origin own_origin;
+static PLAT_THREAD_LOCAL bool is_ours;
+
+void plat_origin_get(plat_Origin *origin) {
+  if (is_ours)
+    *origin = own_origin;
+  else
+    pthread_sigmask(SIG_SETMASK, NULL, &origin->commands_mask);
+}
 
 static void *run_start(void *block) {
   Start start = *(Start *)block;
   free(block);
+  own_origin = start.origin;
+  is_ours = true;
   start.body(start.argument);
   return NULL;
 }
@@ -72,6 +87,14 @@ static void mask_host_signals(sigset_t *previous) {
   for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
     sigdelset(&blocked, faults[i]);
   pthread_sigmask(SIG_SETMASK, &blocked, previous);
+}
+
+void plat_thread_renew(const plat_Origin *origin) {
+  own_origin = *origin;
+  mask_host_signals(NULL);
+  plat_poke_accept();
+  uselocale(LC_GLOBAL_LOCALE);
+  fesetenv(FE_DFL_ENV);
 }
 
 static size_t whole_pages(size_t size) {
@@ -118,6 +141,7 @@ int plat_thread_start(size_t stack_size, void (*body)(void *), void *argument) {
     return ENOMEM;
   start->body = body;
   start->argument = argument;
+  plat_origin_get(&start->origin);
   int error = create_detached(stack_size, start);
   if (error != 0)
     free(start);
@@ -126,10 +150,6 @@ int plat_thread_start(size_t stack_size, void (*body)(void *), void *argument) {
 
 plat_Thread plat_thread_self(void) {
   return pthread_self();
-}
-
-void plat_yield(void) {
-  sched_yield();
 }
 
 void plat_describe_error(int error, char *buffer, size_t length) {
@@ -143,6 +163,96 @@ void plat_describe_error(int error, char *buffer, size_t length) {
   if (strerror_r(error, buffer, length) != 0)
     buffer[0] = '\0';
 #endif
+}
+
+/*
+** Commands. popen and system would hand the calling thread's own mask on.
+*/
+
+#if defined(__APPLE__)
+#include <crt_externs.h>
+#define environ (*_NSGetEnviron())
+#else
+extern char **environ;
+#endif
+
+/* 'files' says what the shell's files are, NULL: those of the process. */
+static int start_shell(const char *command, const posix_spawn_file_actions_t *files,
+                       plat_Process *process) {
+  char *const arguments[] = {"sh", "-c", (char *)command, NULL};
+  posix_spawnattr_t attributes;
+  plat_Origin origin;
+  int error = posix_spawnattr_init(&attributes);
+  if (error != 0)
+    return error;
+  plat_origin_get(&origin);
+  error = posix_spawnattr_setsigmask(&attributes, &origin.commands_mask);
+  if (error == 0)
+    error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  if (error == 0)
+    error = posix_spawn(process, "/bin/sh", files, &attributes, arguments, environ);
+  posix_spawnattr_destroy(&attributes);
+  return error;
+}
+
+/* Both ends are closed in what other threads start meanwhile, or nearly so without pipe2. */
+static int open_pipe(int ends[2]) {
+#if defined(__APPLE__)
+  if (pipe(ends) != 0)
+    return errno;
+  for (int i = 0; i < 2; i++)
+    fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+  return 0;
+#else
+  return pipe2(ends, O_CLOEXEC) == 0 ? 0 : errno;
+#endif
+}
+
+static int start_with_file(const char *command, int fd, int as, plat_Process *process) {
+  posix_spawn_file_actions_t files;
+  int error = posix_spawn_file_actions_init(&files);
+  if (error != 0)
+    return error;
+  error = posix_spawn_file_actions_adddup2(&files, fd, as);
+  if (error == 0)
+    error = start_shell(command, &files, process);
+  posix_spawn_file_actions_destroy(&files);
+  return error;
+}
+
+int plat_command_start(const char *command, plat_Process *process) {
+  return start_shell(command, NULL, process);
+}
+
+FILE *plat_command_open(const char *command, bool is_input, plat_Process *process) {
+  int ends[2];
+  int error = open_pipe(ends);
+  if (error != 0) {
+    errno = error;
+    return NULL;
+  }
+  int theirs = ends[is_input ? 0 : 1];
+  int ours = ends[is_input ? 1 : 0];
+  FILE *stream = fdopen(ours, is_input ? "w" : "r");
+  error = stream == NULL ? errno : start_with_file(command, theirs, is_input ? 0 : 1, process);
+  close(theirs);
+  if (error == 0)
+    return stream;
+  if (stream != NULL)
+    fclose(stream);
+  else
+    close(ours);
+  errno = error;
+  return NULL;
+}
+
+int plat_command_wait(plat_Process process) {
+  int status;
+  pid_t ended;
+  do
+    ended = waitpid(process, &status, 0);
+  while (ended < 0 && errno == EINTR);
+  return ended < 0 ? -1 : status;
 }
 
 /*

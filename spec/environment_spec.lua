@@ -27,6 +27,16 @@ describe("a thread's environment", function()
     assert.equal("HI", (call(function() return ("hi"):upper() end)))
   end)
 
+  it("has random numbers of its own", function()
+    local seen, again = {}, 0
+    for _ = 1, 50 do
+      local number = call(function() return math.random(0) end)
+      again = again + (seen[number] and 1 or 0)
+      seen[number] = true
+    end
+    assert.equal(0, again)
+  end)
+
   it("has package.path and package.cpath as they are when it starts", function()
     local path, cpath = package.path, package.cpath
     finally(function() package.path, package.cpath = path, cpath end)
@@ -69,6 +79,17 @@ describe("a thread's environment", function()
   it("can require this library, under both names", function()
     assert.is_true((call(function() return require("lthread") == _thread end)))
     assert.is_true((call(function() return require("_thread") == require("lthread") end)))
+  end)
+
+  it("can require this library without finding it", function()
+    local path, cpath = package.path, package.cpath
+    finally(function() package.path, package.cpath = path, cpath end)
+    package.path, package.cpath = "", ""
+    assert.is_true((call(function()
+      return require("_thread").start_joinable_thread(function()
+        return require("_thread") == require("lthread")
+      end):result()
+    end)))
   end)
 
   it("has no globals but those that the function names", function()
@@ -160,5 +181,24 @@ describe("print", function()
     ]])
     assert.equal("\nnil\n1\t2.0\ta\0b\tfalse\n\ntrue\t0\n"
       .. "false\t'__tostring' must return a string\nstatus 0\n", output)
+  end)
+
+  it("has written its line before it returns", function()
+    local output = child([[
+      local _thread = require "lthread"
+      print "main"
+      _thread.start_joinable_thread(function() print "thread" end):join()
+      os.execute "kill -KILL $PPID"
+    ]])
+    assert.equal("main\nthread\n", output:match "^main\nthread\n")
+  end)
+
+  it("stays what the host has made of it", function()
+    local output = child([[
+      print = io.write
+      local _thread = require "lthread"
+      print("one", "two", "\n")
+    ]])
+    assert.equal("onetwo\nstatus 0\n", output)
   end)
 end)

@@ -368,3 +368,38 @@ describe("an exception that leaves a thread", function()
     assert.same({ false, { code = 7 } }, { pcall(thread.result, thread) })
   end)
 end)
+
+describe("a wrong argument", function()
+  local function message(f, ...)
+    return raised(_thread.TypeError, f, ...).message
+  end
+
+  it("is told with the name of the function, also when pcall calls it", function()
+    local lock, handle = _thread.allocate_lock(), _thread._ThreadHandle()
+    assert.equal("bad argument #1 to 'sleep' (number expected, got table)",
+      message(_thread.sleep, {}))
+    assert.equal("bad argument #1 to 'sleep' (number expected, got table)",
+      message(function() _thread.sleep({}) end))
+    assert.equal("bad argument #1 to 'start_new' (function expected, got no value)",
+      message(_thread.start_new))
+    assert.equal("bad argument #1 to 'release_lock' (_thread.lock expected, got no value)",
+      message(lock.release_lock))
+    assert.equal("bad argument #2 to 'join' (number expected, got string)",
+      message(handle.join, handle, "soon"))
+    assert.equal("bad argument #1 to 'join' (number expected, got string)",
+      message(function() handle:join("soon") end))
+  end)
+
+  it("of isinstance is told by its place", function()
+    assert.equal("bad argument #1 to 'isinstance' (value expected)", message(isinstance))
+    local second = "bad argument #2 to 'isinstance' (%s)"
+    assert.equal(second:format("class or list of classes expected, got no value"),
+      message(isinstance, 1))
+    assert.equal(second:format("class or list of classes expected, got nil"),
+      message(isinstance, 1, nil))
+    assert.equal(second:format("class expected at index 2 of the list, got number"),
+      message(isinstance, 1, { _thread.Exception, 2 }))
+    assert.equal(second:format("class expected at index 1 of the list, got _thread.lock"),
+      message(isinstance, 1, { _thread.lock() }))
+  end)
+end)

@@ -1,4 +1,5 @@
 local _thread = require "lthread"
+local child = require "fixtures.child"
 
 local function start(f, ...)
   return _thread.start_joinable_thread(f, { args = table.pack(...) })
@@ -171,6 +172,89 @@ describe("_local", function()
       if i % 50 == 0 then
         collectgarbage()
       end
+    end
+  end)
+
+  it("loses its fields when it is gone, in a thread that lives on", function()
+    local kept, finalized, most, other = start(function(held)
+      held.field = "kept"
+      local finalized, most = 0, 0
+      local function count_up() finalized = finalized + 1 end
+      for i = 1, 300000 do
+        local fresh = _thread._local()
+        fresh.list = { i, i + 1, i + 2, i + 3 }
+        if i % 1000 == 0 then
+          fresh.value = setmetatable({}, { __gc = count_up })
+          most = math.max(most, collectgarbage("count"))
+        end
+      end
+      collectgarbage()
+      object.other = 1
+      return held.field, finalized, most, object.other
+    end, object):result()
+    assert.equal("kept", kept)
+    assert.is_true(finalized > 100, finalized)
+    assert.is_true(most < 30000, most) -- kilobytes; 50,000 if nothing went
+    assert.equal(1, other)
+  end)
+
+  it("keeps its fields in one thread as long as another thread has it", function()
+    local to_go, gone = _thread.allocate_lock(), _thread.allocate_lock()
+    to_go:acquire()
+    gone:acquire()
+    object.field = "kept"
+    local holder = start(function(argument)
+      gone:release()
+      to_go:acquire()
+      return argument
+    end, object)
+    object = nil
+    assert.is_true(gone:acquire(true, 60))
+    for i = 1, 1000 do
+      _thread._local().field = i
+      if i % 100 == 0 then
+        collectgarbage()
+      end
+    end
+    to_go:release()
+    assert.equal("kept", holder:result().field)
+  end)
+
+  it("keeps its fields when it comes back in the middle of a collection", function()
+    local output = child([[
+      local _thread = require "lthread"
+      local object, gate = _thread._local(), _thread.allocate_lock()
+      gate:acquire()
+      local function hold(argument) gate:acquire() return argument end
+      object.field = "kept"
+      local holder = _thread.start_joinable_thread(hold, {args = {object}})
+      while _thread.enumerate()[2].state ~= "blocked" do _thread.sleep(0.001) end
+      collectgarbage()
+      collectgarbage("incremental", 100, 10, 6)
+      collectgarbage("stop")
+      -- The finalizers of these run before that of the object, which is older.
+      local garbage, count, finalized = {}, 20000, 0
+      local with_gc = {__gc = function() finalized = finalized + 1 end}
+      for i = 1, count do garbage[i] = setmetatable({}, with_gc) end
+      object, garbage = nil, nil
+      repeat collectgarbage("step", 1) until finalized > 0
+      gate:release()
+      local back = holder:result()
+      print(finalized < count, back.field, back.other)
+    ]])
+    assert.equal("true\tkept\tnil\nstatus 0\n", output)
+  end)
+
+  it("comes back again and again", function()
+    local function echo(argument) return argument end
+    object.count = 0
+    for i = 1, 50 do
+      local handle = start(echo, object)
+      object = nil
+      collectgarbage()
+      object = handle:result()
+      assert.equal(i - 1, object.count)
+      object.count = i
     end
   end)
 

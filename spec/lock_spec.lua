@@ -1,4 +1,5 @@
 local _thread = require "lthread"
+local child = require "fixtures.child"
 local raised = require "support.raised"
 
 local isinstance = _thread.isinstance
@@ -456,6 +457,57 @@ for _, class in ipairs { _thread.LockType, _thread.RLock } do
       assert.equal("served", patient:result())
     end)
 
+    it("is handed to a thread that has waited for long, ahead of newcomers", function()
+      local go = _thread.allocate_lock()
+      go:acquire()
+      lock:acquire()
+      local patient = start(function()
+        lock:acquire()
+        go:acquire()
+        lock:release()
+      end)
+      assert.is_true(blocks(patient))
+      _thread.sleep(0.01)
+      lock:release()
+      local overtaken = lock:acquire(false)
+      if overtaken then
+        lock:release()
+      end
+      go:release()
+      patient:result()
+      assert.is_false(overtaken)
+    end)
+
+    it("is waited for no longer when the main state closes", function()
+      local output = child(([[
+        local _thread = require "lthread"
+        local lock = _thread.%s()
+        lock:acquire()
+        local ident = _thread.start_new_thread(function()
+          local _ <close> = setmetatable({}, {
+            __close = function() print("left", lock:locked()) end,
+          })
+          print(lock:acquire())
+        end, {})
+        local state
+        repeat
+          for _, info in ipairs(_thread.enumerate()) do
+            state = info.ident == ident and info.state or state
+          end
+        until state == "blocked"
+      ]]):format(name))
+      assert.equal("left\ttrue\nstatus 0\n", output)
+    end)
+
+    it("can't be used once it has been finalized", function()
+      local finalize = getmetatable(lock).__gc
+      finalize(lock)
+      finalize(lock)
+      for _, method in ipairs { "acquire", "release", "locked", "hold" } do
+        raised(_thread.TypeError, new()[method], lock)
+      end
+    end)
+
     it("has no fields of its own and can't be written", function()
       assert.is_nil(lock.missing)
       assert.is_false(pcall(function()
@@ -521,6 +573,48 @@ describe("a lock", function()
     lock:release()
     assert.is_true(thread:result())
     assert.is_true(lock:locked())
+  end)
+
+  -- A thread that sends signals to this one, while it waits, and then calls f.
+  local function send_signals(f)
+    local me = _thread.get_ident()
+    return start(function()
+      local function waits()
+        for _, info in ipairs(_thread.enumerate()) do
+          if info.ident == me then
+            return info.state == "blocked"
+          end
+        end
+      end
+      while lock:locked() and not waits() do
+        _thread.sleep(0)
+      end
+      for _ = 1, 20 do
+        os.execute "kill -URG $PPID"
+      end
+      f()
+    end)
+  end
+
+  it("is waited for however often a signal comes", function()
+    lock:acquire()
+    local signaller = send_signals(function() lock:release() end)
+    assert.is_true(lock:acquire())
+    signaller:result()
+  end)
+
+  it("is waited for up to the timeout however often a signal comes", function()
+    local timed_out = _thread.allocate_lock()
+    timed_out:acquire()
+    lock:acquire()
+    local signaller = send_signals(function()
+      if not timed_out:acquire(true, 20) then
+        lock:release()
+      end
+    end)
+    assert.is_false(lock:acquire(true, 0.2))
+    timed_out:release()
+    signaller:result()
   end)
 
   it("stays locked when the thread that acquired it ends", function()

@@ -57,6 +57,40 @@ local busy = {
       while true do pcall(lock.acquire, lock) end
     end, {})
     there:acquire()]],
+  ["waits in get"] = [[
+    local q = require "lthread.queue".SimpleQueue()
+    _thread.start_new_thread(function() there:release() q:get() end, {})
+    there:acquire()]],
+  ["waits in get with a timeout and catches that"] = [[
+    local q = require "lthread.queue".PriorityQueue()
+    _thread.start_new_thread(function()
+      there:release()
+      while true do pcall(q.get, q, {timeout = 1e6}) end
+    end, {})
+    there:acquire()]],
+  ["waits in get_many"] = [[
+    local q = require "lthread.queue".Queue()
+    _thread.start_new_thread(function() there:release() q:get_many(10) end, {})
+    there:acquire()]],
+  ["waits in put"] = [[
+    local q = require "lthread.queue".LifoQueue(1)
+    q:put(1)
+    _thread.start_new_thread(function() there:release() q:put{("x"):rep(100), q} end, {})
+    there:acquire()]],
+  ["waits in put_many"] = [[
+    local q = require "lthread.queue".Queue(1)
+    _thread.start_new_thread(function() there:release() q:put_many{1, {2}, q} end, {})
+    there:acquire()]],
+  ["waits for the tasks of a queue"] = [[
+    local q = require "lthread.queue".Queue()
+    q:put(1)
+    _thread.start_new_thread(function() there:release() q:join() end, {})
+    there:acquire()]],
+  ["puts and gets all the time"] = [[
+    local q = require "lthread.queue".Queue(2)
+    _thread.start_new_thread(function() there:release() while true do q:put{1} end end, {})
+    _thread.start_new_thread(function() while true do q:get() end end, {})
+    there:acquire()]],
   ["sleeps"] = [[
     _thread.start_new_thread(function() there:release() _thread.sleep(1e6) end, {})
     there:acquire()]],
@@ -122,6 +156,31 @@ describe("closing the main state", function()
       there:acquire()
     ]])
     assert.equal("closed\nfinalized\n", result.text)
+    assert.equal("exit 0", result.ended)
+  end)
+
+  it("is not kept up by a thread that joins the main thread", function()
+    local result = run(ready .. [[
+      local main = _thread._make_thread_handle(_thread.get_ident())
+      _thread.start_joinable_thread(function()
+        there:release()
+        print(main:join())
+      end, {daemon = false})
+      there:acquire()
+    ]])
+    assert.equal("true\n", result.text)
+    assert.equal("exit 0", result.ended)
+  end)
+
+  it("does not wait any longer when the main thread is interrupted", function()
+    local result = run [[
+      _thread.start_joinable_thread(function()
+        repeat until _thread.enumerate()[1].state == "stopping"
+        _thread.interrupt_main()
+        while true do end
+      end, {daemon = false})
+    ]]
+    assert.equal("", result.text)
     assert.equal("exit 0", result.ended)
   end)
 

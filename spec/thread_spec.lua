@@ -1,51 +1,9 @@
 local _thread = require "lthread"
 local child = require "fixtures.child"
+local threads = require "support.threads"
 
-local LONG = 30
-
-local function held()
-  local lock = _thread.allocate_lock()
-  lock:acquire()
-  return lock
-end
-
-local function call(f, ...)
-  return _thread.start_joinable_thread(f, { args = table.pack(...) }):result()
-end
-
-local function raises(class, text, f, ...)
-  local ok, e = pcall(f, ...)
-  assert.is_false(ok)
-  assert.is_true(_thread.isinstance(e, class), tostring(e))
-  assert.truthy(e.message:find(text, 1, true), e.message)
-  return e
-end
-
-local function eventually(condition)
-  local limit = _thread.monotonic() + LONG
-  while not condition() do
-    if _thread.monotonic() > limit then
-      return false
-    end
-    _thread.sleep(0.001)
-  end
-  return true
-end
-
-local function info_of(ident)
-  for _, info in ipairs(_thread.enumerate()) do
-    if info.ident == ident then
-      return info
-    end
-  end
-end
-
-local function quiet()
-  _thread.set_excepthook(function() end)
-  finally(function()
-    _thread.set_excepthook(nil)
-  end)
-end
+local LONG, held, call = threads.LONG, threads.held, threads.call
+local raises, eventually, info_of = threads.raises, threads.eventually, threads.info_of
 
 -- Threads that nobody joins may still be on their way out when a test has ended.
 before_each(function()
@@ -130,8 +88,8 @@ describe("start_new_thread", function()
     local count = _thread._count()
     local start = _thread.start_new_thread
     raises(_thread.TypeError, "function expected, got number", start, 1, {})
-    raises(_thread.TypeError, "function expected, got nil", start)
-    raises(_thread.TypeError, "table expected, got nil", start, f)
+    raises(_thread.TypeError, "function expected, got no value", start)
+    raises(_thread.TypeError, "table expected, got no value", start, f)
     raises(_thread.TypeError, "table expected, got number", start, f, 1)
     raises(_thread.TypeError, "table expected, got string", start, f, {}, "k")
     raises(_thread.TypeError, "'n' must be a count", start, f, { n = "many" })
@@ -217,191 +175,6 @@ describe("start_joinable_thread", function()
     raises(_thread.RuntimeError, "thread not started", handle.join, handle)
     _thread.start_joinable_thread(function() return "now" end, { handle = handle })
     assert.equal("now", (handle:result()))
-  end)
-end)
-
-describe("a handle", function()
-  it("joins and knows the ident", function()
-    local handle = _thread.start_joinable_thread(_thread.get_ident)
-    assert.is_true(handle:join())
-    assert.is_true(handle:is_done())
-    assert.equal(handle.ident, (handle:result()))
-    assert.truthy(tostring(handle):find(tostring(handle.ident), 1, true))
-  end)
-
-  it("joins a thread that has long exited, several times", function()
-    local handle = _thread.start_joinable_thread(function() end)
-    assert.is_true(eventually(function() return handle:is_done() end))
-    assert.is_true(handle:join())
-    assert.is_true(handle:join())
-    assert.is_true(handle:join(0))
-  end)
-
-  it("may be dropped without a join", function()
-    local go, done = held(), held()
-    do
-      local handle = _thread.start_joinable_thread(function()
-        go:acquire()
-        done:release()
-      end)
-      assert.is_false(handle:is_done())
-    end
-    collectgarbage()
-    collectgarbage()
-    go:release()
-    assert.is_true(done:acquire(true, LONG))
-  end)
-
-  it("can't join its own thread", function()
-    local given, tried = held(), held()
-    local box = _thread._ThreadHandle()
-    local handle = _thread.start_joinable_thread(function(mine)
-      given:acquire()
-      local ok, e = pcall(mine.join, mine)
-      local is = _thread.isinstance(e, _thread.RuntimeError)
-      tried:release()
-      return ok, is, e.message
-    end, { handle = box, args = { box } })
-    given:release()
-    assert.is_true(tried:acquire(true, LONG))
-    assert.same({ false, true, "Cannot join current thread" }, { handle:result() })
-  end)
-
-  it("refuses to join itself also while another thread joins it", function()
-    local go, handle = held(), _thread._ThreadHandle()
-    _thread.start_joinable_thread(function(mine)
-      go:acquire()
-      return select(2, pcall(mine.join, mine)).message
-    end, { handle = handle, args = { handle } })
-    local joiner = _thread.start_joinable_thread(function() return handle:join() end)
-    assert.is_true(eventually(function()
-      return info_of(joiner.ident).state == "blocked"
-    end))
-    go:release()
-    assert.is_true(handle:join())
-    assert.is_true((joiner:result()))
-    assert.equal("Cannot join current thread", (handle:result()))
-  end)
-
-  it("joins with a timeout", function()
-    local lock = held()
-    local handle = _thread.start_joinable_thread(function() lock:acquire() end)
-    assert.is_false(handle:join(0.01))
-    assert.is_false(handle:join{ timeout = 0 })
-    assert.is_false(handle:is_done())
-    lock:release()
-    assert.is_true(handle:join(-1))
-    assert.is_true(handle:is_done())
-  end)
-
-  it("refuses a wrong timeout", function()
-    local handle = _thread.start_joinable_thread(function() end)
-    raises(_thread.ValueError, "nan", handle.join, handle, 0 / 0)
-    raises(_thread.OverflowError, "too large", handle.join, handle, math.huge)
-    raises(_thread.TypeError, "number expected", handle.join, handle, "soon")
-    assert.is_true(handle:join())
-  end)
-
-  it("of no thread yet can't be joined", function()
-    local handle = _thread._ThreadHandle()
-    assert.equal(0, handle.ident)
-    assert.is_false(handle:is_done())
-    raises(_thread.RuntimeError, "thread not started", handle.join, handle)
-    raises(_thread.RuntimeError, "thread not started", handle.result, handle)
-  end)
-
-  it("is joined from several threads at once", function()
-    local go = held()
-    local handle = _thread.start_joinable_thread(function()
-      go:acquire()
-      return "shared"
-    end)
-    local joiners = {}
-    for i = 1, 5 do
-      joiners[i] = _thread.start_joinable_thread(function()
-        return handle:join(), handle:result()
-      end)
-    end
-    go:release()
-    for i = 1, 5 do
-      assert.same({ true, "shared" }, { joiners[i]:result() })
-    end
-    assert.equal("shared", (handle:result()))
-  end)
-
-  it("crosses states by reference", function()
-    local go = held()
-    local handle = _thread.start_joinable_thread(function() go:acquire() end)
-    local ident, done, back = call(function(h)
-      return h.ident, h:is_done(), { h, h }
-    end, handle)
-    assert.equal(handle.ident, ident)
-    assert.is_false(done)
-    assert.equal(handle, back[1])
-    assert.equal(back[1], back[2])
-    go:release()
-    assert.is_true(back[1]:join())
-    assert.is_true(handle:is_done())
-  end)
-
-  it("returns all results of the function, each time a new copy", function()
-    local handle = _thread.start_joinable_thread(function() return nil, { 1 }, nil end)
-    local first, second = table.pack(handle:result()), table.pack(handle:result())
-    assert.equal(3, first.n)
-    assert.same({ nil, { 1 }, nil, n = 3 }, first)
-    assert.same(first, second)
-    assert.are_not.equal(first[2], second[2])
-    assert.equal(0, select("#", _thread.start_joinable_thread(function() end):result()))
-  end)
-
-  it("raises from result what the thread raised", function()
-    quiet()
-    local typed = _thread.start_joinable_thread(function()
-      error(_thread.ValueError("task failed"))
-    end)
-    local e = raises(_thread.ValueError, "task failed", typed.result, typed)
-    assert.equal("task failed", e.message)
-    local plain = _thread.start_joinable_thread(function() error("plain", 0) end)
-    local other = _thread.start_joinable_thread(function() error({ code = 7 }) end)
-    for _ = 1, 2 do
-      assert.same({ false, "plain" }, { pcall(plain.result, plain) })
-      assert.same({ false, { code = 7 } }, { pcall(other.result, other) })
-    end
-    assert.is_true(plain:join())
-  end)
-
-  it("says from result what can't be transferred", function()
-    local handle = _thread.start_joinable_thread(function() return 1, coroutine.create(print) end)
-    raises(_thread.TypeError, "cannot transfer a coroutine (result[2])", handle.result, handle)
-  end)
-
-  it("is made from an ident", function()
-    local go = held()
-    local handle = _thread.start_joinable_thread(function() go:acquire() end)
-    local made = _thread._make_thread_handle(handle.ident)
-    assert.equal(handle, made)
-    assert.is_false(made:is_done())
-    go:release()
-    assert.is_true(made:join())
-    local ident = handle.ident
-    local late = _thread._make_thread_handle(ident)
-    assert.is_true(late:is_done())
-    assert.is_true(late:join())
-    assert.equal(ident, late.ident)
-    raises(_thread.ValueError, "no thread has the ident", _thread._make_thread_handle, -5)
-    raises(_thread.ValueError, "no thread has the ident", _thread._make_thread_handle,
-      math.maxinteger)
-    raises(_thread.TypeError, "expected, got string", _thread._make_thread_handle, "x")
-  end)
-
-  it("has nothing to set or to call but its methods", function()
-    local handle = _thread._ThreadHandle()
-    assert.is_nil(handle.nothing)
-    assert.is_false(pcall(function() handle.ident = 5 end))
-    assert.equal(0, handle.ident)
-    raises(_thread.TypeError, "_ThreadHandle expected", handle.join, {})
-    raises(_thread.TypeError, "_ThreadHandle expected", handle.is_done)
-    assert.is_true(_thread.isinstance(handle, _thread._ThreadHandle))
   end)
 end)
 
@@ -506,6 +279,8 @@ describe("threads", function()
     raises(_thread.SystemExit, "", handle.result, handle)
     assert.is_false(before:locked())
     raises(_thread.SystemExit, "", _thread.exit)
+    raises(_thread.TypeError, "exit takes no arguments (1 given)", _thread.exit, 3)
+    raises(_thread.TypeError, "exit takes no arguments (2 given)", _thread.exit_thread, nil, nil)
   end)
 
   it("close their variables and run their finalizers before they are done", function()
@@ -652,166 +427,6 @@ describe("set_name", function()
   end)
 end)
 
-describe("stack_size", function()
-  after_each(function()
-    _thread.stack_size(0)
-  end)
-
-  it("is 0 at first and returns what it was", function()
-    assert.equal(0, _thread.stack_size())
-    assert.equal(0, _thread.stack_size(262144))
-    assert.equal(262144, _thread.stack_size(0x100000))
-    assert.equal(0x100000, _thread.stack_size())
-    assert.equal(0x100000, _thread.stack_size(0))
-    assert.equal(0, _thread.stack_size())
-  end)
-
-  it("is unchanged after an error", function()
-    _thread.stack_size(65536)
-    local sizes = { 1, 4096, 32767, -1, math.mininteger, math.maxinteger }
-    for _, size in ipairs(sizes) do
-      raises(_thread.ValueError, "size not valid", _thread.stack_size, size)
-      assert.equal(65536, _thread.stack_size())
-    end
-    for _, size in ipairs{ "big", 65536.5, {}, true } do
-      raises(_thread.TypeError, "bad argument #1", _thread.stack_size, size)
-      assert.equal(65536, _thread.stack_size())
-    end
-  end)
-
-  it("is the same for all threads", function()
-    local previous = call(_thread.stack_size, 131072)
-    assert.equal(0, previous)
-    assert.equal(131072, _thread.stack_size())
-  end)
-
-  for _, size in ipairs{ 32768, 32769, 262144, 0x100000 } do
-    it("of " .. size .. " lets ten threads run", function()
-      _thread.stack_size(size)
-      local handles = {}
-      for i = 1, 10 do
-        handles[i] = _thread.start_joinable_thread(function(n)
-          return (("x"):rep(n):gsub("x", string.upper))
-        end, { args = { i } })
-      end
-      for i = 1, 10 do
-        assert.equal(("X"):rep(i), (handles[i]:result()))
-      end
-    end)
-  end
-
-  it("that the system can't give makes a start fail and nothing else", function()
-    local count = _thread._count()
-    local handle = _thread._ThreadHandle()
-    _thread.stack_size(1 << 47)
-    local f = function() return "started" end
-    raises(_thread.RuntimeError, "can't start new thread: ", _thread.start_new_thread, f, {})
-    raises(_thread.RuntimeError, "can't start new thread: ", _thread.start_joinable_thread, f,
-      { handle = handle })
-    _thread.stack_size(0)
-    assert.equal(count, _thread._count())
-    raises(_thread.RuntimeError, "thread not started", handle.join, handle)
-    _thread.start_joinable_thread(f, { handle = handle })
-    assert.equal("started", (handle:result()))
-  end)
-end)
-
-describe("deep recursion", function()
-  local kinds = {
-    ["string.gsub callbacks"] = function()
-      local function f() return (string.gsub("x", "x", f)) end
-      return f()
-    end,
-    ["__index functions"] = function()
-      return setmetatable({}, { __index = function(t, k) return t[k + 1] end })[1]
-    end,
-    ["__concat and __eq metamethods"] = function()
-      local meta = {}
-      local function new() return setmetatable({}, meta) end
-      meta.__concat = function() return new() == new() end
-      meta.__eq = function() return new() .. new() end
-      return new() .. new()
-    end,
-    ["pcall"] = function()
-      local function f()
-        local ok, e = pcall(f)
-        if not ok then
-          error(e, 0)
-        end
-      end
-      return f()
-    end,
-    ["table.sort comparators"] = function()
-      local function less(a, b)
-        table.sort({ 1, 2, 3 }, less)
-        return a < b
-      end
-      return less(1, 2)
-    end,
-    ["a pattern of optional characters"] = function()
-      return ("a"):rep(300):find(("a?"):rep(300) .. "b")
-    end,
-    ["a pattern of captures"] = function()
-      return ("a"):rep(300):find(("("):rep(300) .. "a")
-    end,
-    ["string.format with __tostring"] = function()
-      local meta = {}
-      meta.__tostring = function(value) return string.format("%s", value) end
-      return tostring(setmetatable({}, meta))
-    end,
-    ["coroutine.wrap"] = function()
-      local function f() return coroutine.wrap(f)() end
-      return f()
-    end,
-    ["load of nested parentheses"] = function()
-      error(select(2, load("return " .. ("("):rep(10000) .. "1")), 0)
-    end,
-    ["plain Lua calls"] = function()
-      local function f(n) return 1 + f(n + 1) end
-      return f(1)
-    end,
-    ["__tostring and string.gsub in turn"] = function()
-      local function f()
-        return (string.gsub("x", ".", function() return tostring(setmetatable({}, {
-          __tostring = f, __name = "deep",
-        })) end))
-      end
-      return f()
-    end,
-  }
-  local names = {}
-  for name in pairs(kinds) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-
-  for _, size in ipairs{ 32768, 262144, 0 } do
-    for _, name in ipairs(names) do
-      it(("of %s ends in an error with a stack of %d"):format(name, size), function()
-        quiet()
-        finally(function()
-          _thread.set_excepthook(nil)
-          _thread.stack_size(0)
-        end)
-        _thread.stack_size(size)
-        local go = held()
-        local other = _thread.start_joinable_thread(function()
-          go:acquire()
-          return "alive"
-        end)
-        local handle = _thread.start_joinable_thread(kinds[name])
-        local ok, e = pcall(handle.result, handle)
-        assert.is_false(ok)
-        e = tostring(e)
-        assert.truthy(e:find("overflow") or e:find("too complex") or e:find("too many captures"), e)
-        go:release()
-        assert.equal("alive", (other:result()))
-        assert.equal("well", (call(function() return "well" end)))
-      end)
-    end
-  end
-end)
-
 describe("excepthook", function()
   local path
 
@@ -914,6 +529,20 @@ describe("excepthook", function()
     assert.truthy(output:find("the worker", 1, true), output)
     assert.truthy(output:match("^[^\n]*" .. ident), output)
     assert.truthy(output:find("status 0\n$"), output)
+  end)
+
+  it("by default writes nothing for SystemExit", function()
+    local output = child([[
+      local _thread = require "lthread"
+      local function call(class)
+        _thread._excepthook(_thread._ExceptHookArgs{ class, class("text") })
+      end
+      call(_thread.SystemExit)
+      call(_thread.SystemExit:subclass "Quit")
+      print("nothing")
+      call(_thread.KeyboardInterrupt)
+    ]])
+    assert.matches("^nothing\n.*KeyboardInterrupt: text.*status 0\n$", output)
   end)
 
   it("that fails itself is reported with the error it was for", function()

@@ -21,14 +21,35 @@ local function refuses(text, f, ...)
   assert.equal(count, _thread._count())
 end
 
+-- Globals that a spec sets; they are gone after it.
+local named = {}
+
 local function with_global(name, value)
+  named[name] = true
   globals[name] = value
-  finally(function()
-    globals[name] = nil
-  end)
 end
 
 local function nothing() end
+
+-- A module that every thread makes for itself, and that no file holds.
+local function new_module(name, load_module)
+  package.preload[name] = load_module
+  return require(name)
+end
+
+after_each(function()
+  for name in pairs(named) do
+    globals[name] = nil
+    named[name] = nil
+  end
+  for _, modules in ipairs { package.preload, package.loaded } do
+    for name in pairs(modules) do
+      if name:find "^lt_spec%." then
+        modules[name] = nil
+      end
+    end
+  end
+end)
 
 describe("a plain value crosses", function()
   it("with its type", function()
@@ -101,6 +122,22 @@ describe("a table crosses", function()
     assert.is_nil(back[2])
     assert.equal(3, back[3])
     assert.equal(6, back[6])
+  end)
+
+  it("with integers in whatever order Lua keeps them", function()
+    assert.same({ [0] = "zero", [1] = "one", [2] = "two" },
+      echo({ [0] = "zero", [1] = "one", [2] = "two" }))
+    for count = 1, 40 do
+      local t = {}
+      for i = count, -count, -1 do
+        t[i] = -i
+      end
+      local back = echo(t)
+      for i = -count, count do
+        assert.equal(-i, back[i])
+      end
+      assert.equal(count, #back)
+    end
   end)
 
   it("100,000 levels deep", function()
@@ -307,6 +344,21 @@ describe("a function crosses", function()
     assert.equal(0, count)
   end)
 
+  it("with the right one of the upvalues that it shares", function()
+    local first, second, third = "first", "second", "third"
+    local function set(value) third = value end
+    local function get() return first, second, third end
+    assert.same({ "first", "second", "changed" }, { call(function(s, g)
+      s "changed"
+      return g()
+    end, set, get) })
+    assert.same({ "first", "second", "changed" }, { call(function(g, s)
+      s "changed"
+      return g()
+    end, get, set) })
+    assert.equal("third", third)
+  end)
+
   it("if two functions call each other", function()
     local even, odd
     function even(n) return n == 0 or odd(n - 1) end
@@ -344,6 +396,55 @@ describe("a function crosses", function()
     assert.is_nil(globals.lt_spec_new)
   end)
 
+  it("into the globals of the thread, which it shares with all that is there", function()
+    assert.same({ 1, 1 }, { call(function(set, get)
+      set()
+      return rawget(_G, "lt_spec_" .. "new"), get()
+    end, load("lt_spec_new = 1"), load("return lt_spec_new")) })
+  end)
+
+  it("with a global that it only writes", function()
+    with_global("lt_spec_flag", "before")
+    assert.equal("before", (call(load([[
+      local before = rawget(_G, "lt_spec" .. "_flag")
+      lt_spec_flag = "after"
+      return before
+    ]]))))
+    assert.equal("before", globals.lt_spec_flag)
+  end)
+
+  it("with globals of long names, and with many of them", function()
+    local name = "lt_spec_" .. ("long_"):rep(20)
+    with_global(name, "long")
+    assert.equal("long", (call(load("return " .. name))))
+    local code = { "local sum = 0" }
+    for i = 1, 300 do
+      with_global("lt_spec_" .. i, i)
+      code[#code + 1] = ("sum = sum + lt_spec_%d"):format(i)
+    end
+    code[#code + 1] = "return sum"
+    assert.equal(45150, (call(load(table.concat(code, "\n")))))
+  end)
+
+  it("with a global of the user's own that has a standard name", function()
+    local warn = globals.warn
+    globals.warn = function(text) return "warned of " .. text end
+    finally(function() globals.warn = warn end)
+    assert.equal("warned of rain", (call(load("return warn 'rain'"))))
+  end)
+
+  it("as a result, with the globals that the receiver lacks and no others", function()
+    with_global("lt_spec_kept", "mine")
+    with_global("lt_spec_new", nil)
+    local get = call(load([[
+      lt_spec_kept = "theirs"
+      lt_spec_new = "new"
+      return function() return lt_spec_kept, lt_spec_new end
+    ]]))
+    assert.same({ "mine", "new" }, { get() })
+    assert.equal("mine", globals.lt_spec_kept)
+  end)
+
   it("with a global function that calls itself", function()
     with_global("lt_spec_fib", load([[
       local n = ...
@@ -355,6 +456,7 @@ describe("a function crosses", function()
   it("that the user has put into a standard table", function()
     string.trim = function(text) return (text:gsub("^%s+", ""):gsub("%s+$", "")) end -- luacheck: ignore
     finally(function() string.trim = nil end) -- luacheck: ignore
+    package.loaded["lt_spec.new"] = {} -- so that the members of all modules are looked at again
     local trim = string.trim -- luacheck: ignore
     assert.equal("a b", (call(function() return trim("  a b ") end)))
     assert.equal("a b", (call(trim, "  a b ")))
@@ -391,6 +493,14 @@ describe("a function crosses", function()
     assert.is_true((call(function(p) return p == print end, globals.print)))
   end)
 
+  it("with the globals of the environment that it has got meanwhile", function()
+    local f = load("return lt_spec_n", "=chunk", "t", {})
+    with_global("lt_spec_n", 5)
+    assert.is_nil((call(f)))
+    debug.setupvalue(f, 1, globals)
+    assert.equal(5, (call(f)))
+  end)
+
   it("by address, if it is in C and without a name", function()
     local write = getmetatable(io.stdout).__index.write
     assert.equal(write, echo(write))
@@ -425,9 +535,58 @@ describe("a module crosses", function()
     assert.equal(5, second)
   end)
 
+  it("with what lies deep inside of it, and with metatables that it does not show", function()
+    local module = new_module("lt_spec.deep", function()
+      local hidden = { __index = { kind = "hidden" } }
+      return {
+        inner = { inner = { f = function() end } },
+        default = setmetatable({}, hidden),
+        new = function() return setmetatable({}, hidden) end,
+      }
+    end)
+    assert.same({ true, true, "hidden" }, { call(function(f, object)
+      local own = require "lt_spec.deep"
+      return f == own.inner.inner.f, getmetatable(object) == getmetatable(own.default), object.kind
+    end, module.inner.inner.f, module.new()) })
+  end)
+
+  it("without what was its member once", function()
+    local module = new_module("lt_spec.changing", function() return {} end)
+    module.extra = function() return "extra" end
+    local extra = module.extra
+    assert.equal(module, echo(module))
+    module.extra = nil
+    assert.equal("extra", (call(extra)))
+  end)
+
+  it("and raises in the thread if it lacks the member there", function()
+    local module = new_module("lt_spec.fuller", function() return { list = {} } end)
+    module.list.extra = function() end
+    _thread.set_excepthook(nothing)
+    local handle = _thread.start_joinable_thread(nothing, { args = { module.list.extra } })
+    local ok, e = pcall(handle.result, handle)
+    _thread.set_excepthook(nil)
+    assert.is_false(ok)
+    assert.is_true(_thread.isinstance(e, _thread.RuntimeError), tostring(e))
+    assert.equal("cannot receive lt_spec.fuller.list.extra: "
+      .. "module 'lt_spec.fuller' has no such member in this thread", e.message)
+  end)
+
+  it("and ends the thread if it calls exit when it is loaded there", function()
+    local module = new_module("lt_spec.leaving", function()
+      if _thread.get_ident() ~= _thread._get_main_thread_ident() then
+        _thread.exit()
+      end
+      return {}
+    end)
+    local handle = _thread.start_joinable_thread(nothing, { args = { module } })
+    local ok, e = pcall(handle.result, handle)
+    assert.is_false(ok)
+    assert.is_true(_thread.isinstance(e, _thread.SystemExit), tostring(e))
+  end)
+
   it("and raises in the thread if it can't be loaded there", function()
     package.loaded["lt_spec.missing"] = { f = function() end }
-    finally(function() package.loaded["lt_spec.missing"] = nil end)
     _thread.set_excepthook(nothing)
     local handle = _thread.start_joinable_thread(nothing,
       { args = { package.loaded["lt_spec.missing"] } })
@@ -461,6 +620,62 @@ describe("a shared object crosses", function()
       return class.__base__ == _thread.ValueError, lock_class == _thread.LockType, class.__name__
     end, mine, _thread.LockType) })
     assert.equal(mine, echo(mine))
+  end)
+end)
+
+describe("a method of a shared object crosses", function()
+  local lock, rlock
+
+  before_each(function()
+    lock, rlock = _thread.allocate_lock(), _thread.RLock()
+  end)
+
+  it("as the function of a thread", function()
+    lock:acquire()
+    _thread.start_new_thread(lock.release, { lock })
+    assert.is_true(lock:acquire(true, 60))
+    assert.is_false((call(lock.acquire, lock, false)))
+    local handle = _thread.start_joinable_thread(nothing)
+    assert.is_true((call(handle.join, handle, 60)))
+  end)
+
+  it("as an upvalue, an argument and a key", function()
+    local release = lock.release
+    lock:acquire()
+    assert.is_true((call(function(acquire, by_function)
+      release(lock)
+      return acquire(lock, false) and by_function[release] == "release"
+    end, lock.acquire, { [release] = "release" })))
+    assert.is_true(lock:locked())
+  end)
+
+  it("as the one that the receiver has", function()
+    local methods = { lock.acquire, lock.acquire_lock, rlock.acquire, rlock._is_owned, lock.hold }
+    assert.is_true((call(function(theirs)
+      local l, r = _thread.allocate_lock(), _thread.RLock()
+      local own = { l.acquire, l.acquire_lock, r.acquire, r._is_owned, l.hold }
+      for i, method in ipairs(theirs) do
+        if not rawequal(method, own[i]) then
+          return i
+        end
+      end
+      return #theirs == #own
+    end, methods)))
+    assert.same(methods, echo(methods))
+  end)
+
+  it("to a thread that has no such object yet", function()
+    local is_owned = rlock._is_owned
+    assert.same({ true, "function" }, { call(function(f, type)
+      return f == _thread.RLock()._is_owned, type(f)
+    end, is_owned, type) })
+  end)
+
+  it("bound to its object, in a function of the script", function()
+    lock:acquire()
+    local function unlock() lock:release() end
+    _thread.start_joinable_thread(unlock):join()
+    assert.is_false(lock:locked())
   end)
 end)
 

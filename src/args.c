@@ -4,6 +4,33 @@
 #include <stdarg.h>
 #include <string.h>
 
+/*
+** Pushes the name of the function of this call where the call does not tell it, as under pcall: a
+** method has it from its type, another function from a module in which it is.
+*/
+static const char *push_function_name(lua_State *L, lua_Debug *call) {
+  lt_Method method;
+  luaL_checkstack(L, 8, "too many values");
+  lua_getinfo(L, "f", call);
+  if (lt_method_find(L, -1, &method))
+    return method.name;
+  int function = lua_gettop(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushnil(L);
+  while (lua_next(L, function + 1)) {
+    if (lua_type(L, -1) == LUA_TTABLE) {
+      lua_pushnil(L);
+      while (lua_next(L, -2)) {
+        if (lua_rawequal(L, -1, function) && lua_type(L, -2) == LUA_TSTRING)
+          return lua_tostring(L, -2);
+        lua_pop(L, 1);
+      }
+    }
+    lua_pop(L, 1);
+  }
+  return "?";
+}
+
 int lt_arg_error(lua_State *L, lt_Class *class_object, int arg, const char *format, ...) {
   lua_Debug call;
   const char *function = "?";
@@ -14,8 +41,7 @@ int lt_arg_error(lua_State *L, lt_Class *class_object, int arg, const char *form
   va_end(values);
   if (lua_getstack(L, 0, &call)) {
     lua_getinfo(L, "n", &call);
-    if (call.name != NULL)
-      function = call.name;
+    function = call.name != NULL ? call.name : push_function_name(L, &call);
     if (strcmp(call.namewhat, "method") == 0) {
       if (--arg == 0)
         lt_raise(L, class_object, "calling '%s' on bad self (%s)", function, message);
@@ -24,15 +50,16 @@ int lt_arg_error(lua_State *L, lt_Class *class_object, int arg, const char *form
   lt_raise(L, class_object, "bad argument #%d to '%s' (%s)", arg, function, message);
 }
 
+const char *lt_push_type_name(lua_State *L, int index) {
+  if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING)
+    return lua_tostring(L, -1);
+  if (lua_type(L, index) == LUA_TLIGHTUSERDATA)
+    return lua_pushliteral(L, "light userdata");
+  return lua_pushstring(L, luaL_typename(L, index));
+}
+
 int lt_arg_type_error(lua_State *L, int arg, const char *expected) {
-  const char *actual;
-  if (luaL_getmetafield(L, arg, "__name") == LUA_TSTRING)
-    actual = lua_tostring(L, -1);
-  else if (lua_type(L, arg) == LUA_TLIGHTUSERDATA)
-    actual = "light userdata";
-  else
-    actual = luaL_typename(L, arg);
-  lt_arg_error(L, &lt_TypeError, arg, "%s expected, got %s", expected, actual);
+  lt_arg_error(L, &lt_TypeError, arg, "%s expected, got %s", expected, lt_push_type_name(L, arg));
 }
 
 const char *lt_check_string(lua_State *L, int arg, size_t *length) {

@@ -16,6 +16,9 @@
 _Noreturn int lt_arg_error(lua_State *L, lt_Class *class_object, int arg, const char *format, ...);
 _Noreturn int lt_arg_type_error(lua_State *L, int arg, const char *expected);
 
+/* Pushes what errors call the type of a value: "number", "_thread.lock", "no value". */
+const char *lt_push_type_name(lua_State *L, int index);
+
 /* A string without zeros within; 'length' may be NULL. */
 const char *lt_check_string(lua_State *L, int arg, size_t *length);
 lua_Integer lt_check_integer(lua_State *L, int arg);

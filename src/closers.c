@@ -88,8 +88,8 @@ typedef struct Search {
 static bool search(lua_State *L, void *context) {
   Search *where = context;
   if (L != where->running && lua_status(L) == LUA_OK && lua_checkstack(L, 2))
-    where->found = is_closing_coroutine(L) ||
-                   stack_has_closer(L, L == where->main ? where->bottom : NULL);
+    where->found =
+        is_closing_coroutine(L) || stack_has_closer(L, L == where->main ? where->bottom : NULL);
   return !where->found;
 }
 

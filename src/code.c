@@ -21,7 +21,7 @@ static void destroy_code(lt_Object *object) {
   free(code);
 }
 
-static const lt_Type code_type = {"code", NULL, NULL, NULL, destroy_code};
+static const lt_Type code_type = {"code", NULL, NULL, NULL, destroy_code, NULL};
 
 /*
 ** Names. A Reader is a cursor over the dump; past the end it reads zeros and says so in
@@ -33,6 +33,7 @@ typedef struct Reader {
   size_t size;
   size_t position;
   bool truncated;
+  bool no_memory;
 } Reader;
 
 /* Which upvalues of one function are the environment. */
@@ -99,8 +100,10 @@ static bool read_constants(Reader *reader, Constants *constants) {
   if (constants->count > reader->size)
     return false;
   constants->strings = malloc((constants->count + 1) * sizeof(lt_Name));
-  if (constants->strings == NULL)
+  if (constants->strings == NULL) {
+    reader->no_memory = true;
     return false;
+  }
   for (size_t i = 0; i < constants->count; i++) {
     unsigned type = read_byte(reader);
     constants->strings[i].length = SIZE_MAX;
@@ -121,7 +124,7 @@ static bool same_name(const Reader *reader, lt_Name a, lt_Name b) {
          memcmp(reader->bytes + a.offset, reader->bytes + b.offset, a.length) == 0;
 }
 
-static bool add_name(const Reader *reader, lt_Code *code, lt_Name name) {
+static bool add_name(Reader *reader, lt_Code *code, lt_Name name) {
   if (name.length == SIZE_MAX)
     return true;
   for (size_t i = 0; i < code->name_count; i++)
@@ -129,8 +132,10 @@ static bool add_name(const Reader *reader, lt_Code *code, lt_Name name) {
       return true;
   if (code->name_count % 8 == 0) {
     lt_Name *names = realloc(code->names, (code->name_count + 8) * sizeof(lt_Name));
-    if (names == NULL)
+    if (names == NULL) {
+      reader->no_memory = true;
       return false;
+    }
     code->names = names;
   }
   code->names[code->name_count++] = name;
@@ -142,7 +147,7 @@ static bool add_name(const Reader *reader, lt_Code *code, lt_Name name) {
 ** that go through a register, after the environment was loaded: all constants that can only be
 ** reached so are taken for names.
 */
-static bool add_indirect_names(const Reader *reader, lt_Code *code, const Constants *constants) {
+static bool add_indirect_names(Reader *reader, lt_Code *code, const Constants *constants) {
   for (size_t i = 0; i < constants->count; i++) {
     lt_Name name = constants->strings[i];
     if (i > LARGEST_FIELD_CONSTANT || name.length > LONGEST_SHORT_STRING)
@@ -152,7 +157,7 @@ static bool add_indirect_names(const Reader *reader, lt_Code *code, const Consta
   return true;
 }
 
-static bool scan_code(const Reader *reader, lt_Code *code, size_t start, size_t count,
+static bool scan_code(Reader *reader, lt_Code *code, size_t start, size_t count,
                       const Constants *constants, const Upvalues *environment) {
   for (size_t i = 0; i < count; i++) {
     uint32_t instruction;
@@ -247,14 +252,16 @@ static bool read_header(Reader *reader) {
   return true;
 }
 
-static void find_names(lt_Code *code) {
-  Reader reader = {code->bytes, code->size, 0, false};
+/* False only without memory. */
+static bool find_names(lt_Code *code) {
+  Reader reader = {code->bytes, code->size, 0, false, false};
   Upvalues environment = {{0}};
   if (code->environment == LT_NO_ENVIRONMENT || !read_header(&reader))
-    return;
+    return true;
   mark_environment(&environment, (unsigned)code->environment - 1);
   if (!read_function(&reader, code, NULL, &environment))
     code->name_count = 0;
+  return !reader.no_memory;
 }
 
 /*
@@ -294,8 +301,10 @@ static lt_Code *dump_function(lua_State *L, int environment) {
     return NULL;
   }
   dump.code->environment = environment;
-  find_names(dump.code);
-  return dump.code;
+  if (find_names(dump.code))
+    return dump.code;
+  lt_object_release(&dump.code->object);
+  return NULL;
 }
 
 static void push_cache(lua_State *L) {

@@ -21,7 +21,7 @@ static void destroy_hook(lt_Object *object) {
   free(hook);
 }
 
-static const lt_Type hook_type = {"excepthook", NULL, NULL, NULL, destroy_hook};
+static const lt_Type hook_type = {"excepthook", NULL, NULL, NULL, destroy_hook, NULL};
 
 static const char *const fields[] = {"exc_type", "exc_value", "exc_traceback", "thread"};
 #define FIELD_COUNT ((int)(sizeof(fields) / sizeof(fields[0])))
@@ -120,10 +120,17 @@ void lt_excepthook_no_memory(lt_Thread *thread) {
 ** Calling
 */
 
-/* Arguments: the thread, the hook or NULL, both light; the error; the traceback, may be light. */
+/*
+** Arguments: the thread, the hook or NULL, both light; the error; the traceback, or true if the
+** error is one of the hook itself.
+*/
 static int call_protected(lua_State *L) {
   lt_Thread *thread = lua_touserdata(L, 1);
   const Hook *hook = lua_touserdata(L, 2);
+  if (lua_isboolean(L, 4)) {
+    lua_pushliteral(L, "(this was raised by the excepthook for the exception that follows)");
+    lua_replace(L, 4);
+  }
   if (hook == NULL)
     lua_pushcfunction(L, lt_excepthook_default);
   else
@@ -136,10 +143,7 @@ static int call_protected(lua_State *L) {
   }
   lua_pushvalue(L, 3);
   lua_rawseti(L, -2, 2);
-  if (lua_islightuserdata(L, 4))
-    lua_pushstring(L, lua_touserdata(L, 4));
-  else
-    lua_pushvalue(L, 4);
+  lua_pushvalue(L, 4);
   lua_rawseti(L, -2, 3);
   lt_object_push(L, &thread->object);
   lua_rawseti(L, -2, 4);
@@ -171,10 +175,9 @@ void lt_excepthook_call(lua_State *L, lt_Thread *thread, int error, int tracebac
   if (hook != NULL) {
     lt_object_release(hook);
     if (status != LUA_OK) {
-      static char note[] = "(this was raised by the excepthook for the exception that follows)";
-      lua_pushlightuserdata(L, note);
-      call_hook(L, thread, NULL, lua_gettop(L) - 1, lua_gettop(L));
-      lua_pop(L, 2);
+      lua_pushboolean(L, 1);
+      status = call_hook(L, thread, NULL, lua_gettop(L) - 1, lua_gettop(L));
+      lua_pop(L, status == LUA_OK ? 2 : 3);
       status = call_hook(L, thread, NULL, error, traceback);
     }
   }

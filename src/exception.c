@@ -151,6 +151,22 @@ void lt_throw(lua_State *L) {
   abort();
 }
 
+void lt_throw_again(lua_State *L) {
+  if (lua_istable(L, -1) && lt_class_of(L, -1) != NULL && lua_checkstack(L, 4)) {
+    lua_pushliteral(L, "where");
+    lua_rawget(L, -2);
+    size_t length = lua_rawlen(L, -1);
+    bool has_place = lua_type(L, -1) != LUA_TSTRING || length > 0;
+    lua_pop(L, 1);
+    if (!has_place) {
+      lua_pushliteral(L, "where");
+      luaL_where(L, 1);
+      lua_rawset(L, -3);
+    }
+  }
+  lt_throw(L);
+}
+
 int lt_raise(lua_State *L, lt_Class *class_object, const char *format, ...) {
   va_list values;
   luaL_checkstack(L, 8, "too many values");
@@ -176,7 +192,7 @@ static void destroy_class(lt_Object *object) {
   free(class_object);
 }
 
-const lt_Type lt_class_type = {"class", NULL, NULL, lt_class_metamethods, destroy_class};
+const lt_Type lt_class_type = {"class", NULL, NULL, lt_class_metamethods, destroy_class, NULL};
 
 /* The name is kept behind the structure. */
 lt_Class *lt_class_new(lt_Class *base, const char *name) {

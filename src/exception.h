@@ -23,7 +23,7 @@ extern const luaL_Reg lt_class_metamethods[]; /* what a class does in Lua: lib/c
 
 /* A class that lives as long as the library: LT_CLASS(name, "its.name", base, construct). */
 #define LT_CLASS(variable, name, base, construct)                                                  \
-  lt_Class variable = {{1, &lt_class_type}, name, base, construct}
+  lt_Class variable = {{1, &lt_class_type, NULL}, name, base, construct}
 
 extern lt_Class lt_BaseException, lt_Exception, lt_RuntimeError, lt_ValueError, lt_TypeError,
     lt_OverflowError, lt_SystemExit, lt_KeyboardInterrupt;
@@ -40,14 +40,22 @@ _Noreturn int lt_raise(lua_State *L, lt_Class *class_object, const char *format,
 /* Raises the value on the top. */
 _Noreturn void lt_throw(lua_State *L);
 
+/*
+** Raises the value on the top again, behind a protected call. An exception that got no place
+** within gets that of the function that called the running C function.
+*/
+_Noreturn void lt_throw_again(lua_State *L);
+
 /* Raises the error that Lua itself raises without memory. */
 _Noreturn int lt_raise_memory(lua_State *L);
 
 /* Pushes an exception; 'level' is the stack level whose place and traceback it takes. */
 void lt_exception_push(lua_State *L, lt_Class *class_object, const char *message, int level);
 
-/* The message and, above it, the list of arguments are on the top; an exception takes their place.
- */
+/*
+** The message and, above it, the list of arguments are on the top; an exception takes their
+** place.
+*/
 void lt_exception_make(lua_State *L, lt_Class *class_object, int level);
 
 /* A new exception class; the reference is the caller's. NULL without memory. */

@@ -12,10 +12,12 @@
 
 #include <stdlib.h>
 
+#include "src/biased.h"
 #include "src/closers.h"
 #include "src/deadlock.h"
 #include "src/dump.h"
 #include "src/state.h"
+#include "src/worker.h"
 
 /* The threads whose states run on this OS thread: several, if a host has several main states. */
 typedef struct lt_Attachment {
@@ -423,6 +425,8 @@ static bool push_attachment(lt_Thread *thread) {
 /* Only the OS thread that forked is there; the runtimes it works for lose their other threads. */
 static void after_fork(void) {
   lt_park_after_fork();
+  lt_slots_after_fork();
+  lt_workers_after_fork();
   for (lt_Attachment *each = attachments; each != NULL; each = each->next) {
     lt_Thread *thread = atomic_load(&each->thread);
     if (thread != NULL && thread->runtime != NULL)

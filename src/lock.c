@@ -1,12 +1,7 @@
 /*
-** Shared state: the word of a lock. Its bits:
-**
-**   LOCKED   somebody has the lock
-**   WAITED   somebody may be parked on the word: the release has to look
-**
-** Both are only changed by compare-and-swap. While both are set, only a releaser changes
-** the word, under the mutex of its bucket. A waiter parks only if it finds both set there,
-** so none can be missed.
+** Shared state: the word of a lock. Both bits are only changed by compare-and-swap. While both are
+** set, only a releaser changes the word, under the mutex of its bucket. A waiter parks only if it
+** finds both set there, so none can be missed.
 **
 ** A release lets newcomers take the lock before the waiter it wakes, which is fast; but a waiter
 ** that has been there for FAIR is handed the lock while it stays locked, so that none starves.
@@ -15,8 +10,6 @@
 */
 #include "src/lock.h"
 
-#define LOCKED 1u
-#define WAITED 2u
 #define FAIR ((plat_Time)1000000)
 
 enum { NOT_HANDED, HANDED };
@@ -28,32 +21,21 @@ void lt_lock_init(lt_Lock *lock) {
 
 bool lt_lock_locked(const lt_Lock *lock) {
   /* Relaxed: the answer may be old before the caller sees it. */
-  return (atomic_load_explicit(&lock->state, memory_order_relaxed) & LOCKED) != 0;
-}
-
-bool lt_lock_try(lt_Lock *lock) {
-  unsigned state = 0;
-  do {
-    /* Acquire: what was done before the release is seen by the next owner. */
-    if (atomic_compare_exchange_weak_explicit(&lock->state, &state, state | LOCKED,
-                                              memory_order_acquire, memory_order_relaxed))
-      return true;
-  } while ((state & LOCKED) == 0);
-  return false;
+  return (atomic_load_explicit(&lock->state, memory_order_relaxed) & LT_LOCKED) != 0;
 }
 
 static bool still_waits(void *context) {
   lt_Lock *lock = context;
   /* Relaxed: the word is compared, nothing is read because of it. */
-  return atomic_load_explicit(&lock->state, memory_order_relaxed) == (LOCKED | WAITED);
+  return atomic_load_explicit(&lock->state, memory_order_relaxed) == (LT_LOCKED | LT_WAITED);
 }
 
-/* Returns whether the lock is locked with WAITED set. */
+/* Returns whether the lock is locked with LT_WAITED set. */
 static bool announce_waiter(lt_Lock *lock) {
-  unsigned state = LOCKED;
-  return atomic_compare_exchange_strong_explicit(&lock->state, &state, LOCKED | WAITED,
+  unsigned state = LT_LOCKED;
+  return atomic_compare_exchange_strong_explicit(&lock->state, &state, LT_LOCKED | LT_WAITED,
                                                  memory_order_relaxed, memory_order_relaxed) ||
-         state == (LOCKED | WAITED);
+         state == (LT_LOCKED | LT_WAITED);
 }
 
 void lt_lock_note_owner(lt_Lock *lock, uint64_t ident) {
@@ -72,6 +54,7 @@ lt_Acquired lt_lock_acquire(lt_Lock *lock, const lt_Acquire *acquire) {
                         .context = lock,
                         .since = acquire->since,
                         .deadline = acquire->deadline,
+                        .brief = acquire->brief,
                         .what = "lock",
                         .shown = lock,
                         .ender = holder,
@@ -106,10 +89,10 @@ static intptr_t hand_over(void *context, plat_Time since, bool more) {
   Release *release = context;
   atomic_uint *word = &release->lock->state;
   bool fair = since != LT_NOBODY && plat_now() - since >= FAIR;
-  unsigned next = since == LT_NOBODY ? 0 : (fair ? LOCKED : 0) | (more ? WAITED : 0);
+  unsigned next = since == LT_NOBODY ? 0 : (fair ? LT_LOCKED : 0) | (more ? LT_WAITED : 0);
   unsigned state = atomic_load_explicit(word, memory_order_relaxed);
   do {
-    if ((state & LOCKED) == 0) { /* another release was faster */
+    if ((state & LT_LOCKED) == 0) { /* another release was faster */
       release->released = false;
       return LT_KEEP_PARKED;
     }
@@ -119,14 +102,7 @@ static intptr_t hand_over(void *context, plat_Time since, bool more) {
   return fair ? HANDED : NOT_HANDED;
 }
 
-bool lt_lock_release(lt_Lock *lock) {
-  unsigned state = LOCKED;
-  /* Release: as in hand_over. */
-  if (atomic_compare_exchange_strong_explicit(&lock->state, &state, 0, memory_order_release,
-                                              memory_order_relaxed))
-    return true;
-  if ((state & LOCKED) == 0)
-    return false;
+bool lt_lock_release_waited(lt_Lock *lock) {
   Release release = {lock, true};
   lt_unpark_one(&lock->state, hand_over, &release);
   return release.released;
@@ -166,8 +142,12 @@ bool lt_rlock_try(lt_RLock *rlock, uint64_t ident) {
   return true;
 }
 
-void lt_rlock_again(lt_RLock *rlock) {
-  atomic_fetch_add_explicit(&rlock->count, 1, memory_order_relaxed);
+bool lt_rlock_again(lt_RLock *rlock) {
+  uint64_t count = atomic_load_explicit(&rlock->count, memory_order_relaxed);
+  if (count == INT64_MAX)
+    return false;
+  atomic_store_explicit(&rlock->count, count + 1, memory_order_relaxed);
+  return true;
 }
 
 void lt_rlock_release(lt_RLock *rlock) {

@@ -12,27 +12,57 @@ typedef struct lt_Lock {
   atomic_uint_least64_t owner; /* the ident of who acquired it last, 0 if that was not noted */
 } lt_Lock;
 
+/*
+** The bits of the word:
+**
+**   LT_LOCKED   somebody has the lock
+**   LT_WAITED   somebody may be parked on the word: the release has to look
+*/
+#define LT_LOCKED 1u
+#define LT_WAITED 2u
+
 typedef enum lt_Acquired {
   LT_ACQUIRED,
   LT_NOT_ACQUIRED,  /* the deadline passed */
   LT_ACQUIRE_BROKEN /* an interrupt, or a signal: let it be heard, then try again */
 } lt_Acquired;
 
-/* How an acquire waits: 'since' is when it began to. */
+/* How an acquire waits: 'since' is when it began to; 'brief' as in lt_Wait. */
 typedef struct lt_Acquire {
   lt_Parker *parker;
   plat_Time since;
   plat_Time deadline;
+  bool brief;
 } lt_Acquire;
 
 void lt_lock_init(lt_Lock *lock);
-bool lt_lock_try(lt_Lock *lock);
 lt_Acquired lt_lock_acquire(lt_Lock *lock, const lt_Acquire *acquire);
-bool lt_lock_release(lt_Lock *lock); /* false: it was not locked */
+bool lt_lock_release_waited(lt_Lock *lock);
 bool lt_lock_locked(const lt_Lock *lock);
 
 /* Notes who has acquired it: for people, and for the RLock. */
 void lt_lock_note_owner(lt_Lock *lock, uint64_t ident);
+
+static inline bool lt_lock_try(lt_Lock *lock) {
+  unsigned state = 0;
+  do {
+    /* Acquire: what was done before the release is seen by the next owner. */
+    if (atomic_compare_exchange_weak_explicit(&lock->state, &state, state | LT_LOCKED,
+                                              memory_order_acquire, memory_order_relaxed))
+      return true;
+  } while ((state & LT_LOCKED) == 0);
+  return false;
+}
+
+/* False: it was not locked. */
+static inline bool lt_lock_release(lt_Lock *lock) {
+  unsigned state = LT_LOCKED;
+  /* Release: the next owner sees what was done with the lock held. */
+  if (atomic_compare_exchange_strong_explicit(&lock->state, &state, 0, memory_order_release,
+                                              memory_order_relaxed))
+    return true;
+  return (state & LT_LOCKED) != 0 && lt_lock_release_waited(lock);
+}
 
 /* A lock that its owner, a thread's ident, may acquire again. */
 typedef struct lt_RLock {
@@ -49,7 +79,7 @@ lt_Acquired lt_rlock_acquire(lt_RLock *rlock, uint64_t ident, uint64_t count,
 bool lt_rlock_try(lt_RLock *rlock, uint64_t ident);
 
 /* For the owner. */
-void lt_rlock_again(lt_RLock *rlock);
+bool lt_rlock_again(lt_RLock *rlock); /* false: it has it too often to count */
 void lt_rlock_release(lt_RLock *rlock);
 uint64_t lt_rlock_release_all(lt_RLock *rlock); /* returns the count it had */
 

@@ -12,6 +12,7 @@
 **   OBJECT USERDATA CLASS_METATABLE  number of the reference
 **   NAMED                            slot, number of steps, strings; instead of a string's length
 **                                    LT_NO_STEP: to the metatable
+**   METHOD                           slot, the lt_Method
 **   SAME                             slot of a value that came before
 **   TABLE                            slot, array size, hash size, has a metatable?; the metatable;
 **                                    values of 1, 2, 3...; KEYED, keys and values in turn; END
@@ -31,6 +32,7 @@
 #include <stdint.h>
 
 #include "lthread.h"
+#include "src/named.h"
 #include "src/object.h"
 
 typedef enum lt_Tag {
@@ -46,6 +48,7 @@ typedef enum lt_Tag {
   LT_TAG_USERDATA,
   LT_TAG_CLASS_METATABLE,
   LT_TAG_NAMED,
+  LT_TAG_METHOD,
   LT_TAG_SAME,
   LT_TAG_TABLE,
   LT_TAG_KEYED,
@@ -70,9 +73,9 @@ typedef struct lt_Message {
   int count; /* of values */
   uint32_t slot_count;
   size_t reference_count;
-  lt_Reference *references;
   size_t size;
-  unsigned char *bytes;
+  unsigned char *bytes; /* in the same block of memory, behind the references */
+  lt_Reference references[];
 } lt_Message;
 
 /*
@@ -84,6 +87,9 @@ typedef void (*lt_Describe)(lua_State *L, int value);
 
 lt_Message *lt_pack(lua_State *L, int count, lt_Describe describe);
 
+/* The same, for many messages in a row: with the state's names looked up once (see named.h). */
+lt_Message *lt_pack_knowing(lua_State *L, int count, lt_Describe describe, const lt_Names *names);
+
 /*
 ** Pushes the values of a message, and raises what goes wrong in making them. The globals that its
 ** functions name are set where the receiver has none of that name, or, with LT_OVERRIDE, always.
@@ -92,6 +98,18 @@ typedef enum lt_Globals { LT_KEEP, LT_OVERRIDE } lt_Globals;
 
 int lt_unpack(lua_State *L, const lt_Message *message, lt_Globals globals);
 
+/* The same; returns a status of Lua instead, with the values or what went wrong on the top. */
+int lt_try_unpack(lua_State *L, const lt_Message *message, lt_Globals globals);
+
 void lt_message_free(lt_Message *message); /* NULL is fine */
+
+/* Gives its references back: it can't be unpacked any more. */
+void lt_message_drop_references(lt_Message *message);
+
+/* How many bytes of memory it has. */
+size_t lt_message_size(const lt_Message *message);
+
+/* Pushes how the key at 'index' looks in a path: ".name", "[1]". */
+void lt_push_key_step(lua_State *L, int index);
 
 #endif

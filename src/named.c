@@ -242,12 +242,13 @@ static lt_Names *get_index(lua_State *L) {
 /* package.loaded is on the top. It does not depend on the order of its fields. */
 static uint64_t fingerprint(lua_State *L) {
   uint64_t sum = 1;
+  int loaded = lua_gettop(L);
   lua_pushnil(L);
-  while (lua_next(L, -2)) {
+  while (lua_next(L, loaded)) {
     uint64_t module = (uint64_t)(uintptr_t)lua_topointer(L, -1);
     uint64_t name = (uint64_t)(uintptr_t)lua_topointer(L, -2);
     sum += (module ^ name << 1) * UINT64_C(0x9E3779B97F4A7C15) + 1;
-    lua_pop(L, 1);
+    lua_settop(L, loaded + 1);
   }
   return sum;
 }

@@ -1,9 +1,8 @@
 /*
-** Shared state: 'references' is atomic; 'type' is written before an object is shared.
+** Shared state: 'references' is atomic; 'type' is written before an object is shared. 'next_dead'
+** is of the thread that has given the last reference back.
 */
 #include "src/object.h"
-
-#include <stdbool.h>
 
 /* Only proxies begin with the address of this variable, whatever metatable they are given. */
 static const char proxy_mark;
@@ -11,26 +10,51 @@ static const char proxy_mark;
 /* Addresses in the registry. */
 static const char proxies_key;
 static const char context_key;
+static const char methods_key; /* a table: the type of each method */
 
 typedef struct Proxy {
   const void *mark;
   lt_Object *object;
+  void *context; /* of its state */
 } Proxy;
 
 void lt_object_init(lt_Object *object, const lt_Type *type) {
   atomic_init(&object->references, 1);
   object->type = type;
+  object->next_dead = NULL;
 }
 
 void lt_object_retain(lt_Object *object) {
   /* Relaxed: who retains already has a reference to go by. */
-  atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&object->references, LT_ONE_RETAIN, memory_order_relaxed);
+}
+
+/*
+** An object that dies gives its own references back, and others may die of that. They wait in a
+** list until the first is destroyed, so that the C stack does not grow with the length of a
+** chain.
+*/
+static void destroy(lt_Object *object) {
+  static _Thread_local lt_Object *dead;
+  static _Thread_local bool destroying;
+  object->next_dead = dead;
+  dead = object;
+  if (destroying)
+    return;
+  destroying = true;
+  while (dead != NULL) {
+    lt_Object *next = dead;
+    dead = next->next_dead;
+    next->type->destroy(next);
+  }
+  destroying = false;
 }
 
 void lt_object_release(lt_Object *object) {
   /* Acquire and release: the last one sees all that the others did before it destroys. */
-  if (atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) == 1)
-    object->type->destroy(object);
+  uint64_t before = atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel);
+  if (LT_REFERENCE_COUNT(before) == 1)
+    destroy(object);
 }
 
 /*
@@ -54,13 +78,34 @@ void lt_set_functions(lua_State *L, const luaL_Reg *functions) {
 ** Proxies
 */
 
-static int collect_proxy(lua_State *L) {
+int lt_object_collect(lua_State *L) {
   Proxy *proxy = lua_touserdata(L, 1);
   if (proxy != NULL && proxy->mark == &proxy_mark) {
     proxy->mark = NULL;
     lt_object_release(proxy->object);
   }
   return 0;
+}
+
+/* Pushes the table that the registry has under this key, or a new one. */
+static void push_registered(lua_State *L, const void *key) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE)
+    return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+/* The table of methods is on the top. */
+static void register_methods(lua_State *L, const lt_Type *type) {
+  push_registered(L, &methods_key);
+  lua_pushnil(L);
+  while (lua_next(L, -3)) {
+    lua_pushlightuserdata(L, (void *)type);
+    lua_rawset(L, -4);
+  }
+  lua_pop(L, 1);
 }
 
 static void push_metatable(lua_State *L, const lt_Type *type) {
@@ -71,15 +116,16 @@ static void push_metatable(lua_State *L, const lt_Type *type) {
   lua_createtable(L, 0, 16);
   if (type->methods != NULL)
     lt_set_functions(L, type->methods);
+  register_methods(L, type);
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "methods");
   lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, lt_object_collect);
+  lua_setfield(L, -2, "__gc");
   if (type->metamethods != NULL)
     lt_set_functions(L, type->metamethods);
   lua_pushstring(L, type->name);
   lua_setfield(L, -2, "__name");
-  lua_pushcfunction(L, collect_proxy);
-  lua_setfield(L, -2, "__gc");
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, type);
 }
@@ -112,10 +158,25 @@ void lt_object_push(lua_State *L, lt_Object *object) {
   lua_setmetatable(L, -2);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, -3, object);
+  lt_context_push(L);
+  proxy->context = lua_touserdata(L, -1);
+  lua_pop(L, 1);
   lt_object_retain(object);
   proxy->object = object;
   proxy->mark = &proxy_mark;
   lua_remove(L, -2);
+}
+
+bool lt_object_push_known(lua_State *L, const lt_Object *object) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &proxies_key) == LUA_TTABLE) {
+    if (lua_rawgetp(L, -1, object) == LUA_TUSERDATA) {
+      lua_remove(L, -2);
+      return true;
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return false;
 }
 
 static int push_protected(lua_State *L) {
@@ -132,14 +193,70 @@ void lt_object_push_own(lua_State *L, lt_Object *object) {
     lua_error(L);
 }
 
-lt_Object *lt_object_at(lua_State *L, int index) {
-  if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) != sizeof(Proxy))
-    return NULL;
+static const Proxy *proxy_at(lua_State *L, int index) {
   const Proxy *proxy = lua_touserdata(L, index);
-  return proxy->mark == &proxy_mark ? proxy->object : NULL;
+  /* A light userdata has the length 0. */
+  if (proxy == NULL || lua_rawlen(L, index) != sizeof(Proxy) || proxy->mark != &proxy_mark)
+    return NULL;
+  return proxy;
+}
+
+lt_Object *lt_object_at(lua_State *L, int index) {
+  const Proxy *proxy = proxy_at(L, index);
+  return proxy != NULL ? proxy->object : NULL;
+}
+
+lt_Object *lt_object_and_context(lua_State *L, int index, const lt_Type *type, void **context) {
+  const Proxy *proxy = proxy_at(L, index);
+  if (proxy == NULL || proxy->object->type != type)
+    return NULL;
+  *context = proxy->context;
+  return proxy->object;
 }
 
 lt_Object *lt_object_of_type(lua_State *L, int index, const lt_Type *type) {
   lt_Object *object = lt_object_at(L, index);
   return object != NULL && object->type == type ? object : NULL;
+}
+
+/*
+** Methods
+*/
+
+static void push_methods(lua_State *L, const lt_Type *type) {
+  push_metatable(L, type);
+  lua_getfield(L, -1, "methods");
+  lua_remove(L, -2);
+}
+
+bool lt_method_find(lua_State *L, int index, lt_Method *method) {
+  luaL_checkstack(L, 6, "too many values");
+  lua_pushvalue(L, index);
+  push_registered(L, &methods_key);
+  lua_pushvalue(L, -2);
+  lua_rawget(L, -2);
+  method->type = lua_touserdata(L, -1);
+  method->name = NULL;
+  lua_pop(L, 2);
+  if (method->type != NULL) {
+    push_methods(L, method->type);
+    for (const luaL_Reg *known = method->type->methods; known->name != NULL; known++) {
+      lua_pushstring(L, known->name);
+      lua_rawget(L, -2);
+      if (lua_rawequal(L, -1, -3))
+        method->name = known->name;
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return method->name != NULL;
+}
+
+void lt_method_push(lua_State *L, const lt_Method *method) {
+  luaL_checkstack(L, 8, "too many values");
+  push_methods(L, method->type);
+  lua_pushstring(L, method->name);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
 }

@@ -8,30 +8,47 @@
 #define lt_object_h
 
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include <lauxlib.h>
 #include <lua.h>
 
 typedef struct lt_Object lt_Object;
 typedef struct lt_Class lt_Class;
+typedef struct lt_Tracing lt_Tracing;
 
 typedef struct lt_Type {
   const char *name;
   lt_Class *class_object; /* what the type is called in Lua, see exception.h; or NULL */
   const luaL_Reg *methods;
-  const luaL_Reg *metamethods; /* __gc, __name and, where it is absent, __index come by themselves;
-                                 the methods are also in the field 'methods' */
+  const luaL_Reg *metamethods; /* __name and, where they are absent, __gc and __index come by
+                                 themselves; the methods are also in the field 'methods' */
   void (*destroy)(lt_Object *object);
+  const lt_Tracing *tracing; /* how the collector follows its references, see collect.h; or NULL */
 } lt_Type;
 
+/*
+** 'references' counts in its lower half who has a reference, and in its upper half how often one
+** was taken: so that who finds it as it was knows that nobody has come in between.
+*/
 struct lt_Object {
-  atomic_uint references;
+  atomic_uint_least64_t references;
   const lt_Type *type;
+  lt_Object *next_dead; /* among those that a thread is about to destroy */
 };
+
+#define LT_ONE_RETAIN (((uint64_t)1 << 32) | 1)
+#define LT_REFERENCE_COUNT(references) ((uint32_t)(references))
 
 /* An object begins with one reference, that of its maker. */
 void lt_object_init(lt_Object *object, const lt_Type *type);
 void lt_object_retain(lt_Object *object);
+
+/*
+** Gives a reference back. What dies with the last one is destroyed before this returns, however
+** long the chain of objects is that it was the last to refer to.
+*/
 void lt_object_release(lt_Object *object);
 
 /* Pushes the proxy of 'object', which gets a reference of its own. */
@@ -40,9 +57,36 @@ void lt_object_push(lua_State *L, lt_Object *object);
 /* The same, and gives the caller's reference away, also when it raises. */
 void lt_object_push_own(lua_State *L, lt_Object *object);
 
+/* The __gc of a proxy; a type that has its own calls this at its end. */
+int lt_object_collect(lua_State *L);
+
+/*
+** Pushes the proxy of 'object' if the state has one, and returns whether it has. Neither
+** allocates nor raises nor collects, so a native lock may be held.
+*/
+bool lt_object_push_known(lua_State *L, const lt_Object *object);
+
 /* The object at 'index', or NULL where there is none, or none of this type. */
 lt_Object *lt_object_at(lua_State *L, int index);
 lt_Object *lt_object_of_type(lua_State *L, int index, const lt_Type *type);
+
+/* The same, and the context of its state, without another look at the stack. */
+lt_Object *lt_object_and_context(lua_State *L, int index, const lt_Type *type, void **context);
+
+/*
+** A method of a type, by its name there: every state has one of its own. Both pointers are valid
+** as long as the library.
+*/
+typedef struct lt_Method {
+  const lt_Type *type;
+  const char *name;
+} lt_Method;
+
+/* Whether the value at 'index' is such a method, and which. */
+bool lt_method_find(lua_State *L, int index, lt_Method *method);
+
+/* Pushes that of this state. */
+void lt_method_push(lua_State *L, const lt_Method *method);
 
 /*
 ** The context of a state: one userdata, the first upvalue of every function and method of this

@@ -5,6 +5,7 @@
 */
 #include <ctype.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,14 +43,23 @@ typedef struct Frame {
   const lt_Code *code;
 } Frame;
 
+/*
+** What suffices for a small value lies in the packer itself: then one allocation makes a message.
+*/
+enum { OWN_BYTES = 512, OWN_REFERENCES = 4, OWN_NODES = 16, OWN_FRAMES = 8 };
+
 typedef struct Packer {
-  lt_Message *message;
+  unsigned char *bytes;
+  size_t size;
   size_t capacity;
+  lt_Reference *references;
+  size_t reference_count;
   size_t reference_capacity;
+  uint32_t slot_count;
   Node *nodes; /* node 0 is unused */
   size_t node_count;
   size_t node_capacity;
-  size_t *table; /* hashed by address: the number of a node, 0 for none */
+  uint32_t *table; /* hashed by address: the number of a node, 0 for none */
   size_t table_mask;
   Frame *frames;
   size_t depth;
@@ -61,52 +71,61 @@ typedef struct Packer {
   lt_Describe describe;
   int root;
   bool refused; /* the error is the reason, a string */
+  lt_Message *message;
+  uint32_t own_table[2 * OWN_NODES];
+  Node own_nodes[OWN_NODES];
+  Frame own_frames[OWN_FRAMES];
+  lt_Reference own_references[OWN_REFERENCES];
+  unsigned char own_bytes[OWN_BYTES];
 } Packer;
 
 /*
 ** Memory
 */
 
-/* Makes room for one more element. */
-static void *make_room(lua_State *L, void *array, size_t count, size_t *capacity, size_t element) {
-  if (count < *capacity)
-    return array;
-  size_t larger = *capacity == 0 ? 16 : *capacity * 2;
-  void *moved = realloc(array, larger * element);
+/* Replaces an array by a larger one; 'own' is the one that was not allocated. */
+static void *enlarge(lua_State *L, void *array, const void *own, size_t size, size_t larger) {
+  void *moved = realloc(array == own ? NULL : array, larger);
   if (moved == NULL)
     lt_raise_memory(L);
-  *capacity = larger;
+  if (array == own && size > 0)
+    memcpy(moved, own, size);
   return moved;
 }
 
-static void reserve(lua_State *L, Packer *packer, size_t size) {
-  lt_Message *message = packer->message;
-  if (size <= packer->capacity - message->size)
-    return;
-  size_t capacity = packer->capacity + packer->capacity / 2 + size + 256;
-  unsigned char *bytes = realloc(message->bytes, capacity);
-  if (bytes == NULL)
-    lt_raise_memory(L);
-  message->bytes = bytes;
+static void free_unless(void *array, const void *own) {
+  if (array != own)
+    free(array);
+}
+
+static void grow_bytes(lua_State *L, Packer *packer, size_t size) {
+  size_t capacity = packer->capacity * 2 + size;
+  packer->bytes = enlarge(L, packer->bytes, packer->own_bytes, packer->size, capacity);
   packer->capacity = capacity;
 }
 
+static inline void reserve(lua_State *L, Packer *packer, size_t size) {
+  if (size > packer->capacity - packer->size)
+    grow_bytes(L, packer, size);
+}
+
 /* Room for what follows must have been reserved. */
-static void put(Packer *packer, const void *bytes, size_t size) {
-  memcpy(packer->message->bytes + packer->message->size, bytes, size);
-  packer->message->size += size;
+static inline void put(Packer *packer, const void *bytes, size_t size) {
+  memcpy(packer->bytes + packer->size, bytes, size);
+  packer->size += size;
 }
 
-static void put_tag(Packer *packer, lt_Tag tag) {
-  packer->message->bytes[packer->message->size++] = (unsigned char)tag;
+static inline void put_tag(Packer *packer, lt_Tag tag) {
+  packer->bytes[packer->size++] = (unsigned char)tag;
 }
 
-static void write_tag(lua_State *L, Packer *packer, lt_Tag tag) {
+static inline void write_tag(lua_State *L, Packer *packer, lt_Tag tag) {
   reserve(L, packer, 1);
   put_tag(packer, tag);
 }
 
-static void write_tagged(lua_State *L, Packer *packer, lt_Tag tag, const void *bytes, size_t size) {
+static inline void write_tagged(lua_State *L, Packer *packer, lt_Tag tag, const void *bytes,
+                                size_t size) {
   reserve(L, packer, 1 + size);
   put_tag(packer, tag);
   put(packer, bytes, size);
@@ -119,28 +138,29 @@ static void write_string(lua_State *L, Packer *packer, const char *string, size_
 }
 
 static void patch(Packer *packer, size_t offset, uint32_t value) {
-  memcpy(packer->message->bytes + offset, &value, sizeof(value));
-}
-
-static uint32_t add_reference(lua_State *L, Packer *packer, const lthread_Transfer *rule,
-                              void *target) {
-  lt_Message *message = packer->message;
-  message->references[message->reference_count] = (lt_Reference){rule, target};
-  (void)L;
-  return (uint32_t)message->reference_count++;
+  memcpy(packer->bytes + offset, &value, sizeof(value));
 }
 
 /* Called before the target is taken, so that nothing can fail between. */
 static void reserve_reference(lua_State *L, Packer *packer) {
-  lt_Message *message = packer->message;
-  message->references = make_room(L, message->references, message->reference_count,
-                                  &packer->reference_capacity, sizeof(lt_Reference));
+  size_t capacity = packer->reference_capacity;
+  if (packer->reference_count < capacity)
+    return;
+  packer->references =
+      enlarge(L, packer->references, packer->own_references, capacity * sizeof(lt_Reference),
+              2 * capacity * sizeof(lt_Reference));
+  packer->reference_capacity = 2 * capacity;
+}
+
+static uint32_t add_reference(Packer *packer, const lthread_Transfer *rule, void *target) {
+  packer->references[packer->reference_count] = (lt_Reference){rule, target};
+  return (uint32_t)packer->reference_count++;
 }
 
 static uint32_t add_object(lua_State *L, Packer *packer, lt_Object *object) {
   reserve_reference(L, packer);
   lt_object_retain(object);
-  return add_reference(L, packer, NULL, object);
+  return add_reference(packer, NULL, object);
 }
 
 /*
@@ -153,8 +173,6 @@ static size_t hash(const Packer *packer, const void *address) {
 }
 
 static size_t find_node(const Packer *packer, const void *address) {
-  if (packer->table == NULL)
-    return 0;
   size_t place = hash(packer, address);
   while (packer->table[place] != 0 && packer->nodes[packer->table[place]].address != address)
     place = (place + 1) & packer->table_mask;
@@ -165,19 +183,19 @@ static void hash_node(Packer *packer, size_t node) {
   size_t place = hash(packer, packer->nodes[node].address);
   while (packer->table[place] != 0)
     place = (place + 1) & packer->table_mask;
-  packer->table[place] = node;
+  packer->table[place] = (uint32_t)node;
 }
 
 static void grow_nodes(lua_State *L, Packer *packer) {
-  size_t capacity = packer->node_capacity == 0 ? 16 : packer->node_capacity * 2;
-  Node *nodes = realloc(packer->nodes, capacity * sizeof(Node));
-  if (nodes == NULL)
+  size_t capacity = packer->node_capacity * 2;
+  if (capacity > UINT32_MAX)
     lt_raise_memory(L);
-  packer->nodes = nodes;
-  size_t *table = calloc(capacity * 2, sizeof(size_t));
+  packer->nodes = enlarge(L, packer->nodes, packer->own_nodes, packer->node_count * sizeof(Node),
+                          capacity * sizeof(Node));
+  uint32_t *table = calloc(capacity * 2, sizeof(uint32_t));
   if (table == NULL)
     lt_raise_memory(L);
-  free(packer->table);
+  free_unless(packer->table, packer->own_table);
   packer->table = table;
   packer->table_mask = capacity * 2 - 1;
   packer->node_capacity = capacity;
@@ -192,7 +210,7 @@ static size_t add_node(lua_State *L, Packer *packer, const void *address, bool o
     grow_nodes(L, packer);
   reserve(L, packer, sizeof(none));
   size_t node = packer->node_count++;
-  packer->nodes[node] = (Node){address, packer->message->size, 0, open};
+  packer->nodes[node] = (Node){address, packer->size, 0, open};
   put(packer, &none, sizeof(none));
   hash_node(packer, node);
   return node;
@@ -201,7 +219,7 @@ static size_t add_node(lua_State *L, Packer *packer, const void *address, bool o
 static uint32_t slot_of(Packer *packer, size_t node) {
   Node *known = &packer->nodes[node];
   if (known->slot == 0) {
-    known->slot = ++packer->message->slot_count;
+    known->slot = ++packer->slot_count;
     patch(packer, known->slot_offset, known->slot);
   }
   return known->slot;
@@ -221,7 +239,7 @@ static bool is_identifier(const char *name) {
   return *name == '\0';
 }
 
-static void push_key_step(lua_State *L, int key) {
+void lt_push_key_step(lua_State *L, int key) {
   if (lua_isinteger(L, key)) {
     lua_pushfstring(L, "[%I]", lua_tointeger(L, key));
   } else if (lua_type(L, key) == LUA_TSTRING) {
@@ -242,11 +260,11 @@ static void push_step(lua_State *L, const Frame *frame) {
     break;
   case KEY:
     lua_pushliteral(L, "'s key ");
-    push_key_step(L, frame->base + 1);
+    lt_push_key_step(L, frame->base + 1);
     lua_concat(L, 2);
     break;
   case CONTENT:
-    push_key_step(L, frame->base + 1);
+    lt_push_key_step(L, frame->base + 1);
     break;
   case UPVALUE: {
     const char *name = lua_getupvalue(L, frame->base, frame->position);
@@ -302,8 +320,11 @@ static _Noreturn void refuse_userdata(lua_State *L, Packer *packer) {
 static Frame *push_frame(lua_State *L, Packer *packer, size_t node) {
   if (!lua_checkstack(L, 20))
     refuse(L, packer, "a value that is nested too deeply");
-  packer->frames =
-      make_room(L, packer->frames, packer->depth, &packer->frame_capacity, sizeof(Frame));
+  if (packer->depth == packer->frame_capacity) {
+    size_t size = packer->depth * sizeof(Frame);
+    packer->frames = enlarge(L, packer->frames, packer->own_frames, size, 2 * size);
+    packer->frame_capacity *= 2;
+  }
   Frame *frame = &packer->frames[packer->depth++];
   memset(frame, 0, sizeof(*frame));
   frame->base = lua_gettop(L);
@@ -316,7 +337,7 @@ static void open_table(lua_State *L, Packer *packer) {
   write_tag(L, packer, LT_TAG_TABLE);
   size_t node = add_node(L, packer, lua_topointer(L, -1), true);
   reserve(L, packer, sizeof(header));
-  size_t sizes_offset = packer->message->size;
+  size_t sizes_offset = packer->size;
   put(packer, header, sizeof(header));
   Frame *frame = push_frame(L, packer, node);
   frame->sizes_offset = sizes_offset;
@@ -398,7 +419,7 @@ static void pack_userdata(lua_State *L, Packer *packer) {
   lua_pop(L, 1);
   reserve_reference(L, packer);
   void *token = rule->send(L, lua_gettop(L));
-  uint32_t reference = add_reference(L, packer, rule, token);
+  uint32_t reference = add_reference(packer, rule, token);
   write_tagged(L, packer, LT_TAG_USERDATA, &reference, sizeof(reference));
   lua_pop(L, 1);
 }
@@ -433,6 +454,18 @@ static bool pack_if_named(lua_State *L, Packer *packer) {
   return true;
 }
 
+static bool pack_if_method(lua_State *L, Packer *packer) {
+  lt_Method method;
+  if (!lua_iscfunction(L, -1) || !lt_method_find(L, -1, &method))
+    return false;
+  write_tag(L, packer, LT_TAG_METHOD);
+  add_node(L, packer, lua_topointer(L, -1), false);
+  reserve(L, packer, sizeof(method));
+  put(packer, &method, sizeof(method));
+  lua_pop(L, 1);
+  return true;
+}
+
 /* A table, a function or a userdata, which may have come before. */
 static void pack_by_identity(lua_State *L, Packer *packer) {
   size_t node = find_node(packer, lua_topointer(L, -1));
@@ -448,7 +481,7 @@ static void pack_by_identity(lua_State *L, Packer *packer) {
     pack_object(L, packer, LT_TAG_OBJECT, object);
   else if (class_object != NULL)
     pack_object(L, packer, LT_TAG_CLASS_METATABLE, &class_object->object);
-  else if (pack_if_named(L, packer))
+  else if (pack_if_named(L, packer) || pack_if_method(L, packer))
     return;
   else if (lua_type(L, -1) == LUA_TTABLE)
     open_table(L, packer);
@@ -460,50 +493,56 @@ static void pack_by_identity(lua_State *L, Packer *packer) {
     open_function(L, packer);
 }
 
-static void pack_number(lua_State *L, Packer *packer) {
-  if (lua_isinteger(L, -1)) {
-    lua_Integer integer = lua_tointeger(L, -1);
-    write_tagged(L, packer, LT_TAG_INTEGER, &integer, sizeof(integer));
-  } else {
-    lua_Number number = lua_tonumber(L, -1);
-    write_tagged(L, packer, LT_TAG_FLOAT, &number, sizeof(number));
+/* Packs the value at 'index' if it has no identity, and leaves it; else returns false. */
+static inline bool pack_scalar(lua_State *L, Packer *packer, int index) {
+  size_t length;
+  const char *string;
+  void *pointer;
+  lua_Integer integer;
+  lua_Number number;
+  switch (lua_type(L, index)) {
+  case LUA_TNIL:
+    write_tag(L, packer, LT_TAG_NIL);
+    return true;
+  case LUA_TBOOLEAN:
+    write_tag(L, packer, lua_toboolean(L, index) ? LT_TAG_TRUE : LT_TAG_FALSE);
+    return true;
+  case LUA_TNUMBER:
+    if (lua_isinteger(L, index)) {
+      integer = lua_tointeger(L, index);
+      write_tagged(L, packer, LT_TAG_INTEGER, &integer, sizeof(integer));
+    } else {
+      number = lua_tonumber(L, index);
+      write_tagged(L, packer, LT_TAG_FLOAT, &number, sizeof(number));
+    }
+    return true;
+  case LUA_TSTRING:
+    string = lua_tolstring(L, index, &length);
+    reserve(L, packer, 1 + sizeof(length) + length);
+    put_tag(packer, LT_TAG_STRING);
+    put(packer, &length, sizeof(length));
+    put(packer, string, length);
+    return true;
+  case LUA_TLIGHTUSERDATA:
+    pointer = lua_touserdata(L, index);
+    write_tagged(L, packer, LT_TAG_POINTER, &pointer, sizeof(pointer));
+    return true;
+  default:
+    return false;
   }
 }
 
 /* Returns whether the value is done; otherwise its frame is. */
 static bool pack_value(lua_State *L, Packer *packer) {
-  size_t length;
-  const char *string;
-  void *pointer;
   size_t depth = packer->depth;
-  switch (lua_type(L, -1)) {
-  case LUA_TNIL:
-    write_tag(L, packer, LT_TAG_NIL);
-    break;
-  case LUA_TBOOLEAN:
-    write_tag(L, packer, lua_toboolean(L, -1) ? LT_TAG_TRUE : LT_TAG_FALSE);
-    break;
-  case LUA_TNUMBER:
-    pack_number(L, packer);
-    break;
-  case LUA_TSTRING:
-    string = lua_tolstring(L, -1, &length);
-    write_tag(L, packer, LT_TAG_STRING);
-    write_string(L, packer, string, length);
-    break;
-  case LUA_TLIGHTUSERDATA:
-    pointer = lua_touserdata(L, -1);
-    write_tagged(L, packer, LT_TAG_POINTER, &pointer, sizeof(pointer));
-    break;
-  case LUA_TTHREAD:
-    refuse(L, packer, "a coroutine");
-    break;
-  default:
-    pack_by_identity(L, packer);
-    return packer->depth == depth;
+  if (pack_scalar(L, packer, -1)) {
+    lua_pop(L, 1);
+    return true;
   }
-  lua_pop(L, 1);
-  return true;
+  if (lua_type(L, -1) == LUA_TTHREAD)
+    refuse(L, packer, "a coroutine");
+  pack_by_identity(L, packer);
+  return packer->depth == depth;
 }
 
 /*
@@ -523,14 +562,17 @@ static void pack_metatable(lua_State *L, Packer *packer, Frame *frame) {
     return;
   size_t metatable = find_node(packer, lua_topointer(L, -1));
   if (metatable != 0 && packer->nodes[metatable].open) {
-    packer->late = make_room(L, packer->late, packer->late_count, &packer->late_capacity,
-                             sizeof(packer->late[0]));
+    if (packer->late_count == packer->late_capacity) {
+      size_t capacity = packer->late_capacity * 2 + 4;
+      packer->late = enlarge(L, packer->late, NULL, 0, capacity * sizeof(packer->late[0]));
+      packer->late_capacity = capacity;
+    }
     packer->late[packer->late_count][0] = frame->node;
     packer->late[packer->late_count][1] = metatable;
     packer->late_count++;
     lua_pop(L, 1);
   } else {
-    packer->message->bytes[frame->sizes_offset + 2 * sizeof(uint32_t)] = 1;
+    packer->bytes[frame->sizes_offset + 2 * sizeof(uint32_t)] = 1;
     pack_value(L, packer);
   }
 }
@@ -549,11 +591,13 @@ static bool pack_entry(lua_State *L, Packer *packer, Frame *frame) {
     write_tag(L, packer, LT_TAG_KEYED);
   frame->keyed = true;
   frame->hash_size++;
-  frame->phase = KEY;
-  lua_pushvalue(L, -2);
-  if (!pack_value(L, packer))
-    return false;
-  frame->phase = CONTENT;
+  if (!pack_scalar(L, packer, -2)) {
+    frame->phase = KEY;
+    lua_pushvalue(L, -2);
+    if (!pack_value(L, packer))
+      return false;
+    frame->phase = CONTENT;
+  }
   return pack_value(L, packer);
 }
 
@@ -675,6 +719,23 @@ static void pack_late_metatables(lua_State *L, Packer *packer) {
   write_tag(L, packer, LT_TAG_END);
 }
 
+/* Everything in one block; the references are the message's from then on. */
+static void make_message(lua_State *L, Packer *packer, int count) {
+  size_t references_size = packer->reference_count * sizeof(lt_Reference);
+  lt_Message *message = malloc(sizeof(lt_Message) + references_size + packer->size);
+  if (message == NULL)
+    lt_raise_memory(L);
+  message->count = count;
+  message->slot_count = packer->slot_count;
+  message->reference_count = packer->reference_count;
+  message->size = packer->size;
+  message->bytes = (unsigned char *)&message->references[packer->reference_count];
+  memcpy(message->references, packer->references, references_size);
+  memcpy(message->bytes, packer->bytes, packer->size);
+  packer->reference_count = 0;
+  packer->message = message;
+}
+
 /* The packer is the first argument, the values follow. */
 static int pack_protected(lua_State *L) {
   Packer *packer = lua_touserdata(L, 1);
@@ -685,51 +746,79 @@ static int pack_protected(lua_State *L) {
     pack_root(L, packer);
   }
   pack_late_metatables(L, packer);
-  packer->message->count = count;
+  make_message(L, packer, count);
   return 0;
 }
 
+static void init_packer(Packer *packer, lt_Describe describe) {
+  memset(packer, 0, offsetof(Packer, own_nodes));
+  packer->bytes = packer->own_bytes;
+  packer->capacity = OWN_BYTES;
+  packer->references = packer->own_references;
+  packer->reference_capacity = OWN_REFERENCES;
+  packer->nodes = packer->own_nodes;
+  packer->node_count = 1;
+  packer->node_capacity = OWN_NODES;
+  packer->table = packer->own_table;
+  packer->table_mask = 2 * OWN_NODES - 1;
+  packer->frames = packer->own_frames;
+  packer->frame_capacity = OWN_FRAMES;
+  packer->describe = describe;
+}
+
+static void release_references(const lt_Reference *references, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (references[i].rule != NULL)
+      references[i].rule->discard(references[i].target);
+    else
+      lt_object_release(references[i].target);
+  }
+}
+
 static void free_packer(Packer *packer) {
-  free(packer->nodes);
-  free(packer->table);
-  free(packer->frames);
+  release_references(packer->references, packer->reference_count);
+  free_unless(packer->bytes, packer->own_bytes);
+  free_unless(packer->references, packer->own_references);
+  free_unless(packer->nodes, packer->own_nodes);
+  free_unless(packer->table, packer->own_table);
+  free_unless(packer->frames, packer->own_frames);
   free(packer->late);
 }
 
-lt_Message *lt_pack(lua_State *L, int count, lt_Describe describe) {
+lt_Message *lt_pack_knowing(lua_State *L, int count, lt_Describe describe, const lt_Names *names) {
   Packer packer;
-  memset(&packer, 0, sizeof(packer));
-  packer.node_count = 1;
-  packer.describe = describe;
   luaL_checkstack(L, 4, "too many values");
+  init_packer(&packer, describe);
+  packer.names = names;
   lua_pushcfunction(L, pack_protected);
   lua_insert(L, -1 - count);
   lua_pushlightuserdata(L, &packer);
   lua_insert(L, -1 - count);
-  packer.message = calloc(1, sizeof(lt_Message));
-  if (packer.message == NULL)
-    lt_raise_memory(L);
   int status = lua_pcall(L, count + 1, 0, 0);
   free_packer(&packer);
   if (status == LUA_OK)
     return packer.message;
-  lt_message_free(packer.message);
   if (packer.refused)
     lt_raise(L, &lt_TypeError, "%s", lua_tostring(L, -1));
   lt_throw(L);
 }
 
+lt_Message *lt_pack(lua_State *L, int count, lt_Describe describe) {
+  return lt_pack_knowing(L, count, describe, NULL);
+}
+
+void lt_message_drop_references(lt_Message *message) {
+  release_references(message->references, message->reference_count);
+  message->reference_count = 0;
+}
+
 void lt_message_free(lt_Message *message) {
   if (message == NULL)
     return;
-  for (size_t i = 0; i < message->reference_count; i++) {
-    const lt_Reference *reference = &message->references[i];
-    if (reference->rule != NULL)
-      reference->rule->discard(reference->target);
-    else
-      lt_object_release(reference->target);
-  }
-  free(message->references);
-  free(message->bytes);
+  lt_message_drop_references(message);
   free(message);
+}
+
+size_t lt_message_size(const lt_Message *message) {
+  return sizeof(*message) + message->size + message->reference_count * sizeof(lt_Reference);
 }

@@ -141,13 +141,14 @@ static bool give_up(Bucket *bucket, Waiter *waiter) {
   return queued;
 }
 
-static bool is_interrupted(const lt_Parker *parker) {
-  return atomic_load(&parker->urgency) > (parker->deaf ? LT_INTERRUPT : LT_CALM);
+static bool is_interrupted(const lt_Parker *parker, const lt_Wait *wait) {
+  return !wait->brief &&
+         atomic_load(&parker->urgency) > (int)(parker->deaf ? LT_INTERRUPT : LT_CALM);
 }
 
 static plat_Time attend(Waiter *waiter, const lt_Wait *wait, lt_Occasion occasion) {
   lt_Parker *parker = waiter->parker;
-  if (parker->attend == NULL)
+  if (parker->attend == NULL || wait->brief)
     return PLAT_FOREVER;
   bool deaf = parker->deaf;
   plat_Time next = parker->attend(parker->attendant, wait, waiter->since, occasion);
@@ -161,7 +162,7 @@ static lt_Parked await(Bucket *bucket, Waiter *waiter, const lt_Wait *wait) {
   plat_Time look = attend(waiter, wait, LT_WAIT_BEGINS);
   /* Acquire: 'handed' and what the other did before it woke us are seen. */
   while (!atomic_load_explicit(&waiter->woken, memory_order_acquire)) {
-    if (is_interrupted(parker))
+    if (is_interrupted(parker, wait))
       result = LT_INTERRUPTED;
     if (result != LT_UNPARKED)
       return give_up(bucket, waiter) ? result : LT_UNPARKED;
@@ -185,7 +186,7 @@ lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
   waiter.address = wait->address;
   waiter.since = wait->since != 0 ? wait->since : plat_now();
   waiter.handed = 0;
-  waiter.counted = wait->deadline == PLAT_FOREVER;
+  waiter.counted = wait->deadline == PLAT_FOREVER && !wait->brief;
   atomic_init(&waiter.woken, false);
   plat_mutex_lock(&bucket->mutex);
   bool proceed = wait->validate(wait->context);
@@ -193,7 +194,7 @@ lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
     enqueue(bucket, &waiter);
   plat_mutex_unlock(&bucket->mutex);
   if (!proceed) {
-    parker->deaf = false;
+    parker->deaf = parker->deaf && wait->brief;
     return LT_CHANGED;
   }
   /* Relaxed: only people read it. It is kept for the wait within which this one may be. */
@@ -201,7 +202,8 @@ lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
   atomic_store_explicit(&parker->waiting, wait->what, memory_order_relaxed);
   lt_Parked result = await(bucket, &waiter, wait);
   atomic_store_explicit(&parker->waiting, outer, memory_order_relaxed);
-  parker->deaf = false;
+  if (!wait->brief)
+    parker->deaf = false;
   if (handed != NULL)
     *handed = waiter.handed;
   return result;

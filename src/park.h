@@ -90,6 +90,7 @@ struct lt_Wait {
   void *context;
   plat_Time since;    /* when it began, if it is a wait that goes on; 0: now */
   plat_Time deadline; /* PLAT_FOREVER for none */
+  bool brief;         /* it ends by itself soon: it is neither interrupted nor attended to */
 
   /* For people, the last three may be NULL. */
   const char *what;     /* "lock", "join", ... */

@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/biased.h"
+#include "src/collect.h"
 #include "src/exception.h"
+#include "src/stored.h"
 
 static atomic_uint_least64_t last_ident;
 static atomic_uint open_runtimes;
@@ -28,18 +31,20 @@ lt_Thread *lt_thread_new(void) {
     free(thread);
     return NULL;
   }
-  lt_object_init(&thread->object, &lt_thread_type);
   atomic_init(&thread->status, LT_UNSTARTED);
   atomic_init(&thread->ident, 0);
   atomic_init(&thread->must_end, false);
   plat_mutex_init(&thread->guard);
+  lt_traced_init(&thread->traced, &lt_thread_type);
   return thread;
 }
 
 void lt_thread_destroy(lt_Object *object) {
   lt_Thread *thread = (lt_Thread *)object;
+  lt_traced_finish(&thread->traced);
   lt_message_free(thread->message);
-  lt_message_free(thread->package);
+  if (thread->package != NULL)
+    lt_object_release(thread->package);
   lt_message_free(thread->result);
   if (thread->coroutines != NULL)
     lt_coroutines_free(thread->coroutines);
@@ -62,6 +67,27 @@ void lt_thread_name(lt_Thread *thread, char *name) {
   memcpy(name, thread->name, LT_NAME_BYTES);
   plat_mutex_unlock(&thread->guard);
 }
+
+/*
+** What a thread has returned refers to things once it is done; it does not change any more then.
+*/
+static uint64_t traverse(lt_Object *object, size_t *position, lt_Visit visit, void *context) {
+  const lt_Thread *thread = (const lt_Thread *)object;
+  bool done = atomic_load(&thread->status) == LT_DONE;
+  if (done && thread->result != NULL)
+    lt_message_traverse(thread->result, position, visit, context);
+  else
+    *position = LT_TRAVERSE_END;
+  return done;
+}
+
+static void clear(lt_Object *object) {
+  lt_Thread *thread = (lt_Thread *)object;
+  if (thread->result != NULL)
+    lt_message_drop_references(thread->result);
+}
+
+const lt_Tracing lt_thread_tracing = {traverse, clear};
 
 lt_Thread *lt_thread_of(lua_State *L) {
   lt_context_push(L);
@@ -108,6 +134,8 @@ void lt_runtime_release(lt_Runtime *runtime) {
     return;
   if (runtime->excepthook != NULL)
     lt_object_release(runtime->excepthook);
+  if (runtime->globals != NULL)
+    lt_object_release(runtime->globals);
   plat_mutex_destroy(&runtime->guard);
   atomic_fetch_sub(&open_runtimes, 1);
   free(runtime);
@@ -151,14 +179,26 @@ bool lt_runtime_enter(lt_Runtime *runtime, lt_Thread *thread) {
   return open;
 }
 
+/* Nobody can see them any more, and what refers to them would keep them. */
+static void clear_globals(lt_Object *globals, lt_Parker *parker) {
+  if (globals != NULL)
+    globals->type->tracing->clear(globals);
+  lt_collect(parker, NULL);
+}
+
 void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status) {
+  lt_slot_give(thread->slot);
+  thread->slot = 0;
   plat_mutex_lock(&runtime->guard);
   unlink_thread(runtime, thread);
+  bool is_last = runtime->threads == NULL;
   runtime->count -= !thread->is_main;
   atomic_store(&thread->status, status);
   plat_mutex_unlock(&runtime->guard);
   lt_unpark_all(&thread->status);
   lt_unpark_all(runtime);
+  if (is_last)
+    clear_globals(runtime->globals, thread->parker);
   lt_object_release(&thread->object);
 }
 

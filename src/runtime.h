@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "platform/platform.h"
+#include "src/collect.h"
 #include "src/coroutines.h"
 #include "src/message.h"
 #include "src/object.h"
@@ -29,13 +30,17 @@ typedef enum lt_Status {
 
 /* A thread is what its handles refer to; it is there before the OS thread and after it. */
 struct lt_Thread {
-  lt_Object object;
+  union {
+    lt_Object object;
+    lt_Traced traced;
+  };
   atomic_int status;           /* the word that joins wait on */
   atomic_uint_least64_t ident; /* 0 before it is started */
   bool daemon;
   bool is_main;
   lt_Runtime *runtime; /* a reference, from its start on */
   lt_Parker *parker;
+  unsigned slot;        /* in the biased locks; of its own once it runs */
   atomic_bool must_end; /* SystemExit is raised again and again */
 
   /* Only for the thread itself. */
@@ -46,8 +51,8 @@ struct lt_Thread {
   lua_Hook heeded;                  /* a hook of the host that has let a wait go on */
   bool spares_next;                 /* the next instruction is not interrupted */
 
-  lt_Message *package; /* package.path, cpath and preload; its own once it runs */
-  lt_Message *message; /* the function and its arguments; the same */
+  lt_Object *package;  /* a reference: what it inherits, see package.h */
+  lt_Message *message; /* the function and its arguments; its own once it runs */
   lt_Message *result;  /* what its function returned, or the error; complete before LT_DONE */
   bool failed;         /* 'result' is the error */
 
@@ -77,6 +82,7 @@ struct lt_Runtime {
   bool closing;             /* no thread may start any more */
   lt_Object *excepthook;    /* a reference, NULL: the default */
   struct lt_Later *later;   /* the dump that is to come, see watch.c */
+  lt_Object *globals;       /* a reference to the shared globals; never changes */
   lt_Thread *threads;       /* those that have started and not ended; references */
   size_t count;             /* of them, without the main thread */
 
@@ -85,6 +91,7 @@ struct lt_Runtime {
 
 lt_Thread *lt_thread_new(void); /* unstarted; NULL without memory */
 void lt_thread_destroy(lt_Object *object);
+extern const lt_Tracing lt_thread_tracing;
 
 /* A runtime with its main thread entered; NULL without memory. */
 lt_Runtime *lt_runtime_new(lt_Thread *main);
@@ -99,11 +106,13 @@ bool lt_runtime_enter(lt_Runtime *runtime, lt_Thread *thread);
 
 /*
 ** Takes a thread off the list and, in one step, sets its status. Those who wait for
-** either are woken.
+** either are woken. With the last one goes what is in the shared globals.
 */
 void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status);
 
-/* All threads that are alive, with a reference each: to be released, and freed. NULL: no memory. */
+/*
+** All threads that are alive, with a reference each: to be released, and freed. NULL: no memory.
+*/
 lt_Thread **lt_runtime_threads(lt_Runtime *runtime, size_t *count);
 
 /* The thread that has this ident, with a reference, or NULL. */
@@ -142,6 +151,7 @@ lt_Thread *lt_self(lua_State *L);
 
 typedef struct lt_Context {
   lt_Thread *thread;
+  lt_Coroutines *coroutines; /* until there is a thread: from then on they are its own */
 } lt_Context;
 
 #endif

@@ -1,9 +1,12 @@
 #include "src/state.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <lualib.h>
 
+#include "src/biased.h"
+#include "src/commands.h"
 #include "src/exception.h"
 
 /* The line is put together first: one call of fwrite is one piece to the other threads. */
@@ -29,13 +32,15 @@ static int print_line(lua_State *L) {
 void lt_state_replace(lua_State *L, const char *library, const char *name, lt_Stock which,
                       lua_CFunction function) {
   lua_CFunction stock = lt_stock_function(which);
+  if (stock == NULL)
+    lt_raise_memory(L);
   luaL_checkstack(L, 4, "too many values");
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_pushstring(L, library);
   if (lua_rawget(L, -2) == LUA_TTABLE) {
     lua_pushstring(L, name);
     lua_rawget(L, -2);
-    if (stock != NULL && lua_tocfunction(L, -1) == stock) {
+    if (lua_tocfunction(L, -1) == stock) {
       lua_pushstring(L, name);
       lua_pushcfunction(L, function);
       lua_rawset(L, -4);
@@ -49,29 +54,41 @@ void lt_state_replace_print(lua_State *L) {
   lt_state_replace(L, LUA_GNAME, "print", LT_STOCK_PRINT, print_line);
 }
 
-void lt_state_adopt(lua_State *L, lt_Thread *thread, lua_CFunction on_close) {
-  luaL_checkstack(L, 8, "too many values");
-  thread->coroutines = lt_coroutines_follow(L);
-  if (thread->coroutines == NULL)
-    lt_raise_memory(L);
+/* Pushes a context without a thread, which follows the state's coroutines. */
+static lt_Context *open_context(lua_State *L, lua_CFunction on_close) {
   lt_Context *context = lua_newuserdatauv(L, sizeof(*context), 0);
   context->thread = NULL;
+  context->coroutines = NULL;
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, on_close);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   lua_pushvalue(L, -1);
   lt_context_set(L);
+  context->coroutines = lt_coroutines_follow(L);
+  if (context->coroutines == NULL)
+    lt_raise_memory(L);
+  return context;
+}
+
+static void give_context(lt_Context *context, lt_Thread *thread) {
+  thread->coroutines = context->coroutines;
+  context->coroutines = NULL;
+  thread->slot = lt_slot_take();
   context->thread = thread;
+}
+
+void lt_state_adopt(lua_State *L, lt_Thread *thread, lua_CFunction on_close) {
+  luaL_checkstack(L, 8, "too many values");
+  give_context(open_context(L, on_close), thread);
   lua_pop(L, 1);
 }
 
-static void preload(lua_State *L, const char *name, lua_CFunction loader) {
-  lua_pushcfunction(L, loader);
-  lua_setfield(L, -2, name);
-}
+/*
+** Fresh states
+*/
 
-/* The child closes its own state; by then it is reached no more. */
+/* The thread closes its own state; by then it is reached no more. */
 static int forget_thread(lua_State *L) {
   lt_Context *context = lua_touserdata(L, 1);
   if (context->thread != NULL)
@@ -80,13 +97,65 @@ static int forget_thread(lua_State *L) {
   return 0;
 }
 
-void lt_state_open(lua_State *L, lt_Thread *thread, lua_CFunction loader) {
+/* Lua's own seed is the same for states that begin at the same address within a second. */
+static void seed_random(lua_State *L) {
+  static atomic_uint_least64_t seeds;
+  lua_getglobal(L, LUA_MATHLIBNAME);
+  lua_getfield(L, -1, "randomseed");
+  lua_pushinteger(L, (lua_Integer)atomic_fetch_add(&seeds, 1));
+  lua_pushinteger(L, (lua_Integer)plat_now());
+  lua_call(L, 2, 0);
+  lua_pop(L, 1);
+}
+
+/* The collector would find nothing while the libraries are opened. */
+static int open_state(lua_State *L) {
+  lt_FreshState *fresh = lua_touserdata(L, 1);
+  const luaL_Reg *modules = lua_touserdata(L, 2);
+  lua_gc(L, LUA_GCSTOP);
   luaL_openlibs(L);
-  lt_state_adopt(L, thread, forget_thread);
+  seed_random(L);
+  fresh->context = open_context(L, forget_thread);
   lua_pushcfunction(L, print_line);
   lua_setglobal(L, "print");
+  lt_commands_replace(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  preload(L, "lthread", loader);
-  preload(L, "_thread", loader);
-  lua_pop(L, 1);
+  luaL_setfuncs(L, modules, 0);
+  lua_gc(L, LUA_GCRESTART);
+  return 0;
+}
+
+lt_FreshState *lt_state_make(const luaL_Reg *modules) {
+  lt_FreshState *fresh = malloc(sizeof(*fresh));
+  if (fresh == NULL)
+    return NULL;
+  fresh->context = NULL;
+  fresh->L = luaL_newstate();
+  if (fresh->L == NULL) {
+    free(fresh);
+    return NULL;
+  }
+  lua_pushcfunction(fresh->L, open_state);
+  lua_pushlightuserdata(fresh->L, fresh);
+  lua_pushlightuserdata(fresh->L, (void *)modules);
+  if (lua_pcall(fresh->L, 2, 0, 0) != LUA_OK) {
+    lt_state_discard(fresh);
+    return NULL;
+  }
+  return fresh;
+}
+
+void lt_state_discard(lt_FreshState *fresh) {
+  lt_Coroutines *coroutines = fresh->context == NULL ? NULL : fresh->context->coroutines;
+  lua_close(fresh->L);
+  if (coroutines != NULL)
+    lt_coroutines_free(coroutines);
+  free(fresh);
+}
+
+lua_State *lt_state_take(lt_FreshState *fresh, lt_Thread *thread) {
+  lua_State *L = fresh->L;
+  give_context(fresh->context, thread);
+  free(fresh);
+  return L;
 }

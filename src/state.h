@@ -13,8 +13,20 @@
 */
 void lt_state_adopt(lua_State *L, lt_Thread *thread, lua_CFunction on_close);
 
-/* The same for a new state, with the libraries and with 'loader' for the modules of this one. */
-void lt_state_open(lua_State *L, lt_Thread *thread, lua_CFunction loader);
+/*
+** A new state, for a thread that will come: with the libraries, as a thread needs them, and with
+** 'modules' in package.preload. NULL without memory.
+*/
+typedef struct lt_FreshState {
+  lua_State *L;
+  lt_Context *context;
+} lt_FreshState;
+
+lt_FreshState *lt_state_make(const luaL_Reg *modules);
+void lt_state_discard(lt_FreshState *fresh);
+
+/* Gives the state to a thread, and frees what described it. */
+lua_State *lt_state_take(lt_FreshState *fresh, lt_Thread *thread);
 
 /* Replaces a function of a library by another, if the state has Lua's own there. */
 void lt_state_replace(lua_State *L, const char *library, const char *name, lt_Stock which,

@@ -26,6 +26,8 @@ typedef struct Frame {
   int upvalue;
 } Frame;
 
+enum { OWN_FRAMES = 8 };
+
 typedef struct Unpacker {
   const lt_Message *message;
   const unsigned char *next;
@@ -34,6 +36,7 @@ typedef struct Unpacker {
   size_t frame_capacity;
   unsigned char *cells; /* for a slot that is a cell: its number among the upvalues of a function */
   lt_Globals globals;
+  Frame own_frames[OWN_FRAMES]; /* suffice for a small value */
 } Unpacker;
 
 /*
@@ -82,15 +85,21 @@ static void keep(lua_State *L, uint32_t slot) {
 ** Values
 */
 
+static void grow_frames(lua_State *L, Unpacker *unpacker) {
+  bool own = unpacker->frames == unpacker->own_frames;
+  size_t capacity = unpacker->frame_capacity * 2 + 1;
+  Frame *frames = realloc(own ? NULL : unpacker->frames, capacity * sizeof(Frame));
+  if (frames == NULL)
+    lt_raise_memory(L);
+  if (own)
+    memcpy(frames, unpacker->own_frames, sizeof(unpacker->own_frames));
+  unpacker->frames = frames;
+  unpacker->frame_capacity = capacity;
+}
+
 static Frame *push_frame(lua_State *L, Unpacker *unpacker) {
-  if (unpacker->depth == unpacker->frame_capacity) {
-    size_t capacity = unpacker->frame_capacity == 0 ? 16 : unpacker->frame_capacity * 2;
-    Frame *frames = realloc(unpacker->frames, capacity * sizeof(Frame));
-    if (frames == NULL)
-      lt_raise_memory(L);
-    unpacker->frames = frames;
-    unpacker->frame_capacity = capacity;
-  }
+  if (unpacker->depth == unpacker->frame_capacity)
+    grow_frames(L, unpacker);
   Frame *frame = &unpacker->frames[unpacker->depth++];
   memset(frame, 0, sizeof(*frame));
   frame->base = lua_gettop(L);
@@ -144,6 +153,14 @@ static void push_named(lua_State *L, Unpacker *unpacker) {
   lt_named_push(L, &path);
   lua_insert(L, base + 1);
   lua_settop(L, base + 1);
+  keep(L, slot);
+}
+
+static void push_method(lua_State *L, Unpacker *unpacker) {
+  lt_Method method;
+  uint32_t slot = read_number(unpacker);
+  read_bytes(unpacker, &method, sizeof(method));
+  lt_method_push(L, &method);
   keep(L, slot);
 }
 
@@ -206,6 +223,9 @@ static bool push_value(lua_State *L, Unpacker *unpacker) {
     return true;
   case LT_TAG_NAMED:
     push_named(L, unpacker);
+    return true;
+  case LT_TAG_METHOD:
+    push_method(L, unpacker);
     return true;
   case LT_TAG_OBJECT:
     lt_object_push(L, read_reference(unpacker)->target);
@@ -308,6 +328,10 @@ static void step_function(lua_State *L, Unpacker *unpacker, Frame *frame) {
   }
   frame->is_global = tag == LT_TAG_GLOBAL;
   if (frame->is_global) {
+    if (lua_isnil(L, GLOBALS)) {
+      lua_newtable(L);
+      lua_replace(L, GLOBALS);
+    }
     read_number(unpacker);
     push_string(L, unpacker);
   } else {
@@ -421,44 +445,51 @@ static void set_globals(lua_State *L, lt_Globals globals) {
   lua_settop(L, saved - 2);
 }
 
-static bool has_field(lua_State *L, int table) {
-  lua_pushnil(L);
-  if (!lua_next(L, table))
-    return false;
-  lua_pop(L, 2);
-  return true;
-}
-
 static int unpack_protected(lua_State *L) {
   Unpacker *unpacker = lua_touserdata(L, UNPACKER);
   const lt_Message *message = unpacker->message;
   luaL_checkstack(L, message->count + 20, "too many values");
-  lua_createtable(L, (int)message->slot_count, 0);
-  lua_newtable(L);
+  if (message->slot_count > 0) {
+    unpacker->cells = malloc(message->slot_count + 1);
+    if (unpacker->cells == NULL)
+      lt_raise_memory(L);
+    lua_createtable(L, (int)message->slot_count, 0);
+  } else {
+    lua_pushnil(L);
+  }
+  lua_pushnil(L); /* the globals, when there are any */
   for (int i = 0; i < message->count; i++)
     unpack_value(L, unpacker);
   set_late_metatables(L, unpacker);
-  if (has_field(L, GLOBALS))
+  if (lua_istable(L, GLOBALS))
     set_globals(L, unpacker->globals);
   return message->count;
 }
 
-int lt_unpack(lua_State *L, const lt_Message *message, lt_Globals globals) {
+int lt_try_unpack(lua_State *L, const lt_Message *message, lt_Globals globals) {
   Unpacker unpacker;
-  memset(&unpacker, 0, sizeof(unpacker));
   unpacker.message = message;
   unpacker.next = message->bytes;
+  unpacker.frames = unpacker.own_frames;
+  unpacker.depth = 0;
+  unpacker.frame_capacity = OWN_FRAMES;
+  unpacker.cells = NULL;
   unpacker.globals = globals;
-  luaL_checkstack(L, message->count + 4, "too many values");
-  unpacker.cells = malloc(message->slot_count + 1);
-  if (unpacker.cells == NULL)
-    lt_raise_memory(L);
+  if (!lua_checkstack(L, message->count + 4)) {
+    lua_pushliteral(L, "stack overflow (too many values)");
+    return LUA_ERRRUN;
+  }
   lua_pushcfunction(L, unpack_protected);
   lua_pushlightuserdata(L, &unpacker);
   int status = lua_pcall(L, 1, message->count, 0);
   free(unpacker.cells);
-  free(unpacker.frames);
-  if (status != LUA_OK)
-    lua_error(L);
+  if (unpacker.frames != unpacker.own_frames)
+    free(unpacker.frames);
+  return status;
+}
+
+int lt_unpack(lua_State *L, const lt_Message *message, lt_Globals globals) {
+  if (lt_try_unpack(L, message, globals) != LUA_OK)
+    lt_throw(L);
   return message->count;
 }

@@ -17,6 +17,7 @@
 #include <lualib.h>
 
 #include "lthread.h"
+#include "spec/support/memory.h"
 
 static lua_State *running;
 static const char *program = "lua";
@@ -145,6 +146,10 @@ static int protected_main(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_lthread);
   lua_setfield(L, -2, "lthread");
+#if defined(HAVE_MEMORY)
+  lua_pushcfunction(L, luaopen_memory);
+  lua_setfield(L, -2, "memory");
+#endif
   lua_pop(L, 1);
   lua_register(L, "host_signals", push_signal_counts);
   set_arg(L, argv, argc, script);

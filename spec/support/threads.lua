@@ -1,7 +1,7 @@
--- What specs with several threads need; threads that are started may use it too.
+-- What specs with several threads share; the threads that they start may use it too.
 local _thread = require "lthread"
 
-local threads = { LONG = 60 }
+local threads = { LONG = 60 } -- seconds, for what never takes so long
 
 -- A lock that is locked: released by one thread, it wakes another.
 function threads.held()
@@ -26,12 +26,17 @@ function threads.eventually(condition)
   return true
 end
 
-function threads.state(ident)
+function threads.info_of(ident)
   for _, info in ipairs(_thread.enumerate()) do
     if info.ident == ident then
-      return info.state
+      return info
     end
   end
+end
+
+function threads.state(ident)
+  local info = threads.info_of(ident)
+  return info and info.state
 end
 
 -- Waits until a thread, by default the main one, is blocked in a wait of the library.
@@ -42,6 +47,27 @@ end
 
 function threads.start(f, ...)
   return _thread.start_joinable_thread(f, { args = table.pack(...) })
+end
+
+function threads.call(f, ...)
+  return threads.start(f, ...):result()
+end
+
+-- Calls f(...), which must raise an exception of the class with this text in its message.
+function threads.raises(class, text, f, ...)
+  local assert = require "luassert"
+  local ok, e = pcall(f, ...)
+  assert.is_false(ok)
+  assert.is_true(_thread.isinstance(e, class), tostring(e))
+  assert.truthy(e.message:find(text, 1, true), e.message)
+  return e
+end
+
+function threads.quiet(finally)
+  _thread.set_excepthook(function() end)
+  finally(function()
+    _thread.set_excepthook(nil)
+  end)
 end
 
 return threads

@@ -1,0 +1,173 @@
+"""The work of the benchmark, done by CPython's _thread: python.py work numbers... prints one number."""
+
+import _thread
+import itertools
+import os
+import sys
+import time
+
+now = time.perf_counter
+
+
+callers = itertools.count()
+
+
+def pin():
+    """Keep the calling thread on a processor, another one for each caller; only on Linux."""
+    if hasattr(os, "sched_setaffinity"):
+        processors = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {processors[next(callers) % len(processors)]})
+
+
+def start_one():
+    """Start a thread that does nothing and wait for its end."""
+    if hasattr(_thread, "start_joinable_thread"):
+        _thread.start_joinable_thread(lambda: None).join()
+        return
+    done = _thread.allocate_lock()
+    done.acquire()
+    _thread.start_new_thread(done.release, ())
+    done.acquire()
+
+
+def start(count, pause):
+    total = 0
+    for _ in range(int(count)):
+        begin = now()
+        start_one()
+        total += now() - begin
+        if pause > 0:
+            time.sleep(pause)
+    return total / count
+
+
+def resident():
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * 4096
+
+
+def memory(count):
+    gate = _thread.allocate_lock()
+    gate.acquire()
+    arrived = []
+
+    def stay():
+        arrived.append(True)
+        with gate:
+            pass
+
+    before = resident()
+    for _ in range(int(count)):
+        _thread.start_new_thread(stay, ())
+    while len(arrived) < count:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    after = resident()
+    gate.release()
+    return (after - before) / count
+
+
+def lock(count):
+    one = _thread.allocate_lock()
+    begin = now()
+    for _ in range(int(count)):
+        one.acquire()
+        one.release()
+    return (now() - begin) / count
+
+
+def in_two(function):
+    """Run it in two threads and return both results."""
+    results, ends = [], []
+    for _ in range(2):
+        end = _thread.allocate_lock()
+        end.acquire()
+        ends.append(end)
+
+        def run(end=end):
+            results.append(function())
+            end.release()
+
+        _thread.start_new_thread(run, ())
+    for end in ends:
+        end.acquire()
+    return results
+
+
+def fight(seconds):
+    one = _thread.allocate_lock()
+
+    def run():
+        pin()
+        count, stop = 0, now() + seconds
+        while now() < stop:
+            for _ in range(64):
+                one.acquire()
+                one.release()
+            count += 64
+        return count
+
+    return sum(in_two(run)) / seconds
+
+
+def wait(seconds):
+    one = _thread.allocate_lock()
+
+    def run():
+        pin()
+        longest, stop = 0, now() + seconds
+        while True:
+            begin = now()
+            one.acquire()
+            end = now()
+            one.release()
+            longest = max(longest, end - begin)
+            if end >= stop:
+                return longest
+
+    return max(in_two(run))
+
+
+def ping_pong(count, apart):
+    ping, pong = _thread.allocate_lock(), _thread.allocate_lock()
+    ping.acquire()
+    pong.acquire()
+
+    def answer():
+        if apart:
+            pin()
+        for _ in range(int(count)):
+            ping.acquire()
+            pong.release()
+
+    _thread.start_new_thread(answer, ())
+    if apart:
+        pin()
+    begin = now()
+    for _ in range(int(count)):
+        ping.release()
+        pong.acquire()
+    return (now() - begin) / count
+
+
+def queue(count):
+    """Integers a second through a SimpleQueue."""
+    from queue import SimpleQueue
+
+    through, end = SimpleQueue(), _thread.allocate_lock()
+
+    def produce():
+        for i in range(int(count)):
+            through.put(i)
+        end.release()
+
+    end.acquire()
+    begin = now()
+    _thread.start_new_thread(produce, ())
+    for _ in range(int(count)):
+        through.get()
+    end.acquire()
+    return count / (now() - begin)
+
+
+print(globals()[sys.argv[1]](*map(float, sys.argv[2:])))

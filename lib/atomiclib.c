@@ -1,0 +1,463 @@
+/*
+** Several steps on a field of a shared table as one, and the functions on the shared space as a
+** whole.
+*/
+#include "lib/libs.h"
+
+#include <stdlib.h>
+
+#include "src/fetch.h"
+#include "src/memory.h"
+#include "src/share.h"
+
+/* What all of these begin with: a shared table and a key. */
+typedef struct Field {
+  lt_Thread *self;
+  lt_Shared *shared;
+  lt_Key key;
+} Field;
+
+enum { TABLE = 1, KEY };
+
+static Field check_field(lua_State *L) {
+  Field field;
+  field.self = lt_self(L);
+  field.shared = (lt_Shared *)lt_check_object(L, TABLE, &lt_shared_type);
+  lt_check_key(L, KEY, &field.key);
+  return field;
+}
+
+/*
+** add
+*/
+
+typedef enum Added { ADDED, NO_NUMBER, NO_MEMORY } Added;
+
+static lua_Number as_float(const lt_Value *value) {
+  return value->kind == LT_INTEGER ? (lua_Number)value->as.integer : value->as.number;
+}
+
+static bool is_number(const lt_Value *value) {
+  return value->kind == LT_INTEGER || value->kind == LT_FLOAT;
+}
+
+/* As Lua adds: integers wrap around, and a float makes a float. */
+static lt_Value sum_of(const lt_Value *a, const lt_Value *b) {
+  lt_Value sum = lt_nil;
+  if (a->kind == LT_INTEGER && b->kind == LT_INTEGER) {
+    sum.kind = LT_INTEGER;
+    sum.as.integer = (lua_Integer)((lua_Unsigned)a->as.integer + (lua_Unsigned)b->as.integer);
+  } else {
+    sum.kind = LT_FLOAT;
+    sum.as.number = as_float(a) + as_float(b);
+  }
+  return sum;
+}
+
+/* With the table locked. A field that is not there is the integer 0. */
+static Added add_locked(const Field *field, const lt_Value *number, lt_Value *sum) {
+  static const lt_Value zero = {LT_INTEGER, 0, {0}};
+  lt_Value old;
+  lt_Value old_key;
+  lt_Value *current = lt_table_find(&field->shared->table, &field->key);
+  bool missing = current == NULL || current->kind == LT_NIL;
+  if (!missing && !is_number(current)) {
+    *sum = *current;
+    return NO_NUMBER;
+  }
+  *sum = sum_of(missing ? &zero : current, number);
+  if (!missing)
+    *current = *sum;
+  else if (!lt_table_set(&field->shared->table, &field->key, sum, &old, &old_key))
+    return NO_MEMORY;
+  return ADDED;
+}
+
+static void push_number(lua_State *L, const lt_Value *number) {
+  if (number->kind == LT_INTEGER)
+    lua_pushinteger(L, number->as.integer);
+  else
+    lua_pushnumber(L, number->as.number);
+}
+
+static const char *kind_name(lt_Kind kind) {
+  static const char *const names[] = {"nil",    "boolean",        "boolean", "number",
+                                      "number", "light userdata", "string",  "shared object"};
+  return names[kind];
+}
+
+/*
+** add(t, key, n) -> number
+** Adds n to the number in a field of a shared table, and returns the sum. A field that is not
+** there counts as 0. Integers wrap around, floats make floats, as Lua adds. Raises TypeError if n
+** or the field is no number.
+*/
+static int add(lua_State *L) {
+  Field field = check_field(L);
+  lt_check_type(L, 3, LUA_TNUMBER);
+  lt_Value number = lt_share(L, field.self, 3);
+  lt_Value sum;
+  lt_Slot *slot = lt_shared_begin_write(field.shared, field.self);
+  Added added = add_locked(&field, &number, &sum);
+  lt_shared_end_write(field.shared, slot);
+  if (added == NO_NUMBER)
+    return lt_raise(L, &lt_TypeError, "cannot add to field '%s' (a %s value)",
+                    luaL_tolstring(L, KEY, NULL), kind_name((lt_Kind)sum.kind));
+  if (added == NO_MEMORY)
+    return lt_raise_memory(L);
+  push_number(L, &sum);
+  return 1;
+}
+
+/*
+** swap
+*/
+
+/*
+** swap(t, key, value) -> old value
+** Sets a field of a shared table and returns what it was, as one step. Raises TypeError for
+** what can't be shared.
+*/
+static int swap(lua_State *L) {
+  Field field = check_field(L);
+  lua_settop(L, 3);
+  lt_Value value = lt_share_field(L, field.self, TABLE, KEY, 3);
+  lt_Value old_key;
+  lt_Taken old;
+  lt_Slot *slot = lt_shared_begin_write(field.shared, field.self);
+  bool done = lt_table_set(&field.shared->table, &field.key, &value, &old.value, &old_key);
+  lt_shared_end_write(field.shared, slot);
+  if (!done) {
+    lt_value_release(&value);
+    return lt_raise_memory(L);
+  }
+  lt_value_release(&old_key);
+  old.place = 0;
+  old.has_reference = old.value.kind == LT_STRING || old.value.kind == LT_OBJECT;
+  lt_push_taken(L, &old, 1);
+  return 1;
+}
+
+/*
+** cas and update. The field is read, looked at in Lua, and set only if it still has the very
+** value that was read.
+*/
+
+typedef struct Seen {
+  bool is_nil;
+  lt_Key identity; /* of any other value */
+} Seen;
+
+static bool still_has(const Field *field, const Seen *seen) {
+  const lt_Value *current = lt_table_find(&field->shared->table, &field->key);
+  if (current == NULL || current->kind == LT_NIL)
+    return seen->is_nil;
+  return !seen->is_nil && lt_key_matches(&seen->identity, current);
+}
+
+/*
+** An object's proxy keeps it, so that no other can come at its address; then what it is in Lua.
+*/
+static void push_seen_object(lua_State *L, lt_Object *object) {
+  lt_object_push_own(L, object);
+  if (object->type == &lt_stored_type)
+    lt_stored_push(L, (lt_Stored *)object);
+  else
+    lua_pushvalue(L, -1);
+}
+
+static void identify(lua_State *L, const lt_Value *value, Seen *seen) {
+  seen->is_nil = value->kind == LT_NIL;
+  seen->identity.kind = value->kind;
+  switch (value->kind) {
+  case LT_STRING:
+    seen->identity.as.string.bytes = lua_tolstring(L, -1, &seen->identity.as.string.length);
+    break;
+  case LT_FLOAT:
+    seen->identity.as.number = value->as.number;
+    break;
+  case LT_POINTER:
+    seen->identity.as.pointer = value->as.pointer;
+    break;
+  case LT_OBJECT:
+    seen->identity.as.object = value->as.object;
+    break;
+  default:
+    seen->identity.as.integer = value->as.integer;
+  }
+}
+
+/*
+** Pushes something that must stay on the stack as long as 'seen' is used, and the field's value.
+*/
+static void push_seen(lua_State *L, const Field *field, Seen *seen) {
+  lt_Taken taken;
+  lt_Slot *slot = lt_shared_begin_read(field->shared, field->self);
+  const lt_Value *value = lt_table_find(&field->shared->table, &field->key);
+  if (value != NULL && value->kind == LT_OBJECT) {
+    taken.value = *value;
+    lt_value_retain(value);
+  } else {
+    lt_take(L, value != NULL ? value : &lt_nil, &taken);
+  }
+  lt_shared_end_read(field->shared, slot);
+  if (taken.value.kind == LT_OBJECT) {
+    push_seen_object(L, taken.value.as.object);
+  } else {
+    lua_pushnil(L);
+    lt_push_taken(L, &taken, 1);
+  }
+  identify(L, &taken.value, seen);
+}
+
+/*
+** Pushes what lt_share makes a value of at any time, failing only without memory, for the value
+** at 'index'. So the conversion is done once, and its errors come before anything is changed.
+*/
+static void push_prepared(lua_State *L, const Field *field, int index) {
+  lt_Value value = lt_share_field(L, field->self, TABLE, KEY, index);
+  if (value.kind == LT_OBJECT) {
+    lt_object_push_own(L, value.as.object);
+  } else {
+    lt_value_release(&value);
+    lua_pushvalue(L, index);
+  }
+}
+
+/* Sets the field to the prepared value at 'index' if it still has what was seen in it. */
+static bool set_if_seen(lua_State *L, const Field *field, const Seen *seen, int index) {
+  lt_Value value = lt_share(L, field->self, index);
+  lt_Value old = lt_nil;
+  lt_Value old_key = lt_nil;
+  lt_Slot *slot = lt_shared_begin_write(field->shared, field->self);
+  bool same = still_has(field, seen);
+  bool done = same && lt_table_set(&field->shared->table, &field->key, &value, &old, &old_key);
+  lt_shared_end_write(field->shared, slot);
+  lt_value_release(&old);
+  lt_value_release(&old_key);
+  if (!done)
+    lt_value_release(&value);
+  if (same && !done)
+    lt_raise_memory(L);
+  return done;
+}
+
+/*
+** cas(t, key, old, new) -> boolean
+** If a field of a shared table is rawequal to 'old', sets it to 'new', as one step, and returns
+** whether it has. nil stands for a field that is not there. Raises TypeError for what can't be
+** shared.
+*/
+static int cas(lua_State *L) {
+  enum { OLD = 3, NEW, PREPARED };
+  Seen seen;
+  Field field = check_field(L);
+  lua_settop(L, NEW);
+  push_prepared(L, &field, NEW);
+  for (;;) {
+    lua_settop(L, PREPARED);
+    push_seen(L, &field, &seen);
+    if (!lua_rawequal(L, -1, OLD)) {
+      lua_pushboolean(L, 0);
+      return 1;
+    }
+    if (set_if_seen(L, &field, &seen, PREPARED)) {
+      lua_pushboolean(L, 1);
+      return 1;
+    }
+  }
+}
+
+/*
+** update(t, key, f) -> new value
+** Sets a field of a shared table to f(its value). If another thread sets it meanwhile, does it
+** again with the new value, so f may be called several times; no lock is held while it runs.
+** Raises what f raises, and TypeError for what can't be shared; then nothing has changed.
+*/
+static int update(lua_State *L) {
+  enum { FUNCTION = 3, SEEN, VALUE, RESULT, PREPARED };
+  Seen seen;
+  Field field = check_field(L);
+  lt_check_callable(L, FUNCTION);
+  do {
+    lua_settop(L, FUNCTION);
+    push_seen(L, &field, &seen);
+    lua_pushvalue(L, FUNCTION);
+    lua_pushvalue(L, VALUE);
+    lua_call(L, 1, 1);
+    push_prepared(L, &field, RESULT);
+  } while (!set_if_seen(L, &field, &seen, PREPARED));
+  bool is_shared = lt_object_of_type(L, PREPARED, &lt_shared_type) != NULL;
+  lua_pushvalue(L, is_shared ? PREPARED : RESULT);
+  return 1;
+}
+
+/*
+** copy
+*/
+
+typedef struct Fields {
+  lt_Value *values; /* keys and values in turn, with references */
+  size_t count;     /* of both */
+  size_t capacity;
+} Fields;
+
+/* Takes all fields of the table, as they are at one moment. False: no memory. */
+static bool take_fields(const lt_Thread *self, lt_Shared *shared, Fields *fields) {
+  fields->count = 0;
+  for (;;) {
+    lt_shared_begin_long_read(shared, self);
+    size_t needed = 2 * (shared->table.array_used + shared->table.live_count);
+    if (needed <= fields->capacity) {
+      lt_Cursor cursor;
+      lt_table_begin(&shared->table, &cursor);
+      lt_Value key;
+      lt_Value value;
+      while (lt_table_next(&shared->table, &cursor, &key, &value)) {
+        lt_value_retain(&key);
+        lt_value_retain(&value);
+        fields->values[fields->count++] = key;
+        fields->values[fields->count++] = value;
+      }
+    }
+    lt_shared_end_long_read(shared);
+    if (needed <= fields->capacity)
+      return true;
+    free(fields->values);
+    fields->capacity = needed;
+    fields->values = malloc(needed * sizeof(lt_Value));
+    if (fields->values == NULL)
+      return false;
+  }
+}
+
+static void release_fields(Fields *fields) {
+  for (size_t i = 0; i < fields->count; i++)
+    lt_value_release(&fields->values[i]);
+  fields->count = 0;
+}
+
+/* Where things lie on the stack of copy_protected; proxies are the keys of COPIES. */
+enum { COPYING = 1, ROOT, COPIES, PROXIES, COPY };
+
+typedef struct Copying {
+  const lt_Thread *self;
+  Fields fields;
+  lua_Integer count; /* of tables that were met */
+} Copying;
+
+/*
+** Puts the copy of the shared table whose proxy is on the top in its place; a new one is empty.
+*/
+static void replace_by_copy(lua_State *L, Copying *copying) {
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, COPIES) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, PROXIES, ++copying->count);
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, COPIES);
+  }
+  lua_remove(L, -2);
+}
+
+/* The proxy is on the top. */
+static void copy_fields(lua_State *L, Copying *copying) {
+  Fields *fields = &copying->fields;
+  lt_Shared *shared = (lt_Shared *)lt_object_at(L, -1);
+  replace_by_copy(L, copying);
+  if (!take_fields(copying->self, shared, fields))
+    lt_raise_memory(L);
+  for (size_t i = 0; i < fields->count; i += 2) {
+    lt_push_value(L, &fields->values[i]);
+    lt_push_value(L, &fields->values[i + 1]);
+    if (lt_object_of_type(L, -1, &lt_shared_type) != NULL)
+      replace_by_copy(L, copying);
+    lua_rawset(L, COPY);
+  }
+  release_fields(fields);
+  lua_settop(L, PROXIES);
+}
+
+static int copy_protected(lua_State *L) {
+  Copying *copying = lua_touserdata(L, COPYING);
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_pushvalue(L, ROOT);
+  replace_by_copy(L, copying);
+  lua_settop(L, PROXIES);
+  for (lua_Integer i = 1; i <= copying->count; i++) {
+    lua_rawgeti(L, PROXIES, i);
+    copy_fields(L, copying);
+  }
+  lua_pushvalue(L, ROOT);
+  lua_rawget(L, COPIES);
+  return 1;
+}
+
+/*
+** copy(t) -> plain table
+** A plain table with the fields of a shared one, and plain copies of the shared tables in it,
+** once each. What it has of one table are its fields at one moment. Follows copy.deepcopy.
+*/
+static int copy(lua_State *L) {
+  Copying copying = {lt_self(L), {NULL, 0, 0}, 0};
+  lt_check_object(L, 1, &lt_shared_type);
+  lua_settop(L, 1);
+  lua_pushcfunction(L, copy_protected);
+  lua_pushlightuserdata(L, &copying);
+  lua_pushvalue(L, 1);
+  int status = lua_pcall(L, 2, 1, 0);
+  release_fields(&copying.fields);
+  free(copying.fields.values);
+  if (status != LUA_OK)
+    lt_throw(L);
+  return 1;
+}
+
+/*
+** Memory
+*/
+
+void lt_collect_if_due(void) {
+  if (lt_collect_due())
+    lt_collect(NULL, NULL);
+}
+
+/* shared_memory() -> integer. How many bytes the shared data space of the process has now. */
+static int shared_memory(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)lt_memory_bytes());
+  return 1;
+}
+
+static void set_seconds(lua_State *L, const char *name, plat_Time time) {
+  lua_pushnumber(L, (lua_Number)time / (lua_Number)PLAT_SECOND);
+  lua_setfield(L, -2, name);
+}
+
+/*
+** collect() -> {objects=, freed=, seconds=, longest_step=}
+** Frees the shared objects that only refer to each other, which happens by itself now and then,
+** and tells how many there were, how many of them it freed, how long it took, and the longest
+** time for which it kept one table from being changed. Follows gc.collect.
+*/
+static int collect(lua_State *L) {
+  lt_Collection collection;
+  if (!lt_collect(lt_self(L)->parker, &collection))
+    return lt_raise_memory(L);
+  lua_createtable(L, 0, 4);
+  lua_pushinteger(L, (lua_Integer)collection.object_count);
+  lua_setfield(L, -2, "objects");
+  lua_pushinteger(L, (lua_Integer)collection.freed_count);
+  lua_setfield(L, -2, "freed");
+  set_seconds(L, "seconds", collection.duration);
+  set_seconds(L, "longest_step", collection.longest_step);
+  return 1;
+}
+
+const luaL_Reg lt_shared_functions[] = {{"add", add},         {"swap", swap},
+                                        {"cas", cas},         {"update", update},
+                                        {"copy", copy},       {"shared_memory", shared_memory},
+                                        {"collect", collect}, {NULL, NULL}};

@@ -1,0 +1,597 @@
+/*
+** The module lthread.queue: queues, as Lua sees them. All kinds share their methods, but a
+** SimpleQueue has only some of them.
+*/
+#include "lib/libs.h"
+
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+#include "src/interrupt.h"
+#include "src/named.h"
+#include "src/queue.h"
+
+LT_CLASS(lt_Empty, "Empty", &lt_Exception, NULL);
+LT_CLASS(lt_Full, "Full", &lt_Exception, NULL);
+LT_CLASS(lt_ShutDown, "ShutDown", &lt_Exception, NULL);
+
+static const lt_Type simple_queue_type, queue_type, lifo_queue_type, priority_queue_type;
+
+/*
+** Making
+*/
+
+static int push_queue(lua_State *L, const lt_Type *type, lt_Order order, uint64_t maxsize) {
+  lt_Queue *queue = lt_queue_new(type, order, maxsize);
+  if (queue == NULL)
+    return lt_raise_memory(L);
+  lt_object_push_own(L, (lt_Object *)queue);
+  lt_collect_if_due();
+  return 1;
+}
+
+static uint64_t opt_maxsize(lua_State *L) {
+  static const char *const names[] = {"maxsize", NULL};
+  lt_spread_keywords(L, 1, names);
+  lua_Integer maxsize = lua_isnoneornil(L, 1) ? 0 : lt_check_integer(L, 1);
+  return maxsize > 0 ? (uint64_t)maxsize : 0;
+}
+
+/*
+** SimpleQueue() -> queue
+** A queue without bound: what was put first is got first. Follows queue.SimpleQueue.
+*/
+static int new_simple_queue(lua_State *L) {
+  return push_queue(L, &simple_queue_type, LT_FIRST_FIRST, 0);
+}
+
+/*
+** Queue([maxsize = 0]) -> queue
+** A queue of at most so many messages, or without bound if that is 0 or less: what was put first
+** is got first. It counts which messages are done. By name: Queue{maxsize = 10}. Follows
+** queue.Queue.
+*/
+static int new_queue(lua_State *L) {
+  return push_queue(L, &queue_type, LT_FIRST_FIRST, opt_maxsize(L));
+}
+
+/*
+** LifoQueue([maxsize = 0]) -> queue
+** As Queue, but what was put last is got first. Follows queue.LifoQueue.
+*/
+static int new_lifo_queue(lua_State *L) {
+  return push_queue(L, &lifo_queue_type, LT_LAST_FIRST, opt_maxsize(L));
+}
+
+/*
+** PriorityQueue([maxsize = 0]) -> queue
+** As Queue, but the least message is got first. A message is its own priority, a number or a
+** string, or a list that begins with it: {priority, ...}. Of equal ones that which was put first
+** is got first. Strings are compared byte by byte. Follows queue.PriorityQueue.
+*/
+static int new_priority_queue(lua_State *L) {
+  return push_queue(L, &priority_queue_type, LT_LEAST_FIRST, opt_maxsize(L));
+}
+
+static LT_CLASS(simple_queue_class, "queue.SimpleQueue", NULL, new_simple_queue);
+static LT_CLASS(queue_class, "queue.Queue", NULL, new_queue);
+static LT_CLASS(lifo_queue_class, "queue.LifoQueue", &queue_class, new_lifo_queue);
+static LT_CLASS(priority_queue_class, "queue.PriorityQueue", &queue_class, new_priority_queue);
+
+/*
+** Arguments
+*/
+
+static lt_Queue *check_queue(lua_State *L) {
+  lt_Object *object = lt_object_at(L, 1);
+  if (object == NULL || object->type->destroy != lt_queue_destroy)
+    lt_arg_type_error(L, 1, "queue");
+  return (lt_Queue *)object;
+}
+
+typedef struct Patience {
+  bool waits;
+  plat_Time deadline;
+} Patience;
+
+static const Patience endless = {true, PLAT_FOREVER};
+
+/* A timeout in seconds; nil is for ever. */
+static Patience opt_timeout(lua_State *L, int arg) {
+  if (lua_isnumber(L, arg) && lua_tonumber(L, arg) < 0)
+    lt_arg_error(L, &lt_ValueError, arg, "'timeout' must be a non-negative number, got %f",
+                 lua_tonumber(L, arg));
+  Patience patience = {true, lt_opt_deadline(L, arg)};
+  patience.waits = lua_isnoneornil(L, arg) || lua_tonumber(L, arg) > 0;
+  return patience;
+}
+
+/* The arguments (block = true [, timeout]) from 'arg' on. Without 'block' the timeout is ignored.
+ */
+static Patience opt_patience(lua_State *L, int arg) {
+  static const char *const names[] = {"block", "timeout", NULL};
+  if (lua_gettop(L) < arg)
+    return endless;
+  lt_spread_keywords(L, arg, names);
+  if (!lt_opt_flag(L, arg, true))
+    return (Patience){false, 0};
+  return opt_timeout(L, arg + 1);
+}
+
+/*
+** Waiting
+*/
+
+typedef lt_Parked (*Await)(lt_Queue *queue, lt_Parker *parker, plat_Time deadline);
+
+/* False when the time is up; raises if the thread is interrupted. */
+static bool wait(lua_State *L, lt_Thread *self, lt_Queue *queue, Await await, plat_Time deadline) {
+  lt_Parked parked = await(queue, lt_wait_begin(L, self), deadline);
+  if (parked == LT_INTERRUPTED || parked == LT_SIGNALLED)
+    lt_wait_broken(L, self);
+  return parked != LT_TIMED_OUT;
+}
+
+/*
+** A box is a userdata on the stack of a function that puts or gets: what is in it is in no queue
+** and in no state. However the function ends, the box is emptied: at once by __close, or by __gc
+** if a hook raises when that is about to be called; within __gc there are no hooks.
+*/
+
+static void *push_box(lua_State *L, size_t size, const void *key, lua_CFunction empty) {
+  void *box = lua_newuserdatauv(L, size, 0);
+  memset(box, 0, size);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 2);
+    lua_pushcfunction(L, empty);
+    lua_setfield(L, -2, "__close");
+    lua_pushcfunction(L, empty);
+    lua_setfield(L, -2, "__gc");
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+  }
+  lua_setmetatable(L, -2);
+  lua_toclose(L, -1);
+  return box;
+}
+
+/*
+** Putting
+*/
+
+static void describe_message(lua_State *L, int value) {
+  (void)value;
+  lua_pushliteral(L, "message");
+}
+
+/* Items on their way into a queue; the first 'put' of them are in it. */
+typedef struct Putting {
+  size_t count;
+  size_t put;
+  lt_Item *keys; /* for a PriorityQueue, else NULL */
+  lt_Item items[];
+} Putting;
+
+static int empty_putting(lua_State *L) {
+  Putting *putting = lua_touserdata(L, 1);
+  for (; putting->put < putting->count; putting->put++) {
+    lt_item_free(&putting->items[putting->put]);
+    if (putting->keys != NULL)
+      lt_item_free(&putting->keys[putting->put]);
+  }
+  return 0;
+}
+
+static Putting *push_putting(lua_State *L, const lt_Queue *queue, size_t capacity) {
+  static const char key;
+  bool keyed = lt_queue_order(queue) == LT_LEAST_FIRST;
+  size_t size = sizeof(Putting) + capacity * sizeof(lt_Item) * (keyed ? 2 : 1);
+  Putting *putting = push_box(L, size, &key, empty_putting);
+  putting->keys = keyed ? putting->items + capacity : NULL;
+  return putting;
+}
+
+/* The priority of the message on the top, pushed. It is in argument 'arg'. */
+static void push_priority(lua_State *L, int arg) {
+  bool in_list = lua_type(L, -1) == LUA_TTABLE;
+  if (in_list)
+    lua_rawgeti(L, -1, 1);
+  else
+    lua_pushvalue(L, -1);
+  if (lua_type(L, -1) != LUA_TNUMBER && lua_type(L, -1) != LUA_TSTRING)
+    lt_arg_error(L, &lt_TypeError, arg,
+                 "number, string, or list that begins with one expected, got %s%s",
+                 in_list ? "list that begins with " : "", luaL_typename(L, -1));
+  if (lua_type(L, -1) == LUA_TNUMBER && isnan(lua_tonumber(L, -1)))
+    lt_arg_error(L, &lt_ValueError, arg, "priority is not a number (nan)");
+}
+
+/* The message on the top is added, and popped. It counts at once, so that what there is of it is
+ * freed when it raises. */
+static void add_message(lua_State *L, Putting *putting, int arg, const lt_Names *names) {
+  size_t number = putting->count++;
+  if (putting->keys != NULL) {
+    push_priority(L, arg);
+    lt_item_from(L, -1, &putting->keys[number], NULL, NULL);
+    lua_pop(L, 1);
+  }
+  lt_item_from(L, -1, &putting->items[number], describe_message, names);
+  lua_pop(L, 1);
+}
+
+static lt_Outcome put_once(lt_Queue *queue, Putting *putting) {
+  size_t put;
+  const lt_Item *keys = putting->keys == NULL ? NULL : putting->keys + putting->put;
+  lt_Outcome outcome =
+      lt_queue_put(queue, putting->items + putting->put, keys, putting->count - putting->put, &put);
+  putting->put += put;
+  return outcome;
+}
+
+/* Puts all that there are, waiting for room as long as 'patience' lasts. */
+static lt_Outcome put_all(lua_State *L, lt_Queue *queue, Putting *putting, Patience patience) {
+  lt_Thread *self = lt_self(L);
+  lt_Outcome outcome = put_once(queue, putting);
+  while (outcome == LT_QUEUE_FULL && patience.waits) {
+    patience.waits = wait(L, self, queue, lt_queue_await_room, patience.deadline);
+    outcome = put_once(queue, putting);
+  }
+  return outcome;
+}
+
+static lt_Class *class_of_outcome(lt_Outcome outcome) {
+  return outcome == LT_QUEUE_FULL        ? &lt_Full
+         : outcome == LT_QUEUE_EMPTY     ? &lt_Empty
+         : outcome == LT_QUEUE_SHUT_DOWN ? &lt_ShutDown
+                                         : &lt_TypeError;
+}
+
+static const char *text_of_outcome(lt_Outcome outcome) {
+  return outcome == LT_QUEUE_FULL        ? "the queue is full"
+         : outcome == LT_QUEUE_EMPTY     ? "the queue is empty"
+         : outcome == LT_QUEUE_SHUT_DOWN ? "the queue is shut down"
+                                         : "numbers and strings can't be priorities in one queue";
+}
+
+static int raise_outcome(lua_State *L, lt_Outcome outcome) {
+  if (outcome == LT_QUEUE_NO_MEMORY)
+    return lt_raise_memory(L);
+  return lt_raise(L, class_of_outcome(outcome), "%s", text_of_outcome(outcome));
+}
+
+/*
+** queue:put(message [, block = true [, timeout]])
+** Puts a copy of the message, any value that transfers, into the queue. If the queue is full, waits
+** until there is room; with a timeout at most so many seconds; without 'block' not at all. By name:
+** queue:put(message, {timeout = 0.5}). Raises Full when there is no room, ShutDown when the
+** queue is shut down, TypeError for what can't be transferred (or, in a PriorityQueue, ordered),
+** ValueError for a negative timeout. Follows Queue.put.
+*/
+static int queue_put(lua_State *L) {
+  lt_Queue *queue = check_queue(L);
+  lt_check_any(L, 2);
+  Patience patience = opt_patience(L, 3);
+  lt_Outcome outcome = LT_QUEUE_FULL;
+  lt_Item item;
+  bool is_small = lt_item_from_small(L, 2, &item);
+  bool is_keyed = lt_queue_order(queue) == LT_LEAST_FIRST;
+  if (!is_keyed && (is_small || lt_queue_maxsize(queue) == 0)) {
+    size_t put;
+    if (!is_small)
+      lt_item_from(L, 2, &item, describe_message, NULL);
+    outcome = lt_queue_put(queue, &item, NULL, 1, &put);
+    if (outcome == LT_QUEUE_DONE)
+      return 0;
+    lt_item_free(&item);
+    if (!patience.waits)
+      return raise_outcome(L, outcome);
+  }
+  if (outcome == LT_QUEUE_FULL) {
+    Putting *putting = push_putting(L, queue, 1);
+    lua_pushvalue(L, 2);
+    add_message(L, putting, 2, NULL);
+    outcome = put_all(L, queue, putting, patience);
+  }
+  return outcome == LT_QUEUE_DONE ? 0 : raise_outcome(L, outcome);
+}
+
+/*
+** queue:put_nowait(message)
+** The same as put(message, false). Follows Queue.put_nowait.
+*/
+static int queue_put_nowait(lua_State *L) {
+  lt_check_any(L, 2);
+  lua_settop(L, 2);
+  lua_pushboolean(L, 0);
+  return queue_put(L);
+}
+
+/* n is the field 'n' or the length. */
+static size_t check_list(lua_State *L, int arg) {
+  lt_check_type(L, arg, LUA_TTABLE);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, arg);
+  lua_pushliteral(L, "n");
+  if (lua_rawget(L, arg) != LUA_TNIL) {
+    int is_integer;
+    count = lua_tointegerx(L, -1, &is_integer);
+    if (!is_integer || count < 0)
+      lt_arg_error(L, &lt_TypeError, arg, "field 'n' must be a count, got %s",
+                   luaL_tolstring(L, -1, NULL));
+  }
+  lua_pop(L, 1);
+  if ((uint64_t)count > SIZE_MAX / 64)
+    lt_arg_error(L, &lt_ValueError, arg, "field 'n' is too large (%I)", count);
+  return (size_t)count;
+}
+
+/*
+** queue:put_many(list [, block = true [, timeout]])
+** Puts the messages list[1], ..., list[n] in this order, at the cost of one; n is list.n or #list.
+** The arguments, and what it raises, are as for put: of what can't be transferred nothing is put.
+** If it raises for another reason, some may be in the queue: the field 'put' of Full and ShutDown
+** says how many.
+*/
+static int queue_put_many(lua_State *L) {
+  lt_Queue *queue = check_queue(L);
+  size_t count = check_list(L, 2);
+  Patience patience = opt_patience(L, 3);
+  Putting *putting = push_putting(L, queue, count);
+  const lt_Names *names = lt_names_of(L);
+  for (size_t i = 1; i <= count; i++) {
+    lua_rawgeti(L, 2, (lua_Integer)i);
+    add_message(L, putting, 2, names);
+  }
+  lt_Outcome outcome = put_all(L, queue, putting, patience);
+  if (outcome == LT_QUEUE_DONE)
+    return 0;
+  if (outcome == LT_QUEUE_NO_MEMORY)
+    return lt_raise_memory(L);
+  lua_Integer put = (lua_Integer)putting->put;
+  const char *message = lua_pushfstring(L, "%s; %I of %I messages were put",
+                                        text_of_outcome(outcome), put, (lua_Integer)count);
+  lt_exception_push(L, class_of_outcome(outcome), message, 1);
+  lua_pushinteger(L, put);
+  lua_setfield(L, -2, "put");
+  lt_throw(L);
+}
+
+/*
+** Getting
+*/
+
+/* Whether to try again, after a wait. An interrupt that follows lets the message be kept. */
+static bool await_item(lua_State *L, lt_Queue *queue, Patience *patience) {
+  if (!patience->waits)
+    return false;
+  lt_Thread *self = lt_self(L);
+  patience->waits = wait(L, self, queue, lt_queue_await_item, patience->deadline);
+  lt_interrupt_spare_next(self);
+  return true;
+}
+
+/*
+** queue:get([block = true [, timeout]]) -> message
+** Takes the next message from the queue. If the queue is empty, waits for one; with a timeout at
+** most so many seconds; without 'block' not at all. By name: queue:get{timeout = 0.5}. A message
+** may be nil: that there is none raises Empty. Raises ShutDown when the queue is shut down and
+** empty, ValueError for a negative timeout; and what goes wrong in receiving the message, such as
+** a module that is not found: the message is gone then, and counts as done. Follows Queue.get.
+*/
+static int queue_get(lua_State *L) {
+  lt_Queue *queue = check_queue(L);
+  Patience patience = opt_patience(L, 2);
+  lt_Item item;
+  lt_Outcome outcome = lt_queue_get(queue, &item);
+  while (outcome == LT_QUEUE_EMPTY && await_item(L, queue, &patience))
+    outcome = lt_queue_get(queue, &item);
+  if (outcome != LT_QUEUE_DONE)
+    return raise_outcome(L, outcome);
+  if (lt_item_receive(L, &item) != LUA_OK) {
+    lt_queue_task_done(queue);
+    lt_throw(L);
+  }
+  return 1;
+}
+
+/*
+** queue:get_nowait() -> message
+** The same as get(false). Follows Queue.get_nowait.
+*/
+static int queue_get_nowait(lua_State *L) {
+  lua_settop(L, 1);
+  lua_pushboolean(L, 0);
+  return queue_get(L);
+}
+
+/* A batch on its way into a state; 'received' are in it. */
+typedef struct Getting {
+  lt_Queue *queue; /* a reference, or NULL when all is done */
+  lt_Batch batch;
+  size_t received; /* or SIZE_MAX, before the first one is begun */
+} Getting;
+
+/* If there is a batch, something went wrong with the one that was being received. */
+static int empty_getting(lua_State *L) {
+  Getting *getting = lua_touserdata(L, 1);
+  lt_Queue *queue = getting->queue;
+  if (queue == NULL)
+    return 0;
+  getting->queue = NULL;
+  if (getting->batch.count > 0) {
+    bool is_lost = getting->received < getting->batch.count;
+    lt_batch_put_back(queue, &getting->batch, getting->received);
+    if (is_lost)
+      lt_queue_task_done(queue);
+  }
+  lt_object_release((lt_Object *)queue);
+  return 0;
+}
+
+static Getting *push_getting(lua_State *L, lt_Queue *queue) {
+  static const char key;
+  Getting *getting = push_box(L, sizeof(*getting), &key, empty_getting);
+  lt_object_retain((lt_Object *)queue);
+  getting->queue = queue;
+  getting->received = SIZE_MAX;
+  return getting;
+}
+
+static void push_batch(lua_State *L, Getting *getting) {
+  lt_Batch *batch = &getting->batch;
+  int capacity = batch->count < INT_MAX ? (int)batch->count : 0;
+  lua_createtable(L, capacity, 1);
+  for (getting->received = 0; getting->received < batch->count; getting->received++) {
+    lt_item_push(L, lt_batch_item(batch, getting->received));
+    lua_rawseti(L, -2, (lua_Integer)getting->received + 1);
+  }
+  lua_pushinteger(L, (lua_Integer)batch->count);
+  lua_setfield(L, -2, "n");
+}
+
+/*
+** queue:get_many(max [, timeout]) -> list
+** Takes as many messages as there are, but at most 'max', at the cost of one; if the queue is
+** empty, waits for the first one, with a timeout at most so many seconds. Returns the messages in
+** order and their number in the field n: 0 if the time is up. By name: get_many{max = 100,
+** timeout = 0}. Raises ShutDown when the queue is shut down and empty, ValueError for a negative
+** timeout or a 'max' below 1; and what goes wrong in receiving a message: that one is gone then,
+** and counts as done; the others are back in the queue.
+*/
+static int queue_get_many(lua_State *L) {
+  static const char *const names[] = {"max", "timeout", NULL};
+  lt_Queue *queue = check_queue(L);
+  lt_spread_keywords(L, 2, names);
+  lua_Integer max = lt_check_integer(L, 2);
+  if (max < 1)
+    return lt_arg_error(L, &lt_ValueError, 2, "'max' must be positive, got %I", max);
+  Patience patience = opt_timeout(L, 3);
+  Getting *getting = push_getting(L, queue);
+  lt_Outcome outcome = lt_queue_get_batch(queue, (size_t)max, &getting->batch);
+  while (outcome == LT_QUEUE_EMPTY && await_item(L, queue, &patience))
+    outcome = lt_queue_get_batch(queue, (size_t)max, &getting->batch);
+  if (outcome != LT_QUEUE_DONE && outcome != LT_QUEUE_EMPTY)
+    return raise_outcome(L, outcome);
+  push_batch(L, getting);
+  if (getting->batch.count > 0)
+    lt_batch_free(queue, &getting->batch);
+  getting->batch.count = 0;
+  return 1;
+}
+
+/*
+** The state of a queue
+*/
+
+/* queue:qsize() -> integer. How many messages are in the queue at this moment. Follows Queue.qsize.
+ */
+static int queue_qsize(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)lt_queue_size(check_queue(L)));
+  return 1;
+}
+
+/* queue:empty() -> boolean. Whether there is none at this moment. Follows Queue.empty. */
+static int queue_empty(lua_State *L) {
+  lua_pushboolean(L, lt_queue_size(check_queue(L)) == 0);
+  return 1;
+}
+
+/* queue:full() -> boolean. Whether there is no room at this moment. Follows Queue.full. */
+static int queue_full(lua_State *L) {
+  lt_Queue *queue = check_queue(L);
+  uint64_t maxsize = lt_queue_maxsize(queue);
+  lua_pushboolean(L, maxsize != 0 && lt_queue_size(queue) >= maxsize);
+  return 1;
+}
+
+/*
+** queue:task_done()
+** Says that the work on a message that was got is done. Raises ValueError if it is called more
+** often than messages were put. Follows Queue.task_done.
+*/
+static int queue_task_done(lua_State *L) {
+  if (!lt_queue_task_done(check_queue(L)))
+    return lt_raise(L, &lt_ValueError, "task_done() called too many times");
+  return 0;
+}
+
+/*
+** queue:join([timeout]) -> boolean
+** Waits until every message that was put is done; with a timeout at most so many seconds. Returns
+** whether they are. By name: queue:join{timeout = 0.5}. Follows Queue.join.
+*/
+static int queue_join(lua_State *L) {
+  static const char *const names[] = {"timeout", NULL};
+  lt_Queue *queue = check_queue(L);
+  lt_spread_keywords(L, 2, names);
+  Patience patience = opt_timeout(L, 2);
+  while (!lt_queue_all_done(queue) && patience.waits)
+    patience.waits = wait(L, lt_self(L), queue, lt_queue_await_done, patience.deadline);
+  lua_pushboolean(L, lt_queue_all_done(queue));
+  return 1;
+}
+
+/*
+** queue:shutdown([immediate = false]) Shuts the queue down: from now on put raises ShutDown, and
+** get does when the queue is empty. Those who wait in one of them are woken. With 'immediate' the
+** messages that are left are dropped and count as done. By name: queue:shutdown{immediate =
+** true}. Follows Queue.shutdown.
+*/
+static int queue_shutdown(lua_State *L) {
+  static const char *const names[] = {"immediate", NULL};
+  lt_Queue *queue = check_queue(L);
+  lt_spread_keywords(L, 2, names);
+  lt_queue_shut_down(queue, lt_opt_flag(L, 2, false));
+  return 0;
+}
+
+static int queue_tostring(lua_State *L) {
+  lt_Queue *queue = check_queue(L);
+  lua_Integer maxsize = (lua_Integer)lt_queue_maxsize(queue);
+  luaL_getmetafield(L, 1, "__name");
+  lua_pushfstring(L, "<%s object qsize=%I maxsize=%I at %p>", lua_tostring(L, -1),
+                  (lua_Integer)lt_queue_size(queue), maxsize, (void *)queue);
+  return 1;
+}
+
+#define METHODS_OF_ALL                                                                             \
+  {"put", queue_put}, {"put_nowait", queue_put_nowait}, {"put_many", queue_put_many},              \
+      {"get", queue_get}, {"get_nowait", queue_get_nowait}, {"get_many", queue_get_many},          \
+      {"qsize", queue_qsize}, {                                                                    \
+    "empty", queue_empty                                                                           \
+  }
+
+static const luaL_Reg simple_methods[] = {METHODS_OF_ALL, {NULL, NULL}};
+
+static const luaL_Reg methods[] = {
+    METHODS_OF_ALL,       {"full", queue_full},         {"task_done", queue_task_done},
+    {"join", queue_join}, {"shutdown", queue_shutdown}, {NULL, NULL}};
+
+static const luaL_Reg metamethods[] = {{"__tostring", queue_tostring}, {NULL, NULL}};
+
+static const lt_Type simple_queue_type = {"queue.SimpleQueue", &simple_queue_class,
+                                          simple_methods,      metamethods,
+                                          lt_queue_destroy,    &lt_queue_tracing};
+static const lt_Type queue_type = {"queue.Queue", &queue_class,     methods,
+                                   metamethods,   lt_queue_destroy, &lt_queue_tracing};
+static const lt_Type lifo_queue_type = {"queue.LifoQueue", &lifo_queue_class, methods,
+                                        metamethods,       lt_queue_destroy,  &lt_queue_tracing};
+static const lt_Type priority_queue_type = {
+    "queue.PriorityQueue", &priority_queue_class, methods,
+    metamethods,           lt_queue_destroy,      &lt_queue_tracing};
+
+void lt_push_queue_module(lua_State *L) {
+  static lt_Class *const classes[] = {&simple_queue_class, &queue_class, &lifo_queue_class,
+                                      &priority_queue_class};
+  static lt_Class *const exceptions[] = {&lt_Empty, &lt_Full, &lt_ShutDown};
+  lua_createtable(L, 0, 7);
+  for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+    lt_object_push(L, &classes[i]->object);
+    lua_setfield(L, -2, strchr(classes[i]->name, '.') + 1);
+  }
+  for (size_t i = 0; i < sizeof(exceptions) / sizeof(exceptions[0]); i++) {
+    lt_object_push(L, &exceptions[i]->object);
+    lua_setfield(L, -2, exceptions[i]->name);
+  }
+}

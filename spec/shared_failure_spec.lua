@@ -1,0 +1,16 @@
+-- Memory that runs out: every operation raises and leaves its table as it was.
+
+local program = os.getenv "LTHREAD_FAILING"
+
+describe("Each operation on a shared table", function()
+  it("raises when any of its allocations fails, and changes and leaks nothing", function()
+    if not program then
+      pending "needs the program build/.../failing, which make test builds"
+      return
+    end
+    local pipe = io.popen(("timeout 300 '%s' spec/support/shared_failures.lua 2>&1"):format(program))
+    local text = pipe:read "a"
+    assert.is_true(pipe:close(), text)
+    assert.equal("done\n", text)
+  end)
+end)

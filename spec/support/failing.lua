@@ -1,0 +1,219 @@
+-- Runs an operation with the first allocation failing, with the second, and so on until none fails:
+-- lua failing.lua name. It must raise what tells of it, leave all usable and leak nothing.
+--
+-- The collector stands still: a finalizer that Lua cannot call for want of memory, in the middle of a
+-- program, is never called again, and what it would have released stays.
+local memory = require "memory"
+
+local operations = {}
+
+operations.open = [[
+  _thread = require "lthread"
+  assert(_thread._count() == 0 and not _thread.allocate_lock():locked())
+]]
+
+operations.locks = [[
+  local lock, rlock = _thread.allocate_lock(), _thread.RLock()
+  assert(lock:acquire() and not lock:acquire{ blocking = false } and not lock:acquire(true, 0))
+  lock:release()
+  assert(not pcall(lock.release, lock) and tostring(lock):find("unlocked", 1, true))
+  do
+    local _ <close> = lock:hold()
+    assert(rlock:acquire() and rlock:acquire(true, 1))
+  end
+  assert(lock:with(function(...) return select("#", ...) end, 1, 2, 3) == 3)
+  rlock:_acquire_restore(rlock:_release_save())
+  assert(rlock:_recursion_count() == 2 and not lock:locked())
+]]
+
+operations.exceptions = [[
+  local class = _thread.ValueError:subclass "Wrong"
+  local ok, e = pcall(function() error(class("no", { 1 }, 2)) end)
+  if type(e) == "string" then error(e, 0) end
+  assert(not ok and e.message == "no" and e.args.n == 3 and e.args[3] == 2)
+  assert(_thread.isinstance(e, { _thread.SystemExit, class }) and tostring(e):find("Wrong: no"))
+  assert(not _thread.isinstance(e, _thread.TypeError) and e.traceback)
+  local refused, reason = pcall(_thread.sleep, "x")
+  if type(reason) == "string" then error(reason, 0) end
+  assert(not refused and _thread.isinstance(reason, _thread.TypeError))
+]]
+
+operations.start = [[
+  local lock = _thread.allocate_lock()
+  lock:acquire()
+  _thread.start_new_thread(function(t, kwargs)
+    collectgarbage "stop"
+    if t[3] == 3 and kwargs.name == "x" then lock:release() end
+  end, { { 1, 2, 3, nested = { true } } }, { name = "x" })
+  while _thread._count() > 0 do _thread.sleep(0) end
+]]
+
+operations.join = [[
+  local handle = _thread._ThreadHandle()
+  local values = { 1, 2, 3, text = ("x"):rep(1000) }
+  _thread.start_joinable_thread(function(...)
+      collectgarbage "stop"
+      return select("#", ...), ...
+    end,
+    { args = { values, "two" }, handle = handle, name = "counter" })
+  local _ = #_thread.enumerate()
+  assert(handle:join() and handle:join(1) and handle:is_done())
+  local count, back, two = handle:result()
+  assert(count == 2 and back[3] == 3 and back.text == values.text and two == "two")
+]]
+
+operations.transfer = [[
+  local lock = _thread.allocate_lock()
+  local cycle = { lock, io.stdout, string.format, lock.release, 2.5 }
+  setmetatable(cycle, { __index = {} })
+  cycle.self, cycle[cycle] = cycle, { cycle, getmetatable(cycle) }
+  local counter = 0
+  local function up() counter = counter + 1 return counter end
+  local function get() return counter, up, helper end
+  function helper(n) return n == 0 and limit or helper(n - 1) end
+  limit = 7
+  local wide = {}
+  for i = 1, 40 do wide[i] = { i, tostring(i), [("k"):rep(i)] = i } end
+  local f, g, t, w = _thread.start_joinable_thread(function(...)
+    collectgarbage "stop"
+    assert(helper(3) == 7 and up() == 1 and (get()) == 1)
+    return ...
+  end, { args = { up, get, cycle, wide } }):result()
+  assert(f() == 2 and g() == 2 and t.self == t and t[t][1] == t and t[4] == lock.release)
+  assert(t[1] == lock and getmetatable(t) == t[t][2] and #w == 40 and w[40][2] == "40")
+]]
+
+operations.errors = [[
+  local handle = _thread.start_joinable_thread(function()
+    collectgarbage "stop"
+    error(_thread.ValueError("gone", { "wrong" }))
+  end)
+  local ok, e = pcall(handle.result, handle)
+  if not _thread.isinstance(e, _thread.ValueError) then error(e, 0) end
+  assert(not ok and e.message == "gone" and e.args[2][1] == "wrong")
+]]
+
+operations.hook = [[
+  local seen = _thread.allocate_lock()
+  seen:acquire()
+  _thread.set_excepthook(function(args)
+    if args.exc_value == "error" then seen:release() end
+  end)
+  _thread.start_joinable_thread(function()
+    collectgarbage "stop"
+    error("error", 0)
+  end):join()
+  _thread.set_excepthook(function() end)
+]]
+
+operations["local"] = [[
+  local object = _thread._local()
+  object.field, object[1] = { "value" }, 2
+  assert(object.field[1] == "value" and object[1] == 2)
+  for _ in pairs(object) do end
+  local there = _thread.start_joinable_thread(function()
+    collectgarbage "stop"
+    local before = object.field
+    object.field = 1
+    return before == nil and object.field
+  end):result()
+  assert(there == 1 and object.field[1] == "value")
+]]
+
+operations.commands = [[
+  local ok, what, code = _thread.start_joinable_thread(function()
+    collectgarbage "stop"
+    local file <close> = assert(io.popen("echo text"))
+    assert(file:read("l") == "text")
+    return os.execute("exit 3")
+  end):result()
+  assert(not ok and what == "exit" and code == 3)
+]]
+
+operations.queues = [[
+  local queue = require "lthread.queue"
+  local lock, long = _thread.allocate_lock(), ("x"):rep(100)
+  for _, new in ipairs { queue.SimpleQueue, queue.Queue, queue.LifoQueue } do
+    local q, many = new(), {}
+    for i = 1, 40 do
+      many[i] = i % 3 == 0 and { i, { long } } or i % 3 == 1 and long .. i or lock
+    end
+    for _, message in ipairs { 1, long, { { 1 } }, lock, function() return lock end } do
+      q:put(message)
+    end
+    q:put_many(many)
+    assert(q:qsize() == 45)
+    q:get()
+    assert(q:get_many(10).n == 10 and q:get_many(100).n == 34 and q:empty())
+  end
+  local p, last = queue.PriorityQueue(), -1
+  for i = 1, 20 do p:put { i % 7, long } end
+  p:put_many { 3, { 2, lock }, 1.5 }
+  for _ = 1, 23 do
+    local message = p:get()
+    local key = type(message) == "table" and message[1] or message
+    assert(key >= last)
+    last = key
+  end
+  local bounded = queue.Queue { maxsize = 1 }
+  bounded:put { long }
+  local ok, e = pcall(bounded.put, bounded, { long }, { timeout = 0.0001 })
+  if not _thread.isinstance(e, queue.Full) then error(e, 0) end
+  assert(not ok and bounded:qsize() == 1)
+]]
+
+-- In a state of its own. Results: how many allocations there are to fail.
+local trial = [[
+  local memory, once, first, last = require "memory", ...
+  collectgarbage "stop"
+  local function fails_properly(e)
+    local text = tostring(e)
+    return text:find("not enough memory", 1, true) or text:find("Cannot allocate memory", 1, true)
+      or text:find("stack overflow", 1, true) or text:find("no memory", 1, true)
+  end
+  local function operation()
+    OPERATION
+  end
+  if PREPARE then
+    _thread = require "lthread"
+    _thread.set_excepthook(function() end)
+    operation()
+  end
+  for n = first, last do
+    memory.fail(n, once)
+    local ok, e = pcall(operation)
+    local failed = memory.stop()
+    if not ok and not (failed > 0 and fails_properly(e)) then
+      error(("allocation %d: %s"):format(n, tostring(e)), 0)
+    end
+    ok, e = pcall(operation)
+    if not ok then
+      error(("after allocation %d: %s"):format(n, tostring(e)), 0)
+    end
+    if failed == 0 then
+      while _thread._count() > 0 do _thread.sleep(0) end
+      error("done " .. n, 0)
+    end
+  end
+]]
+
+local name = arg[1]
+local code = trial:gsub("OPERATION", function() return operations[name] end)
+  :gsub("PREPARE", name == "open" and "false" or "true")
+local step = name == "open" and 1 or math.maxinteger // 2
+
+for _, once in ipairs { true, false } do
+  memory.in_new_state(code, once, 1000000, 1000000) -- what is made once in a process
+  local n, finished = 1
+  repeat
+    local ok, message, leaked = memory.in_new_state(code, once, n, n + step - 1)
+    finished = message:match("^done (%d+)$")
+    if leaked ~= 0 or not (ok or finished) then
+      print(("allocation %d: %d blocks are left, %s"):format(n, leaked, message))
+      os.exit(1)
+    end
+    n = n + step
+  until finished
+  print(once and "once" or "from then on", finished)
+end
+print "passed"

@@ -1,0 +1,146 @@
+-- Runs under spec/support/failing.c: every operation on shared tables, with each of its allocations
+-- failing in turn. Prints how many failures there were.
+local _thread = require "lthread"
+local failing = require "failing"
+
+local long = ("long"):rep(100)
+local unknown = 0
+
+local function filled(count, prefix)
+  local t = _thread.shared()
+  for i = 1, count do t[prefix and prefix .. i or i] = i end
+  return t
+end
+
+local function fields_of(t)
+  local fields = {}
+  for key, value in pairs(t) do fields[key] = value end
+  return fields
+end
+
+-- Plain tables are copies that each read makes.
+local function equal(a, b)
+  return a == b or type(a) == "table" and type(b) == "table"
+end
+
+local function same(a, b)
+  for key, value in pairs(a) do if not equal(b[key], value) then return false, key end end
+  for key, value in pairs(b) do if not equal(a[key], value) then return false, key end end
+  return true
+end
+
+-- Each has the operation, 'run', and where it needs a certain table, how to make that. 'reads': it
+-- leaves the table as it is also when it succeeds; 'in_steps': a part may be done when it fails.
+local operations = {
+  {"new", reads = true, run = function() return _thread.shared() end},
+  {"new from a table", reads = true, run = function()
+    return _thread.shared {1, 2, {3, x = {y = long}}, f = function() return unknown end}
+  end},
+  {"set an integer", run = function(t) t.x = 1 end},
+  {"set a long key", run = function(t) t[long] = 1 end},
+  {"set a string", run = function(t) t.x = long end},
+  {"set a table", run = function(t) t.x = {1, 2, {a = {long, {}}}} end},
+  {"set a function", run = function(t) t.x = function() return unknown, long end end},
+  {"set a library function", run = function(t) t.x = string.format end},
+  {"set an object", run = function(t) t.x = setmetatable({1, 2, 3}, {}) end},
+  {"set a lock", run = function(t) t.x = _thread.ValueError end},
+  {"append", run = function(t) t[#t + 1] = 1 end},
+  {"append after entries", make = function()
+    local t = _thread.shared()
+    for i = 20, 2, -1 do t[i] = i end
+    return t
+  end, run = function(t) t[1] = 1 end},
+  {"append to holes", make = function()
+    local t = filled(32)
+    for i = 1, 31 do if i ~= 20 then t[i] = nil end end
+    return t
+  end, run = function(t) t[33] = 1 end},
+  {"remove all", run = function(t) for key in pairs(t) do t[key] = nil end end, in_steps = true},
+  {"add", run = function(t) _thread.add(t, "x", 1) end},
+  {"swap", run = function(t) return _thread.swap(t, "x", {long}) end},
+  {"cas", run = function(t) assert(_thread.cas(t, "x", nil, {long})) end},
+  {"update", run = function(t) _thread.update(t, "x", function() return {long} end) end},
+  {"copy", reads = true, run = function(t) return _thread.copy(t) end, make = function()
+    return _thread.shared {{{{long}}}, x = {long}, f = function() return long end}
+  end},
+  {"walk", reads = true, run = function(t) for _ in pairs(t) do end end, make = function()
+    local t = filled(20, "k")
+    t[long], t.l = {long}, {long}
+    return t
+  end},
+  {"read", reads = true, run = function(t) return t.text, t.inner, t.f, t.o end, make = function()
+    local t = _thread.shared()
+    _thread.start_joinable_thread(function()
+      t.text, t.inner, t.f, t.o =
+        long, {1}, function() return long end, setmetatable({1}, {})
+    end):join()
+    return t
+  end},
+  {"length", reads = true, run = function(t) return #t end},
+  {"globals", reads = true, run = function() return _thread.globals.print end},
+  {"collect", reads = true, run = function()
+    local ok, message = pcall(_thread.collect)
+    assert(ok or message == "not enough memory")
+  end},
+}
+
+local function settle()
+  repeat
+    collectgarbage()
+    collectgarbage()
+  until _thread.collect().freed == 0
+  return _thread.shared_memory()
+end
+
+-- The table is whole, and as before unless something was to change.
+local function check(operation, t, before, succeeded)
+  local now = fields_of(t)
+  if operation.reads or not succeeded and not operation.in_steps then
+    local is_same, key = same(before, now)
+    assert(is_same, ("%s: %s"):format(operation[1], key))
+  elseif not operation.in_steps then
+    assert(not same(before, now), operation[1])
+  end
+  for key, value in pairs(now) do assert(equal(t[key], value)) end
+  local border = #t
+  assert(t[border + 1] == nil and (border == 0 or t[border] ~= nil), operation[1] .. border)
+  t.after = "after"
+  assert(t.after == "after")
+end
+
+local failures = 0
+
+local function try(operation, how, make)
+  local n, succeeded = 0, false
+  while not succeeded do
+    n = n + 1
+    local t = make()
+    -- What a state has seen of a table it keeps, and then finds without an allocation.
+    local before = not (operation.reads and operation.make) and fields_of(t)
+    collectgarbage()
+    local failed, ok, message = failing(how, n, operation.run, t)
+    assert(ok or failed > 0 and message == "not enough memory",
+      operation[1] .. ": " .. tostring(message))
+    check(operation, t, before or fields_of(t), ok)
+    failures = failures + failed
+    succeeded = failed == 0
+  end
+end
+
+local start = settle()
+for _, how in ipairs {"once", "on"} do
+  for _, operation in ipairs(operations) do
+    if operation.make then
+      try(operation, how, operation.make)
+    else
+      for _, count in ipairs {0, 3, 4, 8, 12, 64} do
+        try(operation, how, function() return filled(count) end)
+        try(operation, how, function() return filled(count, "k") end)
+      end
+    end
+  end
+end
+-- The state may keep a few things for later, but nothing for each failure.
+assert(settle() - start < 2000, settle() - start)
+assert(failures > 1000, failures)
+print "done"

@@ -1,0 +1,138 @@
+/*
+** Shared state: the lock's word, see lock.c; 'bias' and the slots, which are atomic; the other
+** fields of a lock, with it held; which slots are taken, one bit each.
+*/
+#include "src/biased.h"
+
+#define SPINS 100
+#define FIRST_NEEDED 1024
+#define MOST_NEEDED (1u << 20)
+
+lt_Slot lt_slots[LT_SLOTS];
+static atomic_uint_least64_t taken = 1; /* slot 0 is nobody's */
+
+void lt_biased_setup(void) {
+  plat_barrier_setup();
+}
+
+unsigned lt_slot_take(void) {
+  uint64_t bits = atomic_load(&taken);
+  for (;;) {
+    unsigned slot = 1;
+    while (slot < LT_SLOTS && (bits >> slot & 1) != 0)
+      slot++;
+    if (slot == LT_SLOTS)
+      return 0;
+    if (atomic_compare_exchange_weak(&taken, &bits, bits | (uint64_t)1 << slot))
+      return slot;
+  }
+}
+
+void lt_slot_give(unsigned slot) {
+  if (slot != 0)
+    atomic_fetch_and(&taken, ~((uint64_t)1 << slot));
+}
+
+void lt_slots_after_fork(void) {
+  for (int i = 0; i < LT_SLOTS; i++)
+    atomic_store(&lt_slots[i].lock, NULL);
+}
+
+void lt_biased_init(lt_BiasedLock *lock) {
+  lt_lock_init(&lock->lock);
+  atomic_init(&lock->bias, LT_UNBIASED);
+  lock->last = 0;
+  lock->run = 0;
+  lock->reads = 0;
+  lock->needed = FIRST_NEEDED;
+}
+
+/*
+** Locking. The holder may be about to unlock on another processor, or not be running at all.
+*/
+
+static void wait_for_lock(lt_BiasedLock *lock, lt_Parker *parker) {
+  for (int i = 0; i < SPINS; i++) {
+    plat_relax();
+    if (!lt_lock_locked(&lock->lock) && lt_lock_try(&lock->lock))
+      return;
+  }
+  if (parker != NULL) {
+    lt_lock_acquire(&lock->lock, &(lt_Acquire){parker, 0, PLAT_FOREVER, true});
+  } else {
+    while (!lt_lock_try(&lock->lock))
+      plat_yield();
+  }
+}
+
+static void wait_for_slot(const lt_BiasedLock *lock, unsigned slot) {
+  int spins = 0;
+  /* Acquire: what was done by the bias is seen. */
+  while (atomic_load_explicit(&lt_slots[slot].lock, memory_order_acquire) == lock) {
+    if (++spins < SPINS)
+      plat_relax();
+    else
+      plat_yield();
+  }
+}
+
+/* Relaxed: the heavy barrier orders it before the look at the slots. */
+static void remove_bias(lt_BiasedLock *lock, unsigned bias) {
+  atomic_store_explicit(&lock->bias, LT_UNBIASED, memory_order_relaxed);
+  plat_heavy_barrier();
+  for (unsigned slot = 1; bias == LT_READERS && slot < LT_SLOTS; slot++)
+    wait_for_slot(lock, slot);
+  if (bias != LT_READERS)
+    wait_for_slot(lock, bias);
+  lock->run = 0;
+  lock->reads = 0;
+  if (lock->needed < MOST_NEEDED)
+    lock->needed *= 2;
+}
+
+/*
+** Leaves the lock held, and biased to no one but perhaps the user or, if they may stay, to
+** readers.
+*/
+static void lock_against(lt_BiasedLock *lock, lt_User user, bool readers_too) {
+  if (!lt_lock_try(&lock->lock))
+    wait_for_lock(lock, user.parker);
+  /* Relaxed: it is written with the lock held. */
+  unsigned bias = atomic_load_explicit(&lock->bias, memory_order_relaxed);
+  if (bias != LT_UNBIASED && bias != user.slot && (bias != LT_READERS || readers_too))
+    remove_bias(lock, bias);
+}
+
+/* Release: who finds the bias sees what was written before. */
+static void set_bias(lt_BiasedLock *lock, unsigned bias) {
+  atomic_store_explicit(&lock->bias, bias, memory_order_release);
+}
+
+static void count_use(lt_BiasedLock *lock, lt_User user) {
+  lock->run = user.slot == lock->last ? lock->run + 1 : 0;
+  lock->last = user.slot;
+  if (lock->run >= lock->needed && user.slot != 0)
+    set_bias(lock, user.slot);
+}
+
+void lt_biased_lock(lt_BiasedLock *lock, lt_User user) {
+  lock_against(lock, user, true);
+  lock->reads = 0;
+  count_use(lock, user);
+}
+
+void lt_biased_lock_reading(lt_BiasedLock *lock, lt_User user) {
+  lock_against(lock, user, false);
+  lock->reads++;
+  count_use(lock, user);
+  if (lock->reads >= lock->needed && lock->run < lock->needed)
+    set_bias(lock, LT_READERS);
+}
+
+void lt_biased_lock_writers(lt_BiasedLock *lock, lt_User user) {
+  lock_against(lock, user, false);
+}
+
+void lt_biased_unlock(lt_BiasedLock *lock) {
+  lt_lock_release(&lock->lock);
+}

@@ -1,0 +1,131 @@
+/*
+** Shared state: 'next' of a segment is written by the appender, before it publishes an item in the
+** next segment; the taker goes there only for such an item. All else in a segment belongs to
+** the taker, from the publishing of an item on.
+*/
+#include "src/chain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct lt_Segment {
+  lt_Segment *next;
+  uint32_t begin; /* where taking begins */
+  uint32_t capacity;
+  lt_Item items[];
+};
+
+#define FIRST_CAPACITY 16u
+#define LARGEST_CAPACITY 256u
+
+lt_Segment *lt_segment_new(size_t capacity) {
+  if (capacity > UINT32_MAX)
+    return NULL;
+  lt_Segment *segment = malloc(sizeof(*segment) + capacity * sizeof(lt_Item));
+  if (segment != NULL) {
+    segment->next = NULL;
+    segment->begin = 0;
+    segment->capacity = (uint32_t)capacity;
+  }
+  return segment;
+}
+
+lt_Item *lt_segment_items(lt_Segment *segment) {
+  return segment->items;
+}
+
+bool lt_chain_init(lt_Place *tail, lt_Place *head, lt_Spare *spare) {
+  tail->segment = lt_segment_new(FIRST_CAPACITY);
+  tail->index = 0;
+  *head = *tail;
+  atomic_init(spare, NULL);
+  return tail->segment != NULL;
+}
+
+/* Each is larger than the one before, up to a bound. */
+static lt_Segment *next_segment(lt_Place *tail, lt_Spare *spare) {
+  uint32_t capacity = tail->segment->capacity;
+  /* Acquire: pairs with the release in recycle. */
+  lt_Segment *segment = atomic_exchange_explicit(spare, NULL, memory_order_acquire);
+  if (segment == NULL)
+    segment = lt_segment_new(capacity < LARGEST_CAPACITY ? capacity * 2 : LARGEST_CAPACITY);
+  return segment;
+}
+
+static void recycle(lt_Segment *segment, lt_Spare *spare) {
+  if (segment->capacity == LARGEST_CAPACITY) {
+    segment->next = NULL;
+    segment->begin = 0;
+    /* Release: the appender finds it as it is left here. Acquire: so do we with the other one. */
+    segment = atomic_exchange_explicit(spare, segment, memory_order_acq_rel);
+  }
+  free(segment);
+}
+
+size_t lt_chain_append(lt_Place *tail, lt_Spare *spare, const lt_Item *items, size_t count) {
+  size_t done = 0;
+  while (done < count) {
+    if (tail->index == tail->segment->capacity) {
+      lt_Segment *segment = next_segment(tail, spare);
+      if (segment == NULL)
+        break;
+      tail->segment->next = segment;
+      tail->segment = segment;
+      tail->index = 0;
+    }
+    size_t room = tail->segment->capacity - tail->index;
+    size_t portion = count - done < room ? count - done : room;
+    for (size_t i = 0; i < portion; i++)
+      tail->segment->items[tail->index++] = items[done++];
+  }
+  return done;
+}
+
+void lt_chain_take(lt_Place *head, lt_Spare *spare, lt_Item *items, size_t count) {
+  while (count > 0) {
+    while (head->index == head->segment->capacity) {
+      lt_Segment *emptied = head->segment;
+      head->segment = emptied->next;
+      head->index = head->segment->begin;
+      recycle(emptied, spare);
+    }
+    size_t there = head->segment->capacity - head->index;
+    size_t portion = count < there ? count : there;
+    for (size_t i = 0; i < portion; i++)
+      *items++ = head->segment->items[head->index++];
+    count -= portion;
+  }
+}
+
+const lt_Item *lt_chain_at(lt_Place *place) {
+  while (place->index == place->segment->capacity) {
+    place->segment = place->segment->next;
+    place->index = place->segment->begin;
+  }
+  return &place->segment->items[place->index];
+}
+
+/* The items lie at the end of the segment then, so that it is exhausted with the last of them. */
+void lt_chain_put_back(lt_Place *head, lt_Segment *segment, size_t count) {
+  uint32_t begin = segment->capacity - (uint32_t)count;
+  memmove(segment->items + begin, segment->items, count * sizeof(lt_Item));
+  segment->begin = begin;
+  segment->next = head->segment;
+  head->segment->begin = head->index;
+  head->segment = segment;
+  head->index = begin;
+}
+
+void lt_chain_free(lt_Place *head, lt_Spare *spare, uint64_t count) {
+  lt_Item item;
+  for (; count > 0; count--) {
+    lt_chain_take(head, spare, &item, 1);
+    lt_item_free(&item);
+  }
+  while (head->segment != NULL) {
+    lt_Segment *next = head->segment->next;
+    free(head->segment);
+    head->segment = next;
+  }
+  free(atomic_load(spare));
+}

@@ -1,0 +1,13 @@
+/*
+** os.execute and io.popen for the states of threads. They are Lua's own in every argument, result
+** and error; but what they start does not have all signals blocked, as our threads have.
+*/
+#ifndef lt_commands_h
+#define lt_commands_h
+
+#include <lua.h>
+
+/* Puts them into the modules os and io, which must be open. */
+void lt_commands_replace(lua_State *L);
+
+#endif

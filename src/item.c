@@ -1,0 +1,170 @@
+#include "src/item.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/exception.h"
+
+static bool from_short_string(lua_State *L, int index, lt_Item *item) {
+  size_t length;
+  const char *bytes = lua_tolstring(L, index, &length);
+  if (length > LT_SHORT_BYTES)
+    return false;
+  item->brief.kind = LT_ITEM_SHORT_STRING;
+  item->brief.length = (unsigned char)length;
+  memcpy(item->brief.bytes, bytes, length);
+  return true;
+}
+
+bool lt_item_from_small(lua_State *L, int index, lt_Item *item) {
+  switch (lua_type(L, index)) {
+  case LUA_TNIL:
+    item->kind = LT_ITEM_NIL;
+    return true;
+  case LUA_TBOOLEAN:
+    item->kind = lua_toboolean(L, index) ? LT_ITEM_TRUE : LT_ITEM_FALSE;
+    return true;
+  case LUA_TNUMBER:
+    if (lua_isinteger(L, index)) {
+      item->value.kind = LT_ITEM_INTEGER;
+      item->value.as.integer = lua_tointeger(L, index);
+    } else {
+      item->value.kind = LT_ITEM_FLOAT;
+      item->value.as.number = lua_tonumber(L, index);
+    }
+    return true;
+  case LUA_TLIGHTUSERDATA:
+    item->value.kind = LT_ITEM_POINTER;
+    item->value.as.pointer = lua_touserdata(L, index);
+    return true;
+  case LUA_TSTRING:
+    return from_short_string(L, index, item);
+  default:
+    return false;
+  }
+}
+
+static void from_long_string(lua_State *L, int index, lt_Item *item) {
+  size_t length;
+  const char *bytes = lua_tolstring(L, index, &length);
+  lt_Text *text = malloc(sizeof(*text) + length);
+  if (text == NULL)
+    lt_raise_memory(L);
+  text->length = length;
+  memcpy(text->bytes, bytes, length);
+  item->value.kind = LT_ITEM_LONG_STRING;
+  item->value.as.text = text;
+}
+
+void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Describe describe,
+                  const lt_Names *names) {
+  if (lt_item_from_small(L, index, item))
+    return;
+  lt_Object *object = lt_object_at(L, index);
+  if (object != NULL) {
+    lt_object_retain(object);
+    item->value.kind = LT_ITEM_OBJECT;
+    item->value.as.object = object;
+  } else if (lua_type(L, index) == LUA_TSTRING) {
+    from_long_string(L, index, item);
+  } else {
+    luaL_checkstack(L, 1, "too many values");
+    lua_pushvalue(L, index);
+    item->value.as.message = lt_pack_knowing(L, 1, describe, names);
+    item->value.kind = LT_ITEM_MESSAGE;
+  }
+}
+
+const char *lt_item_string(const lt_Item *item, size_t *length) {
+  if (item->kind == LT_ITEM_SHORT_STRING) {
+    *length = item->brief.length;
+    return item->brief.bytes;
+  }
+  *length = item->value.as.text->length;
+  return item->value.as.text->bytes;
+}
+
+size_t lt_item_references(const lt_Item *item) {
+  if (item->kind == LT_ITEM_MESSAGE)
+    return item->value.as.message->reference_count;
+  return item->kind == LT_ITEM_OBJECT;
+}
+
+const lt_Object *lt_item_reference(const lt_Item *item, size_t number) {
+  if (item->kind == LT_ITEM_OBJECT)
+    return item->value.as.object;
+  const lt_Reference *reference = &item->value.as.message->references[number];
+  return reference->rule == NULL ? reference->target : NULL;
+}
+
+void lt_item_push(lua_State *L, const lt_Item *item) {
+  size_t length;
+  const char *bytes;
+  switch ((lt_ItemKind)item->kind) {
+  case LT_ITEM_NIL:
+    lua_pushnil(L);
+    break;
+  case LT_ITEM_FALSE:
+  case LT_ITEM_TRUE:
+    lua_pushboolean(L, item->kind == LT_ITEM_TRUE);
+    break;
+  case LT_ITEM_INTEGER:
+    lua_pushinteger(L, item->value.as.integer);
+    break;
+  case LT_ITEM_FLOAT:
+    lua_pushnumber(L, item->value.as.number);
+    break;
+  case LT_ITEM_POINTER:
+    lua_pushlightuserdata(L, item->value.as.pointer);
+    break;
+  case LT_ITEM_SHORT_STRING:
+  case LT_ITEM_LONG_STRING:
+    bytes = lt_item_string(item, &length);
+    lua_pushlstring(L, bytes, length);
+    break;
+  case LT_ITEM_OBJECT:
+    lt_object_push(L, item->value.as.object);
+    break;
+  case LT_ITEM_MESSAGE:
+    lt_unpack(L, item->value.as.message, LT_KEEP);
+    break;
+  }
+}
+
+void lt_item_free(lt_Item *item) {
+  switch ((lt_ItemKind)item->kind) {
+  case LT_ITEM_LONG_STRING:
+    free(item->value.as.text);
+    break;
+  case LT_ITEM_OBJECT:
+    lt_object_release(item->value.as.object);
+    break;
+  case LT_ITEM_MESSAGE:
+    lt_message_free(item->value.as.message);
+    break;
+  default:
+    break;
+  }
+}
+
+static int push_protected(lua_State *L) {
+  lt_item_push(L, lua_touserdata(L, 1));
+  return 1;
+}
+
+int lt_item_receive(lua_State *L, lt_Item *item) {
+  int status;
+  if (item->kind < LT_ITEM_LONG_STRING) {
+    lt_item_push(L, item);
+    return LUA_OK;
+  }
+  if (item->kind == LT_ITEM_MESSAGE) {
+    status = lt_try_unpack(L, item->value.as.message, LT_KEEP);
+  } else {
+    lua_pushcfunction(L, push_protected);
+    lua_pushlightuserdata(L, item);
+    status = lua_pcall(L, 1, 1, 0);
+  }
+  lt_item_free(item);
+  return status;
+}

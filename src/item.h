@@ -1,0 +1,81 @@
+/*
+** Items: single values in transit, in 16 bytes. Small values lie in the item itself; the others
+** behind it, in memory that the item owns. An item points into no state.
+*/
+#ifndef lt_item_h
+#define lt_item_h
+
+#include <stdbool.h>
+
+#include "src/message.h"
+
+typedef enum lt_ItemKind {
+  LT_ITEM_NIL,
+  LT_ITEM_FALSE,
+  LT_ITEM_TRUE,
+  LT_ITEM_INTEGER,
+  LT_ITEM_FLOAT,
+  LT_ITEM_POINTER, /* light userdata */
+  LT_ITEM_SHORT_STRING,
+  LT_ITEM_LONG_STRING, /* the kinds from here on own something */
+  LT_ITEM_OBJECT,
+  LT_ITEM_MESSAGE
+} lt_ItemKind;
+
+typedef struct lt_Text {
+  size_t length;
+  char bytes[];
+} lt_Text;
+
+#define LT_SHORT_BYTES 14
+
+typedef union lt_Item {
+  unsigned char kind; /* an lt_ItemKind; every member begins with it */
+  struct {
+    unsigned char kind;
+    union {
+      lua_Integer integer;
+      lua_Number number;
+      void *pointer;
+      lt_Text *text;
+      lt_Object *object;
+      lt_Message *message;
+    } as;
+  } value;
+  struct {
+    unsigned char kind;
+    unsigned char length;
+    char bytes[LT_SHORT_BYTES];
+  } brief;
+} lt_Item;
+
+/*
+** Makes an item of the value at 'index', if it is one that can be kept without memory of its own.
+** Never raises.
+*/
+bool lt_item_from_small(lua_State *L, int index, lt_Item *item);
+
+/*
+** Makes an item of the value at 'index'. 'describe' and 'names', which may be NULL, are as for
+** lt_pack_knowing. Raises TypeError for what can't be transferred, or for want of memory; then
+** there is no item.
+*/
+void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Describe describe,
+                  const lt_Names *names);
+
+/* Pushes the value. It may raise; the item stays as it is. */
+void lt_item_push(lua_State *L, const lt_Item *item);
+
+/* Pushes the value, or what goes wrong in that, and frees the item. Returns a status of Lua. */
+int lt_item_receive(lua_State *L, lt_Item *item);
+
+void lt_item_free(lt_Item *item);
+
+/* How many references an item has, and the object that one of them is to; NULL: it is to none. */
+size_t lt_item_references(const lt_Item *item);
+const lt_Object *lt_item_reference(const lt_Item *item, size_t number);
+
+/* The string of an item that is one. */
+const char *lt_item_string(const lt_Item *item, size_t *length);
+
+#endif
