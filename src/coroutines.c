@@ -43,7 +43,7 @@ struct lt_Coroutines {
   Table *table;
   volatile bool closed;
   volatile bool changing; /* hooks are being set: a handler leaves them alone */
-  Entry first; /* the main coroutine of the state, kept apart */
+  Entry first;            /* the main coroutine of the state, kept apart */
 };
 
 static const char removed_mark;

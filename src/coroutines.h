@@ -28,7 +28,8 @@ void lt_coroutines_free(lt_Coroutines *coroutines);
 
 /*
 ** Sets a hook on all coroutines that is called before every 'interval'th instruction, and for the
-** events of the hooks that they had. Only from the state's own thread, also in a signal handler; one
+** events of the hooks that they had. Only from the state's own thread, also in a signal handler;
+*one
 ** that comes while hooks are being set does nothing, so afterwards it has to be looked whether
 ** there was one.
 */
