@@ -495,6 +495,7 @@ static int adopt_main(lua_State *L) {
   }
   heed_environment(L, main->runtime);
   lt_state_replace_print(L);
+  lt_interrupt_replace_sethook(L);
   lt_state_adopt(L, main, close_runtime);
   atomic_store(&main->status, LT_RUNNING);
   return 0;

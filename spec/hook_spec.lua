@@ -52,10 +52,10 @@ end
 -- Where the hook is set: in the main thread, in a thread, in a coroutine of either.
 local places = {
   ["the main thread"] = function(f) return f() end,
-  ["a thread"] = function(f) return start(f):result() end,
+  ["a thread"] = function(f) return threads.result(start(f)) end,
   ["a coroutine"] = function(f) return coroutine.wrap(f)() end,
   ["a coroutine of a thread"] = function(f)
-    return start(function() return coroutine.wrap(f)() end):result()
+    return threads.result(start(function() return coroutine.wrap(f)() end))
   end,
 }
 
@@ -163,7 +163,7 @@ describe("a hook", function()
     end)
     assert.is_true(await(there))
     handle:interrupt(_thread.ValueError)
-    assert.same({ true, 3, 7, true }, { handle:result() })
+    assert.same({ true, 3, 7, true }, { threads.result(handle) })
   end)
 
   it("is none after an interrupt if there was none, in old and new coroutines", function()
@@ -181,7 +181,7 @@ describe("a hook", function()
     end)
     assert.is_true(await(there))
     handle:interrupt(_thread.ValueError)
-    assert.same({ true, true, true, true }, { handle:result() })
+    assert.same({ true, true, true, true }, { threads.result(handle) })
   end)
 
   it("sees each line as often when dumps strike, as a coverage tool does", function()
@@ -256,8 +256,7 @@ describe("a hook", function()
         debug.sethook(function() debug.sethook() error "by the hook" end, "", 10000)
         while true do end
       end)
-      there:release()
-      local caught = select(2, pcall(function() while true do end end))
+      local _, caught = pcall(function() there:release() while true do end end)
       return ok, e, caught
     end)
     assert.is_true(await(there))
@@ -273,6 +272,7 @@ describe("a hook", function()
     local handle = start(function()
       local other = function() end
       pcall(function()
+        debug.sethook(other, "c")
         there:release()
         while true do debug.sethook(other, "c") end
       end)
@@ -282,6 +282,25 @@ describe("a hook", function()
     handle:interrupt(_thread.ValueError)
     assert.is_true(handle:join(threads.LONG))
     assert.is_true(handle:result())
+  end)
+
+  it("that a handler takes away does not take the interrupt away that waits for it", function()
+    local there, go = held(), held()
+    local handle = start(function()
+      do
+        local _ <close> = setmetatable({}, { __close = function()
+          there:release()
+          while not go:acquire(false) do end
+          debug.sethook()
+        end })
+      end
+      while true do end
+    end)
+    assert.is_true(await(there))
+    assert.is_true(handle:interrupt(_thread.ValueError))
+    go:release()
+    assert.is_true(handle:join(threads.LONG), "still running")
+    raised(_thread.ValueError, handle.result, handle)
   end)
 
   it("that a script takes away does not take an interrupt away", function()

@@ -264,6 +264,17 @@ describe("interrupt", function()
     assert.is_true(accepted > 0)
   end)
 
+  it("that comes during the thread's last call of C is its end", function()
+    local path = os.tmpname()
+    local handle = start(os.execute, ("rm '%s'; exec sleep 0.5"):format(path))
+    assert.is_true(threads.eventually(function()
+      local file = io.open(path)
+      return file == nil or not file:close()
+    end))
+    assert.is_true(handle:interrupt(_thread.ValueError))
+    ended_by(_thread.ValueError, handle)
+  end)
+
   it("may be caught, and the thread goes on", function()
     local there, go = held(), held()
     local handle = start(function()
@@ -285,7 +296,7 @@ describe("interrupt", function()
       assert.is_true(threads.await_blocked(handle.ident))
       go:release()
     end
-    local caught = handle:result()
+    local caught = threads.result(handle)
     for i = 1, 100 do
       assert.equal(i, caught[i])
     end
@@ -301,7 +312,7 @@ describe("interrupt", function()
     handle:interrupt(_thread.ValueError)
     assert.is_true(threads.await_blocked(handle.ident))
     last:release()
-    assert.same({ true, false, true }, { handle:result() })
+    assert.same({ true, false, true }, { threads.result(handle) })
   end)
 end)
 
@@ -525,7 +536,7 @@ describe("an interrupt", function()
         assert.is_true(await(there))
         assert.is_true(handle:interrupt(_thread.ValueError))
         go:release()
-        local finished, ok, e = handle:result()
+        local finished, ok, e = threads.result(handle)
         assert.is_true(finished, e)
         assert.is_false(ok)
         assert.truthy(e:find("ValueError", 1, true), e)
@@ -617,8 +628,10 @@ describe("a lock that is held", function()
       while struck < 100 and handle:interrupt(_thread.ValueError(struck)) do
         struck = struck + 1
         if struck % 5 == 0 then
-          local _ <close> = lock:hold()
-          local _ <close> = rlock:hold()
+          for _, each in ipairs { lock, rlock } do
+            assert.is_true(each:acquire(true, threads.LONG), "it is still locked")
+            each:release()
+          end
         end
       end
       stop:release()

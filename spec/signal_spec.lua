@@ -354,7 +354,8 @@ describe("LTHREAD_DUMP", function()
     assert.truthy(text:find("end\nstatus 0\n$"), text)
   end)
 
-  if has_proc then
+  -- The thread sanitizer holds such a signal back until the read has ended.
+  if has_proc and os.getenv "LTHREAD_SANITIZER" ~= "tsan" then
     it("dumps a main thread that sits in io.read, and lets it read on", function()
       with_empty_pipe(function(input)
         local text = run([[
@@ -381,10 +382,10 @@ describe("LTHREAD_DUMP", function()
     end)
   end
 
-  it("with a name that no signal has is said, and the script runs", function()
+  it("with a name that no signal has is an error of require", function()
     local text = child('require "lthread"', "LTHREAD_DUMP=NONSENSE")
-    assert.truthy(text:find("LTHREAD_DUMP", 1, true), text)
-    assert.truthy(text:find("status 0\n", 1, true), text)
+    assert.truthy(text:find("LTHREAD_DUMP=NONSENSE", 1, true), text)
+    assert.truthy(text:find("status 1\n", 1, true), text)
   end)
 
   it("leaves the signal alone when it is not set", function()

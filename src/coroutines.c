@@ -42,7 +42,8 @@ struct lt_Coroutines {
   size_t last_size;
   Table *table;
   volatile bool closed;
-  Entry first; /* the main coroutine of the state, kept apart */
+  volatile bool changing; /* hooks are being set: a handler leaves them alone */
+  Entry first;            /* the main coroutine of the state, kept apart */
 };
 
 static const char removed_mark;
@@ -238,8 +239,10 @@ PLAT_IN_HANDLER static void arm(Entry *entry, lua_Hook hook, int interval, const
 
 PLAT_IN_HANDLER void lt_coroutines_arm(lt_Coroutines *coroutines, lua_Hook hook, int interval) {
   Table *table = coroutines->table;
-  if (coroutines->closed)
+  if (coroutines->closed || coroutines->changing)
     return;
+  coroutines->changing = true;
+  HANDLER_FENCE();
   const Saved *inherited = &coroutines->first.saved;
   arm(&coroutines->first, hook, interval, inherited);
   for (size_t i = 0; i <= table->mask; i++) {
@@ -247,6 +250,8 @@ PLAT_IN_HANDLER void lt_coroutines_arm(lt_Coroutines *coroutines, lua_Hook hook,
     if (L != NULL && L != REMOVED)
       arm(&table->entries[i], hook, interval, inherited);
   }
+  HANDLER_FENCE();
+  coroutines->changing = false;
 }
 
 static void disarm(Entry *entry, lua_Hook hook) {
@@ -260,12 +265,16 @@ static void disarm(Entry *entry, lua_Hook hook) {
 void lt_coroutines_disarm(lt_Coroutines *coroutines, lua_State *L, lua_Hook hook) {
   Table *table = coroutines->table;
   const Saved *saved = &coroutines->first.saved;
+  coroutines->changing = true;
+  HANDLER_FENCE();
   disarm(&coroutines->first, hook);
   for (size_t i = 0; i <= table->mask; i++)
     if (table->entries[i].L != NULL && table->entries[i].L != REMOVED)
       disarm(&table->entries[i], hook);
   if (lua_gethook(L) == hook) /* it was made while its maker was armed, and has inherited this */
     lua_sethook(L, saved->hook, saved->mask, saved->count);
+  HANDLER_FENCE();
+  coroutines->changing = false;
 }
 
 void lt_coroutines_forward(lt_Coroutines *coroutines, lua_State *L, lua_Debug *event) {

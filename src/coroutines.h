@@ -28,8 +28,9 @@ void lt_coroutines_free(lt_Coroutines *coroutines);
 
 /*
 ** Sets a hook on all coroutines that is called before every 'interval'th instruction, and for the
-** events of the hooks that they had. Only from the state's own thread, also in a signal
-** handler.
+** events of the hooks that they had. Only from the state's own thread, also in a signal handler.
+** One that comes while hooks are being set does nothing, so the thread looks afterwards whether it
+** has been asked meanwhile.
 */
 void lt_coroutines_arm(lt_Coroutines *coroutines, lua_Hook hook, int interval);
 

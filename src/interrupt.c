@@ -16,8 +16,8 @@
 #include "src/closers.h"
 #include "src/deadlock.h"
 #include "src/dump.h"
+#include "src/state.h"
 #include "src/worker.h"
-#include "src/stock.h"
 
 /* The threads whose states run on this OS thread: several, if a host has several main states. */
 typedef struct lt_Attachment {
@@ -157,6 +157,19 @@ static void hook(lua_State *L, lua_Debug *event) {
     if (lt_interrupt_deliver(L, thread, 0))
       lt_coroutines_arm(thread->coroutines, hook, NEXT_LOOK);
   }
+}
+
+/* Stands for debug.sethook, which may take away the hook that has been set for a request. */
+static int sethook(lua_State *L) {
+  int count = lt_stock_function(LT_STOCK_SETHOOK)(L);
+  lt_Thread *thread = lt_thread_of(L);
+  if (thread != NULL && (lt_interrupted(thread) || atomic_load(&thread->parker->asked)))
+    lt_coroutines_arm(thread->coroutines, hook, 1);
+  return count;
+}
+
+void lt_interrupt_replace_sethook(lua_State *L) {
+  lt_state_replace(L, "debug", "sethook", LT_STOCK_SETHOOK, sethook);
 }
 
 void lt_interrupt_spare_next(lt_Thread *thread) {

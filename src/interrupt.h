@@ -40,6 +40,9 @@ bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level);
 lt_Parker *lt_wait_begin(lua_State *L, lt_Thread *thread);
 void lt_wait_broken(lua_State *L, lt_Thread *thread);
 
+/* Replaces debug.sethook, if it is Lua's own, by one that keeps the thread reachable. */
+void lt_interrupt_replace_sethook(lua_State *L);
+
 /* The caller's result must reach the next instruction of its caller, which takes care of it. */
 void lt_interrupt_spare_next(lt_Thread *thread);
 

@@ -8,7 +8,6 @@
 #include "src/biased.h"
 #include "src/commands.h"
 #include "src/exception.h"
-#include "src/stock.h"
 
 /* The line is put together first: one call of fwrite is one piece to the other threads. */
 static int print_line(lua_State *L) {
@@ -30,20 +29,29 @@ static int print_line(lua_State *L) {
   return 0;
 }
 
-void lt_state_replace_print(lua_State *L) {
-  lua_CFunction print = lt_stock_function(LT_STOCK_PRINT);
-  if (print == NULL)
+void lt_state_replace(lua_State *L, const char *library, const char *name, lt_Stock which,
+                      lua_CFunction function) {
+  lua_CFunction stock = lt_stock_function(which);
+  if (stock == NULL)
     lt_raise_memory(L);
   luaL_checkstack(L, 4, "too many values");
-  lua_pushglobaltable(L);
-  lua_pushliteral(L, "print");
-  lua_rawget(L, -2);
-  if (lua_iscfunction(L, -1) && lua_tocfunction(L, -1) == print) {
-    lua_pushliteral(L, "print");
-    lua_pushcfunction(L, print_line);
-    lua_rawset(L, -4);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushstring(L, library);
+  if (lua_rawget(L, -2) == LUA_TTABLE) {
+    lua_pushstring(L, name);
+    lua_rawget(L, -2);
+    if (lua_tocfunction(L, -1) == stock) {
+      lua_pushstring(L, name);
+      lua_pushcfunction(L, function);
+      lua_rawset(L, -4);
+    }
+    lua_pop(L, 1);
   }
   lua_pop(L, 2);
+}
+
+void lt_state_replace_print(lua_State *L) {
+  lt_state_replace(L, LUA_GNAME, "print", LT_STOCK_PRINT, print_line);
 }
 
 /* Pushes a context without a thread, which follows the state's coroutines. */

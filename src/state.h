@@ -5,6 +5,7 @@
 #define lt_state_h
 
 #include "src/runtime.h"
+#include "src/stock.h"
 
 /*
 ** Makes a thread's context known to its state, and lets the thread follow the state's coroutines.
@@ -26,6 +27,10 @@ void lt_state_discard(lt_FreshState *fresh);
 
 /* Gives the state to a thread, and frees what described it. */
 lua_State *lt_state_take(lt_FreshState *fresh, lt_Thread *thread);
+
+/* Replaces a function of a library by another, if the state has Lua's own there. */
+void lt_state_replace(lua_State *L, const char *library, const char *name, lt_Stock which,
+                      lua_CFunction function);
 
 /* Replaces Lua's own 'print', if the state has it, by one that writes a line in one piece. */
 void lt_state_replace_print(lua_State *L);

@@ -18,7 +18,7 @@ static void know(lua_State *L, lt_Stock which) {
   lua_pop(L, 1);
 }
 
-static void learn_hook(lua_State *L) {
+static void learn_hooks(lua_State *L) {
   luaL_requiref(L, LUA_DBLIBNAME, luaopen_debug, 0);
   lua_getfield(L, -1, "sethook");
   lua_pushvalue(L, -1);
@@ -26,11 +26,12 @@ static void learn_hook(lua_State *L) {
   lua_call(L, 2, 0);
   atomic_store_explicit(&known_hook, lua_gethook(L), memory_order_relaxed); /* as in know */
   lua_sethook(L, NULL, 0, 0);
+  lua_getfield(L, -1, "sethook");
+  know(L, LT_STOCK_SETHOOK);
 }
 
 static int learn(lua_State *L) {
   static const char *const basic[] = {"print", "pcall", "xpcall"}; /* by lt_Stock */
-  learn_hook(L);
   luaL_requiref(L, LUA_GNAME, luaopen_base, 0);
   for (int i = LT_STOCK_PRINT; i <= LT_STOCK_XPCALL; i++) {
     lua_getfield(L, -1, basic[i]);
@@ -43,6 +44,7 @@ static int learn(lua_State *L) {
   know(L, LT_STOCK_WRAPPED);
   lua_getfield(L, -1, "close");
   know(L, LT_STOCK_COROUTINE_CLOSE);
+  learn_hooks(L);
   return 0;
 }
 

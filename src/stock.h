@@ -12,6 +12,7 @@ typedef enum lt_Stock {
   LT_STOCK_XPCALL,
   LT_STOCK_WRAPPED, /* what coroutine.wrap returns */
   LT_STOCK_COROUTINE_CLOSE,
+  LT_STOCK_SETHOOK,
   LT_STOCK_COUNT
 } lt_Stock;
 

@@ -33,6 +33,7 @@ static int body(lua_State *L) {
   lt_Thread *thread = lua_touserdata(L, 1);
   thread->bottom = body;
   lua_settop(L, 0);
+  lt_interrupt_replace_sethook(L);
   lt_package_inherit(L, thread->package);
   int count = lt_unpack(L, thread->message, LT_OVERRIDE);
   lt_message_free(thread->message);

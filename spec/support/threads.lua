@@ -70,4 +70,12 @@ function threads.quiet(finally)
   end)
 end
 
+-- What a thread returns, which must end before long.
+function threads.result(handle)
+  if not handle:join(threads.LONG) then
+    error("the thread has not ended", 2)
+  end
+  return handle:result()
+end
+
 return threads
