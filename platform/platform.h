@@ -54,6 +54,15 @@ static inline void plat_relax(void) {
 }
 void plat_yield(void);
 
+/*
+** Chunks of memory straight from the system, each at an address that is a multiple of their length.
+** What is in them is zero, and takes no memory before it is touched. NULL: there is no memory.
+*/
+#define PLAT_CHUNK_BYTES ((size_t)64 * 1024)
+
+void *plat_chunk_take(void);
+void plat_chunk_give(void *chunk);
+
 /* Bytes that two processors can't write at the same time. */
 #define PLAT_CACHE_LINE 64
 

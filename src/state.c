@@ -5,6 +5,7 @@
 
 #include <lualib.h>
 
+#include "src/allocator.h"
 #include "src/biased.h"
 #include "src/commands.h"
 #include "src/exception.h"
@@ -122,7 +123,7 @@ lt_FreshState *lt_state_make(const luaL_Reg *modules) {
   if (fresh == NULL)
     return NULL;
   fresh->context = NULL;
-  fresh->L = luaL_newstate();
+  fresh->L = lt_allocator_new_state();
   if (fresh->L == NULL) {
     free(fresh);
     return NULL;
