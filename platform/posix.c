@@ -40,37 +40,13 @@ void plat_yield(void) {
   sched_yield();
 }
 
-/*
-** Memory
-*/
-
-static char *map(size_t size) {
-  void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
-  return address == MAP_FAILED ? NULL : address;
+void *plat_pages_take(size_t size) {
+  void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+  return pages == MAP_FAILED ? NULL : pages;
 }
 
-static size_t beyond_chunk(const char *address) {
-  return (uintptr_t)address % PLAT_CHUNK_BYTES;
-}
-
-/* The system places a new one next to the latest, so it mostly lies as it should. */
-void *plat_chunk_take(void) {
-  char *chunk = map(PLAT_CHUNK_BYTES);
-  if (chunk == NULL || beyond_chunk(chunk) == 0)
-    return chunk;
-  munmap(chunk, PLAT_CHUNK_BYTES);
-  chunk = map(2 * PLAT_CHUNK_BYTES);
-  if (chunk == NULL)
-    return NULL;
-  size_t before = (PLAT_CHUNK_BYTES - beyond_chunk(chunk)) % PLAT_CHUNK_BYTES;
-  if (before > 0)
-    munmap(chunk, before);
-  munmap(chunk + before + PLAT_CHUNK_BYTES, PLAT_CHUNK_BYTES - before);
-  return chunk + before;
-}
-
-void plat_chunk_give(void *chunk) {
-  munmap(chunk, PLAT_CHUNK_BYTES);
+void plat_pages_give(void *pages, size_t size) {
+  munmap(pages, size);
 }
 
 /*

@@ -1,11 +1,10 @@
 /*
-** One thread at a time uses a state, so its pool has neither locks nor atomics. Lua says how long
-** a block is when it gives it back, so blocks have no headers.
+** A state is used by one thread at a time, so there are neither locks nor atomics here. Lua says
+** how long a block is when it frees it, so blocks have no headers.
 **
 ** Blocks are cut from chunks one after the other, in the order in which they are asked for. Those
-** that are given back wait, in a list for each size, for the next of that size. Only when three
-** quarters of all chunks are free is it looked up which chunks are wholly so, and these go back
-** to the system.
+** that are freed wait, in a list for each length, for the next of that length. Which chunks are
+** wholly free is found out, from these lists, only when three quarters of all memory is.
 */
 #include "src/allocator.h"
 
@@ -17,14 +16,27 @@
 
 #include "platform/platform.h"
 
-/* Blocks are multiples of this, which is all the alignment that Lua asks for (LUAI_MAXALIGN). */
+/* All blocks are multiples of this, which is the alignment that Lua promises (LUAI_MAXALIGN). */
 #define STEP ((size_t)8)
-#define POOLED ((size_t)512) /* the longest block that comes from the pool */
 
-/* Most threads need no more than the first chunk; pages that are not touched cost nothing. */
-#define FIRST_CHUNK ((size_t)32 * 1024)
-#define CHUNK PLAT_CHUNK_BYTES
-#define ALWAYS_KEPT ((size_t)1024 * 1024)
+/*
+** The longest block that comes from the pool. The address sanitizer shall see each block by itself,
+** so that it notices who writes beyond it or uses a freed one.
+*/
+#if defined(PLAT_ADDRESS_SANITIZER)
+#define POOLED ((size_t)0)
+#else
+#define POOLED ((size_t)512)
+#endif
+
+/* The first chunk is just enough for the libraries and for a function that waits for a lock. */
+#define FIRST_CHUNK ((size_t)18 * 1024)
+#define LEAST_CHUNK ((size_t)4 * 1024)
+#define LARGEST_CHUNK ((size_t)256 * 1024)
+#define FROM_SYSTEM ((size_t)64 * 1024) /* chunks as long as this come straight from the system */
+
+/* With no more memory than this, no chunks are given back. */
+#define KEPT ((size_t)1024 * 1024)
 
 typedef struct Free {
   struct Free *next;
@@ -32,69 +44,140 @@ typedef struct Free {
 
 typedef struct Chunk {
   struct Chunk *next;
-  size_t free; /* bytes in the lists; only known within give_chunks_back */
+  size_t size;
+  size_t free; /* bytes in the lists; only known while chunks are given back */
 } Chunk;
 
-typedef struct Pool {
+/* It lies in the first chunk, which therefore is never wholly free. */
+struct lt_Allocator {
   Free *free[POOLED / STEP + 1]; /* by length / STEP */
   char *uncut;                   /* what is left of the latest chunk */
   char *end;
-  size_t used;         /* bytes in blocks that Lua has */
-  size_t total;        /* bytes in chunks */
+  size_t used;  /* bytes in blocks of the pool that Lua has */
+  size_t total; /* bytes in chunks */
+  size_t chunk_count;
+  Chunk *chunks;
   size_t shrink_below; /* so few bytes used make it look for chunks to give back */
-  Chunk *chunks;       /* all but the first */
-  void *state;         /* the block that Lua takes first and gives back last */
+  void *state;         /* the block that Lua takes first and frees last */
   bool complete;       /* there is a state */
+  bool closing;
   bool warns;
-  bool in_warning; /* pieces of a warning have been written */
-  char first[];
-} Pool;
+  bool in_warning; /* a part of a warning has been written */
+};
 
-_Static_assert(sizeof(Pool) % STEP == 0 && sizeof(Chunk) % STEP == 0, "blocks are aligned");
+_Static_assert(sizeof(lt_Allocator) % STEP == 0 && sizeof(Chunk) % STEP == 0, "blocks are aligned");
 
-static size_t rounded(size_t size) {
+static size_t length_of(size_t size) {
   return (size + STEP - 1) & ~(STEP - 1);
 }
 
-static void set_limit(Pool *pool) {
-  size_t quarter = pool->total / 4;
-  size_t half_used = pool->used / 2; /* so a search that found little is not soon repeated */
-  pool->shrink_below = quarter < half_used ? quarter : half_used;
-  if (pool->total <= ALWAYS_KEPT)
-    pool->shrink_below = 0;
+/*
+** Chunks
+*/
+
+static Chunk *take_chunk(size_t size) {
+  Chunk *chunk = size < FROM_SYSTEM ? malloc(size) : plat_pages_take(size);
+  if (chunk != NULL)
+    chunk->size = size;
+  return chunk;
+}
+
+static void give_chunk(Chunk *chunk) {
+  if (chunk->size < FROM_SYSTEM)
+    free(chunk);
+  else
+    plat_pages_give(chunk, chunk->size);
+}
+
+/* A search that has found little is not repeated before half of what is used is freed. */
+static void set_limit(lt_Allocator *allocator) {
+  size_t quarter = allocator->total / 4;
+  size_t half = allocator->used / 2;
+  allocator->shrink_below = quarter < half ? quarter : half;
+  if (allocator->total <= KEPT || allocator->closing)
+    allocator->shrink_below = 0;
+}
+
+static void use_chunk(lt_Allocator *allocator, Chunk *chunk, char *uncut) {
+  chunk->next = allocator->chunks;
+  allocator->chunks = chunk;
+  allocator->chunk_count++;
+  allocator->total += chunk->size;
+  allocator->uncut = uncut;
+  allocator->end = (char *)chunk + chunk->size;
+  set_limit(allocator);
+}
+
+static inline void enlist(lt_Allocator *allocator, void *block, size_t length) {
+  Free *freed = block;
+  freed->next = allocator->free[length / STEP];
+  allocator->free[length / STEP] = freed;
+}
+
+static bool add_chunk(lt_Allocator *allocator) {
+  size_t size = allocator->total / 4 / LEAST_CHUNK * LEAST_CHUNK;
+  if (size < LEAST_CHUNK)
+    size = LEAST_CHUNK;
+  Chunk *chunk = take_chunk(size < LARGEST_CHUNK ? size : LARGEST_CHUNK);
+  if (chunk == NULL)
+    return false;
+  if (allocator->uncut < allocator->end)
+    enlist(allocator, allocator->uncut, (size_t)(allocator->end - allocator->uncut));
+  use_chunk(allocator, chunk, (char *)(chunk + 1));
+  return true;
 }
 
 /*
-** Giving back
+** Giving chunks back
 */
 
-static bool in_first(const Pool *pool, const void *block) {
-  uintptr_t offset = (uintptr_t)block - (uintptr_t)pool;
-  return offset < FIRST_CHUNK;
+static int by_address(const void *a, const void *b) {
+  const Chunk *first = *(Chunk *const *)a;
+  const Chunk *second = *(Chunk *const *)b;
+  return (first > second) - (first < second);
 }
 
-static Chunk *chunk_of(const void *block) {
-  return (Chunk *)((uintptr_t)block & ~(uintptr_t)(CHUNK - 1)); /* NOLINT(performance-no-int-to-ptr) */
+static Chunk **sort_chunks(const lt_Allocator *allocator) {
+  Chunk **sorted = malloc(allocator->chunk_count * sizeof(Chunk *));
+  size_t count = 0;
+  if (sorted == NULL)
+    return NULL;
+  for (Chunk *chunk = allocator->chunks; chunk != NULL; chunk = chunk->next) {
+    chunk->free = 0;
+    sorted[count++] = chunk;
+  }
+  qsort(sorted, count, sizeof(Chunk *), by_address);
+  return sorted;
+}
+
+static Chunk *chunk_of(Chunk *const *sorted, size_t count, const void *block) {
+  size_t low = 0;
+  size_t high = count;
+  while (high - low > 1) {
+    size_t middle = (low + high) / 2;
+    if ((const void *)sorted[middle] < block)
+      low = middle;
+    else
+      high = middle;
+  }
+  return sorted[low];
 }
 
 static bool is_free(const Chunk *chunk) {
-  return chunk->free == CHUNK - sizeof(Chunk);
+  return chunk->free == chunk->size - sizeof(Chunk);
 }
 
-static void count_free(Pool *pool) {
-  for (Chunk *chunk = pool->chunks; chunk != NULL; chunk = chunk->next)
-    chunk->free = 0;
+static void count_free(lt_Allocator *allocator, Chunk *const *sorted) {
   for (size_t length = STEP; length <= POOLED; length += STEP)
-    for (Free *block = pool->free[length / STEP]; block != NULL; block = block->next)
-      if (!in_first(pool, block))
-        chunk_of(block)->free += length;
+    for (Free *block = allocator->free[length / STEP]; block != NULL; block = block->next)
+      chunk_of(sorted, allocator->chunk_count, block)->free += length;
 }
 
-static void unlink_blocks(Pool *pool) {
+static void unlist_blocks(lt_Allocator *allocator, Chunk *const *sorted) {
   for (size_t length = STEP; length <= POOLED; length += STEP) {
-    Free **place = &pool->free[length / STEP];
+    Free **place = &allocator->free[length / STEP];
     for (Free *block = *place; block != NULL; block = block->next) {
-      if (in_first(pool, block) || !is_free(chunk_of(block))) {
+      if (!is_free(chunk_of(sorted, allocator->chunk_count, block))) {
         *place = block;
         place = &block->next;
       }
@@ -103,155 +186,144 @@ static void unlink_blocks(Pool *pool) {
   }
 }
 
-/* The chunk that is being cut is never wholly in the lists. */
-static void give_chunks_back(Pool *pool) {
-  count_free(pool);
-  unlink_blocks(pool);
-  Chunk **place = &pool->chunks;
-  for (Chunk *chunk = *place, *next; chunk != NULL; chunk = next) {
-    next = chunk->next;
+/* What is left of the latest chunk is in no list, so that one stays. */
+static void give_chunks_back(lt_Allocator *allocator) {
+  Chunk **sorted = sort_chunks(allocator);
+  if (sorted == NULL)
+    return;
+  count_free(allocator, sorted);
+  unlist_blocks(allocator, sorted);
+  free(sorted);
+  Chunk **place = &allocator->chunks;
+  while (*place != NULL) {
+    Chunk *chunk = *place;
     if (is_free(chunk)) {
-      pool->total -= CHUNK;
-      plat_chunk_give(chunk);
+      *place = chunk->next;
+      allocator->chunk_count--;
+      allocator->total -= chunk->size;
+      give_chunk(chunk);
     } else {
-      *place = chunk;
       place = &chunk->next;
     }
   }
-  *place = NULL;
-  set_limit(pool);
+  set_limit(allocator);
 }
 
-static void free_pool(Pool *pool) {
-  for (Chunk *chunk = pool->chunks, *next; chunk != NULL; chunk = next) {
-    next = chunk->next;
-    plat_chunk_give(chunk);
+static void free_allocator(lt_Allocator *allocator) {
+  Chunk *chunk = allocator->chunks;
+  while (chunk != NULL) {
+    Chunk *next = chunk->next;
+    give_chunk(chunk);
+    chunk = next;
   }
-  free(pool);
 }
 
 /*
 ** Blocks
 */
 
-static inline void give(Pool *pool, void *block, size_t length) {
-  Free *freed = block;
-  freed->next = pool->free[length / STEP];
-  pool->free[length / STEP] = freed;
-}
-
-static bool add_chunk(Pool *pool) {
-  Chunk *chunk = plat_chunk_take();
-  if (chunk == NULL)
-    return false;
-  if (pool->uncut < pool->end)
-    give(pool, pool->uncut, (size_t)(pool->end - pool->uncut));
-  chunk->next = pool->chunks;
-  pool->chunks = chunk;
-  pool->uncut = (char *)(chunk + 1);
-  pool->end = (char *)chunk + CHUNK;
-  pool->total += CHUNK;
-  set_limit(pool);
-  return true;
-}
-
-static inline void *take_small(Pool *pool, size_t size) {
-  size_t length = rounded(size);
-  Free *block = pool->free[length / STEP];
+static inline void *take_small(lt_Allocator *allocator, size_t size) {
+  size_t length = length_of(size);
+  Free *block = allocator->free[length / STEP];
   if (block != NULL) {
-    pool->free[length / STEP] = block->next;
+    allocator->free[length / STEP] = block->next;
   } else {
-    if ((size_t)(pool->end - pool->uncut) < length && !add_chunk(pool))
+    if ((size_t)(allocator->end - allocator->uncut) < length && !add_chunk(allocator))
       return NULL;
-    block = (Free *)(void *)pool->uncut;
-    pool->uncut += length;
+    block = (Free *)(void *)allocator->uncut;
+    allocator->uncut += length;
   }
-  pool->used += length;
+  allocator->used += length;
   return block;
 }
 
-static inline void free_small(Pool *pool, void *block, size_t size) {
-  size_t length = rounded(size);
-  give(pool, block, length);
-  pool->used -= length;
-  if (pool->used < pool->shrink_below)
-    give_chunks_back(pool);
+static inline void free_small(lt_Allocator *allocator, void *block, size_t size) {
+  size_t length = length_of(size);
+  enlist(allocator, block, length);
+  allocator->used -= length;
+  if (allocator->used < allocator->shrink_below)
+    give_chunks_back(allocator);
 }
 
-static void *take_large(Pool *pool, size_t size) {
+static void *take_large(lt_Allocator *allocator, size_t size) {
   void *block = malloc(size);
-  if (pool->state == NULL)
-    pool->state = block;
+  if (allocator->state == NULL)
+    allocator->state = block;
   return block;
 }
 
-static void free_large(Pool *pool, void *block) {
-  bool was_last = block == pool->state && pool->complete;
+static void free_large(lt_Allocator *allocator, void *block) {
+  bool is_last = block == allocator->state && allocator->complete;
   free(block);
-  if (was_last)
-    free_pool(pool);
+  if (is_last)
+    free_allocator(allocator);
 }
 
-static void *resize(Pool *pool, void *block, size_t old_size, size_t new_size) {
+/* The rest of a small block that becomes shorter is a free block; so that can't fail. */
+static void *shorten(lt_Allocator *allocator, void *block, size_t old_length, size_t new_length) {
+  if (new_length < old_length)
+    free_small(allocator, (char *)block + new_length, old_length - new_length);
+  return block;
+}
+
+static void *resize(lt_Allocator *allocator, void *block, size_t old_size, size_t new_size) {
   if (old_size > POOLED && new_size > POOLED)
     return realloc(block, new_size);
-  if (old_size <= POOLED && new_size <= POOLED) {
-    size_t old_length = rounded(old_size);
-    size_t new_length = rounded(new_size);
-    if (new_length <= old_length) {
-      if (new_length < old_length)
-        free_small(pool, (char *)block + new_length, old_length - new_length);
-      return block;
-    }
-  }
-  void *moved = new_size > POOLED ? malloc(new_size) : take_small(pool, new_size);
+  if (old_size <= POOLED && length_of(new_size) <= length_of(old_size))
+    return shorten(allocator, block, length_of(old_size), length_of(new_size));
+  void *moved = new_size > POOLED ? malloc(new_size) : take_small(allocator, new_size);
   if (moved == NULL)
     return NULL;
   memcpy(moved, block, old_size < new_size ? old_size : new_size);
   if (old_size > POOLED)
     free(block);
   else
-    free_small(pool, block, old_size);
+    free_small(allocator, block, old_size);
   return moved;
 }
 
 static void *allocate(void *context, void *block, size_t old_size, size_t new_size) {
-  Pool *pool = context;
-  if (block == NULL) { /* the old size is the type of what is made */
+  lt_Allocator *allocator = context;
+  if (block == NULL) { /* 'old_size' is the type of what is made */
     if (new_size == 0)
       return NULL;
-    return new_size <= POOLED ? take_small(pool, new_size) : take_large(pool, new_size);
+    return new_size > POOLED ? take_large(allocator, new_size) : take_small(allocator, new_size);
   }
   if (new_size != 0)
-    return resize(pool, block, old_size, new_size);
-  if (old_size <= POOLED)
-    free_small(pool, block, old_size);
+    return resize(allocator, block, old_size, new_size);
+  if (old_size > POOLED)
+    free_large(allocator, block);
   else
-    free_large(pool, block);
+    free_small(allocator, block, old_size);
   return NULL;
+}
+
+void lt_allocator_closing(lt_Allocator *allocator) {
+  allocator->closing = true;
+  allocator->shrink_below = 0;
 }
 
 /*
 ** States
 */
 
-/* As luaL_newstate has it: warnings are off; "@on" and "@off", in one piece, turn them on and off. */
+/* As luaL_newstate has it: they are off; "@on" and "@off", in one piece, turn them on and off. */
 static void warn(void *context, const char *message, int continues) {
-  Pool *pool = context;
-  bool is_control = !pool->in_warning && !continues && message[0] == '@';
-  if (is_control && strcmp(message, "@on") == 0)
-    pool->warns = true;
-  else if (is_control && strcmp(message, "@off") == 0)
-    pool->warns = false;
-  if (is_control || !pool->warns)
-    return;
-  fprintf(stderr, "%s%s%s", pool->in_warning ? "" : "Lua warning: ", message,
-          continues ? "" : "\n");
-  fflush(stderr);
-  pool->in_warning = continues;
+  lt_Allocator *allocator = context;
+  if (!allocator->in_warning && !continues && message[0] == '@') {
+    if (strcmp(message, "@on") == 0)
+      allocator->warns = true;
+    else if (strcmp(message, "@off") == 0)
+      allocator->warns = false;
+  } else if (allocator->warns) {
+    const char *begin = allocator->in_warning ? "" : "Lua warning: ";
+    fprintf(stderr, "%s%s%s", begin, message, continues ? "" : "\n");
+    fflush(stderr);
+    allocator->in_warning = continues;
+  }
 }
 
-/* As luaL_newstate has it. The process is aborted then. */
+/* As luaL_newstate has it. Lua aborts the process when this returns. */
 static int panic(lua_State *L) {
   const char *message = lua_tostring(L, -1);
   fprintf(stderr, "PANIC: unprotected error in call to Lua API (%s)\n",
@@ -260,20 +332,28 @@ static int panic(lua_State *L) {
   return 0;
 }
 
-lua_State *lt_allocator_new_state(void) {
-  Pool *pool = malloc(FIRST_CHUNK);
-  if (pool == NULL)
+static lt_Allocator *new_allocator(void) {
+  Chunk *chunk = take_chunk(FIRST_CHUNK);
+  if (chunk == NULL)
     return NULL;
-  memset(pool, 0, sizeof(*pool));
-  pool->uncut = pool->first;
-  pool->end = (char *)pool + FIRST_CHUNK;
-  lua_State *L = lua_newstate(allocate, pool);
+  lt_Allocator *allocator = (lt_Allocator *)(chunk + 1);
+  memset(allocator, 0, sizeof(*allocator));
+  use_chunk(allocator, chunk, (char *)(allocator + 1));
+  return allocator;
+}
+
+lua_State *lt_allocator_new_state(lt_Allocator **allocator) {
+  lt_Allocator *made = new_allocator();
+  if (made == NULL)
+    return NULL;
+  lua_State *L = lua_newstate(allocate, made);
   if (L == NULL) {
-    free_pool(pool);
+    free_allocator(made);
     return NULL;
   }
-  pool->complete = true;
+  made->complete = true;
   lua_atpanic(L, panic);
-  lua_setwarnf(L, warn, pool);
+  lua_setwarnf(L, warn, made);
+  *allocator = made;
   return L;
 }
