@@ -29,9 +29,12 @@
 #define POOLED ((size_t)512)
 #endif
 
-/* The first chunk is just enough for the libraries and for a function that waits for a lock. */
-#define FIRST_CHUNK ((size_t)18 * 1024)
-#define LEAST_CHUNK ((size_t)4 * 1024)
+/*
+** The first chunk is what the libraries need. All others are in proportion to what there is, so
+** little lies idle in them.
+*/
+#define FIRST_CHUNK ((size_t)16 * 1024)
+#define CHUNK_UNIT ((size_t)1024)
 #define LARGEST_CHUNK ((size_t)256 * 1024)
 #define FROM_SYSTEM ((size_t)64 * 1024) /* chunks as long as this come straight from the system */
 
@@ -115,9 +118,7 @@ static inline void enlist(lt_Allocator *allocator, void *block, size_t length) {
 }
 
 static bool add_chunk(lt_Allocator *allocator) {
-  size_t size = allocator->total / 4 / LEAST_CHUNK * LEAST_CHUNK;
-  if (size < LEAST_CHUNK)
-    size = LEAST_CHUNK;
+  size_t size = allocator->total / 16 / CHUNK_UNIT * CHUNK_UNIT;
   Chunk *chunk = take_chunk(size < LARGEST_CHUNK ? size : LARGEST_CHUNK);
   if (chunk == NULL)
     return false;
