@@ -61,6 +61,7 @@ struct lt_Allocator {
   size_t chunk_count;
   Chunk *chunks;
   size_t shrink_below; /* so few bytes used make it look for chunks to give back */
+  size_t searched;     /* 'total' after it has last done so */
   void *state;         /* the block that Lua takes first and frees last */
   bool complete;       /* there is a state */
   bool closing;
@@ -92,13 +93,8 @@ static void give_chunk(Chunk *chunk) {
     plat_pages_give(chunk, chunk->size);
 }
 
-/* A search that has found little is not repeated before half of what is used is freed. */
-static void set_limit(lt_Allocator *allocator) {
-  size_t quarter = allocator->total / 4;
-  size_t half = allocator->used / 2;
-  allocator->shrink_below = quarter < half ? quarter : half;
-  if (allocator->total <= KEPT || allocator->closing)
-    allocator->shrink_below = 0;
+static bool may_shrink(const lt_Allocator *allocator) {
+  return allocator->total > KEPT && !allocator->closing;
 }
 
 static void use_chunk(lt_Allocator *allocator, Chunk *chunk, char *uncut) {
@@ -108,7 +104,8 @@ static void use_chunk(lt_Allocator *allocator, Chunk *chunk, char *uncut) {
   allocator->total += chunk->size;
   allocator->uncut = uncut;
   allocator->end = (char *)chunk + chunk->size;
-  set_limit(allocator);
+  if (may_shrink(allocator) && allocator->total / 5 * 4 > allocator->searched)
+    allocator->shrink_below = allocator->total / 4;
 }
 
 static inline void enlist(lt_Allocator *allocator, void *block, size_t length) {
@@ -187,6 +184,17 @@ static void unlist_blocks(lt_Allocator *allocator, Chunk *const *sorted) {
   }
 }
 
+/* A search that has found little is repeated when half of what is used is freed, or, by use_chunk,
+ * when there is a quarter more memory. */
+static void set_limit(lt_Allocator *allocator) {
+  size_t quarter = allocator->total / 4;
+  size_t half = allocator->used / 2;
+  allocator->searched = allocator->total;
+  allocator->shrink_below = 0;
+  if (may_shrink(allocator))
+    allocator->shrink_below = quarter < half ? quarter : half;
+}
+
 /* What is left of the latest chunk is in no list, so that one stays. */
 static void give_chunks_back(lt_Allocator *allocator) {
   Chunk **sorted = sort_chunks(allocator);
@@ -260,19 +268,25 @@ static void free_large(lt_Allocator *allocator, void *block) {
     free_allocator(allocator);
 }
 
-/* The rest of a small block that becomes shorter is a free block; so that can't fail. */
-static void *shorten(lt_Allocator *allocator, void *block, size_t old_length, size_t new_length) {
-  if (new_length < old_length)
-    free_small(allocator, (char *)block + new_length, old_length - new_length);
+/*
+** A block that becomes shorter is cut only for want of memory: cut blocks do not come together
+** again before their chunk is free.
+*/
+static void *cut(lt_Allocator *allocator, void *block, size_t old_length, size_t new_length) {
+  free_small(allocator, (char *)block + new_length, old_length - new_length);
   return block;
 }
 
 static void *resize(lt_Allocator *allocator, void *block, size_t old_size, size_t new_size) {
+  size_t old_length = length_of(old_size);
+  size_t new_length = length_of(new_size);
   if (old_size > POOLED && new_size > POOLED)
     return realloc(block, new_size);
-  if (old_size <= POOLED && length_of(new_size) <= length_of(old_size))
-    return shorten(allocator, block, length_of(old_size), length_of(new_size));
+  if (old_length == new_length)
+    return block;
   void *moved = new_size > POOLED ? malloc(new_size) : take_small(allocator, new_size);
+  if (moved == NULL && new_length < old_length && old_size <= POOLED)
+    return cut(allocator, block, old_length, new_length);
   if (moved == NULL)
     return NULL;
   memcpy(moved, block, old_size < new_size ? old_size : new_size);
