@@ -461,8 +461,8 @@ static int close_runtime(lua_State *L) {
   lt_Thread *main = context->thread;
   if (main == NULL)
     return 0;
-  lt_watch_cancel(main->runtime);
   lt_shutdown(L, main);
+  lt_watch_cancel(main->runtime); /* not before: a dump tells whom the end waits for */
   context->thread = NULL;
   lt_watch_leave(main->runtime);
   lt_interrupt_detach(main);

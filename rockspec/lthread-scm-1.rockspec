@@ -52,6 +52,7 @@ local function lthread(define, libraries, ...)
                "src/named.c",
                "src/object.c",
                "src/pack.c",
+               "src/package.c",
                "src/park.c",
                "src/queue.c",
                "src/runtime.c",

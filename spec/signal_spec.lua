@@ -118,8 +118,12 @@ describe("Ctrl-C", function()
     local text = run [[
       _thread.start_joinable_thread(function()
         local _ <close> = setmetatable({}, {__close = function() print "closed" end})
+<<<<<<< HEAD
         local main = _thread.get_ident() - 1
         threads.eventually(function() return threads.state(1) == "stopping" end)
+=======
+        threads.eventually(function() return threads.state(1) == "done" end)
+>>>>>>> specs3
         _thread.interrupt_main()
         _thread.sleep(1e6)
       end, {daemon = false})
@@ -382,11 +386,10 @@ describe("LTHREAD_DUMP", function()
     end)
   end
 
-  it("with a name that no signal has is an error of require", function()
+  it("with a name that no signal has is said, and the script runs", function()
     local text = child('require "lthread"', "LTHREAD_DUMP=NONSENSE")
     assert.truthy(text:find("LTHREAD_DUMP", 1, true), text)
-    assert.truthy(text:find("NONSENSE", 1, true), text)
-    assert.truthy(text:find("status 1\n", 1, true), text)
+    assert.truthy(text:find("status 0\n", 1, true), text)
   end)
 
   it("leaves the signal alone when it is not set", function()

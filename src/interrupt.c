@@ -111,8 +111,12 @@ bool lt_interrupted(const lt_Thread *thread) {
 ** Hooks
 */
 
-/* While a handler has to finish, it is looked up once in so many instructions whether it has. */
-#define NEXT_LOOK 1000
+/*
+** While a handler has to finish, it is looked up once in so many instructions whether it has. Those
+** in a hook of the script count too, but call nobody; it is a prime number so that not every look
+** of a loop falls there.
+*/
+#define NEXT_LOOK 997
 
 static void hook(lua_State *L, lua_Debug *event);
 

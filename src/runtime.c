@@ -43,7 +43,8 @@ void lt_thread_destroy(lt_Object *object) {
   lt_Thread *thread = (lt_Thread *)object;
   lt_traced_finish(&thread->traced);
   lt_message_free(thread->message);
-  lt_message_free(thread->package);
+  if (thread->package != NULL)
+    lt_object_release(thread->package);
   lt_message_free(thread->result);
   if (thread->coroutines != NULL)
     lt_coroutines_free(thread->coroutines);

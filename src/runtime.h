@@ -52,8 +52,8 @@ struct lt_Thread {
   lua_Hook heeded;                  /* a hook of the host that has let a wait go on */
   bool spares_next;                 /* the next instruction is not interrupted */
 
-  lt_Message *package; /* package.path, cpath and preload; its own once it runs */
-  lt_Message *message; /* the function and its arguments; the same */
+  lt_Object *package;  /* a reference: what it inherits, see package.h */
+  lt_Message *message; /* the function and its arguments; its own once it runs */
   lt_Message *result;  /* what its function returned, or the error; complete before LT_DONE */
   bool failed;         /* 'result' is the error */
 

@@ -14,42 +14,15 @@
 #include "src/excepthook.h"
 #include "src/exception.h"
 #include "src/interrupt.h"
+#include "src/package.h"
 #include "src/state.h"
 #include "src/worker.h"
 
 static const char traceback_key;
 
-/* Where things lie on the stack of a thread's body. */
-enum { PATH = 1, CPATH, PRELOAD, FUNCTION };
-
 /*
 ** Running, on the thread itself
 */
-
-static void set_package_field(lua_State *L, int value, const char *field) {
-  if (!lua_isnil(L, value)) {
-    lua_pushvalue(L, value);
-    lua_setfield(L, -2, field);
-  }
-}
-
-/* Before the function is unpacked, which may require modules. Leaves the three values in their
- * places. */
-static void inherit_package(lua_State *L, const lt_Thread *thread) {
-  lt_unpack(L, thread->package, LT_KEEP);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_getfield(L, -1, "package");
-  set_package_field(L, PATH, "path");
-  set_package_field(L, CPATH, "cpath");
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_pushnil(L);
-  while (lua_istable(L, PRELOAD) && lua_next(L, PRELOAD)) {
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, -4);
-  }
-  lua_settop(L, PRELOAD);
-}
 
 static const luaL_Reg modules[] = {{"lthread", luaopen_lthread},
                                    {"_thread", luaopen_lthread},
@@ -60,16 +33,16 @@ static int body(lua_State *L) {
   lt_Thread *thread = lua_touserdata(L, 1);
   thread->bottom = body;
   lua_settop(L, 0);
-  inherit_package(L, thread);
-  int top = FUNCTION + lt_unpack(L, thread->message, LT_OVERRIDE) - 1;
+  lt_package_inherit(L, thread->package);
+  int count = lt_unpack(L, thread->message, LT_OVERRIDE);
   lt_message_free(thread->message);
   thread->message = NULL;
   atomic_store(&thread->status, LT_RUNNING);
   if (lt_interrupted(thread))
     lt_interrupt_deliver(L, thread, 0);
-  lua_call(L, top - FUNCTION, LUA_MULTRET);
+  lua_call(L, count - 1, LUA_MULTRET);
   lt_interrupt_finish(L, thread);
-  return lua_gettop(L) - FUNCTION + 1;
+  return lua_gettop(L);
 }
 
 /* Keeps the traceback aside, because the error may be any value. */
@@ -200,42 +173,6 @@ void lt_thread_set_name(lt_Thread *thread, const char *name) {
 ** Starting, on the thread that starts it
 */
 
-static int try_pack(lua_State *L) {
-  lt_message_free(lt_pack(L, 1, NULL));
-  return 0;
-}
-
-/*
-** A copy of package.preload, or nil if there is nothing in it. What can't be transferred is left
-** out: the thread may never want it.
-*/
-static void push_preload(lua_State *L) {
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  int preload = lua_gettop(L);
-  lua_pushnil(L);
-  int copy = lua_gettop(L);
-  lua_pushnil(L);
-  while (lua_next(L, preload)) {
-    lua_pushcfunction(L, try_pack);
-    lua_pushvalue(L, -2);
-    if (lua_pcall(L, 1, 0, 0) == LUA_OK) {
-      if (lua_isnil(L, copy)) {
-        lua_newtable(L);
-        lua_replace(L, copy);
-      }
-      lua_pushvalue(L, -2);
-      lua_pushvalue(L, -2);
-      lua_rawset(L, copy);
-    } else if (lt_ends_thread(L, -1)) {
-      lt_throw(L);
-    } else {
-      lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-  }
-  lua_remove(L, preload);
-}
-
 static void describe_argument(lua_State *L, int value) {
   if (value == 0)
     lua_pushliteral(L, "function");
@@ -243,39 +180,16 @@ static void describe_argument(lua_State *L, int value) {
     lua_pushfstring(L, "args[%d]", value);
 }
 
-static void push_package_string(lua_State *L, const char *field) {
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_getfield(L, -1, "package");
-  if (lua_istable(L, -1)) {
-    lua_pushstring(L, field);
-    lua_rawget(L, -2);
-  }
-  lua_replace(L, -3);
-  lua_settop(L, -2);
-  if (lua_type(L, -1) != LUA_TSTRING) {
-    lua_pop(L, 1);
-    lua_pushnil(L);
-  }
-}
-
-static lt_Message *pack_package(lua_State *L) {
-  luaL_checkstack(L, 16, "too many values");
-  push_package_string(L, "path");
-  push_package_string(L, "cpath");
-  push_preload(L);
-  return lt_pack(L, 3, NULL);
-}
-
-static int pack_package_protected(lua_State *L) {
-  *(lt_Message **)lua_touserdata(L, 1) = pack_package(L);
+static int get_package(lua_State *L) {
+  *(lt_Object **)lua_touserdata(L, 1) = lt_package_get(L);
   return 0;
 }
 
-/* Packs the function and its arguments, which it pops, and what the thread inherits. */
+/* Packs the function and its arguments, which it pops, and gets what the thread inherits. */
 static void pack_start(lua_State *L, int argument_count, lt_Message **message,
-                       lt_Message **package) {
+                       lt_Object **package) {
   *message = lt_pack(L, argument_count + 1, describe_argument);
-  lua_pushcfunction(L, pack_package_protected);
+  lua_pushcfunction(L, get_package);
   lua_pushlightuserdata(L, package);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
     lt_message_free(*message);
@@ -283,17 +197,17 @@ static void pack_start(lua_State *L, int argument_count, lt_Message **message,
   }
 }
 
-static void free_messages(lt_Thread *thread) {
-  lt_message_free(thread->message);
-  lt_message_free(thread->package);
-  thread->message = NULL;
-  thread->package = NULL;
+static void drop_start(lt_Message *message, lt_Object *package) {
+  lt_message_free(message);
+  lt_object_release(package);
 }
 
 /* Takes back what lt_thread_start has done to the thread. */
 static void make_unstarted(lua_State *L, lt_Thread *thread) {
   lt_Runtime *runtime = thread->runtime;
-  free_messages(thread);
+  drop_start(thread->message, thread->package);
+  thread->message = NULL;
+  thread->package = NULL;
   lt_interrupt_clear(L, thread, true);
   thread->runtime = NULL;
   atomic_store(&thread->ident, 0);
@@ -324,11 +238,10 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start)
   if (lt_thread_status(thread) != LT_UNSTARTED)
     lt_raise(L, &lt_RuntimeError, "thread already started");
   lt_Message *message = NULL;
-  lt_Message *package = NULL;
+  lt_Object *package = NULL;
   pack_start(L, start->argument_count, &message, &package);
   if (!atomic_compare_exchange_strong(&thread->status, &unstarted, LT_STARTING)) {
-    lt_message_free(message);
-    lt_message_free(package);
+    drop_start(message, package);
     lt_raise(L, &lt_RuntimeError, "thread already started");
   }
   thread->message = message;

@@ -3,7 +3,11 @@
 ** usage: lua [-e code]... [script [args]]
 */
 
+#define _POSIX_C_SOURCE 200809L
+
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +33,33 @@ static void on_interrupt(int sig) {
   signal(sig, SIG_DFL); /* a second one kills */
   lua_sethook(running, raise_interrupted, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT,
               1);
+}
+
+/* A handler that raises nothing. It counts how often it runs, and how often on a wrong thread. */
+static pthread_t main_thread;
+static atomic_int signal_count;
+static atomic_int stray_count;
+
+static void on_counted(int sig) {
+  (void)sig;
+  if (!pthread_equal(pthread_self(), main_thread)) {
+    atomic_fetch_add(&stray_count, 1);
+  }
+  atomic_fetch_add(&signal_count, 1);
+}
+
+static void count_signals(void) {
+  struct sigaction action;
+  memset(&action, 0, sizeof(action));
+  action.sa_handler = on_counted;
+  main_thread = pthread_self();
+  sigaction(SIGUSR2, &action, NULL);
+}
+
+static int push_signal_counts(lua_State *L) {
+  lua_pushinteger(L, atomic_load(&signal_count));
+  lua_pushinteger(L, atomic_load(&stray_count));
+  return 2;
 }
 
 static int add_traceback(lua_State *L) {
@@ -120,6 +151,7 @@ static int protected_main(lua_State *L) {
   lua_setfield(L, -2, "memory");
 #endif
   lua_pop(L, 1);
+  lua_register(L, "host_signals", push_signal_counts);
   set_arg(L, argv, argc, script);
   for (int i = 1; i < script && i + 1 < argc; i += 2) {
     const char *code = argv[i + 1];
@@ -133,6 +165,7 @@ static int protected_main(lua_State *L) {
 }
 
 int main(int argc, char **argv) {
+  count_signals();
   lua_State *L = luaL_newstate();
   if (L == NULL) {
     lua_writestringerror("%s: not enough memory\n", program);

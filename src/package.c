@@ -1,0 +1,183 @@
+/*
+** A package is a message, written before it is shared. Each state keeps the one that it made last,
+** with the two paths for which it holds, and gives it to all threads while these stay the same and
+** nobody has put anything into package.preload.
+*/
+#include "src/package.h"
+
+#include <stdlib.h>
+
+#include "lthread.h"
+#include "src/exception.h"
+#include "src/message.h"
+
+static const char kept_key;
+
+typedef struct Package {
+  lt_Object object;
+  lt_Message *message; /* path, cpath, preload; each may be nil */
+} Package;
+
+static void destroy(lt_Object *object) {
+  lt_message_free(((Package *)object)->message);
+  free(object);
+}
+
+static const lt_Type package_type = {"package", NULL, NULL, NULL, destroy, NULL};
+
+/*
+** Giving
+*/
+
+static void push_field(lua_State *L, const char *field) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, "package");
+  if (lua_istable(L, -1)) {
+    lua_pushstring(L, field);
+    lua_rawget(L, -2);
+  }
+  lua_replace(L, -3);
+  lua_settop(L, -2);
+  if (lua_type(L, -1) != LUA_TSTRING) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+}
+
+static int try_pack(lua_State *L) {
+  lt_message_free(lt_pack(L, 1, NULL));
+  return 0;
+}
+
+/* Every thread has the modules of this library by itself. */
+static bool is_own_loader(lua_State *L, int index) {
+  lua_CFunction loader = lua_tocfunction(L, index);
+  return loader == luaopen_lthread || loader == luaopen_lthread_queue;
+}
+
+/* Whether the value on the top can be transferred; the thread may never want it. */
+static bool can_cross(lua_State *L) {
+  lua_pushcfunction(L, try_pack);
+  lua_pushvalue(L, -2);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+    return true;
+  if (lt_ends_thread(L, -1))
+    lt_throw(L);
+  lua_pop(L, 1);
+  return false;
+}
+
+/* A copy of package.preload, without what can't cross; nil if there is nothing in it. */
+static void push_preload(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  int preload = lua_gettop(L);
+  lua_pushnil(L);
+  int copy = lua_gettop(L);
+  lua_pushnil(L);
+  while (lua_next(L, preload)) {
+    if (!is_own_loader(L, -1) && can_cross(L)) {
+      if (lua_isnil(L, copy)) {
+        lua_newtable(L);
+        lua_replace(L, copy);
+      }
+      lua_pushvalue(L, -2);
+      lua_pushvalue(L, -2);
+      lua_rawset(L, copy);
+    }
+    lua_pop(L, 1);
+  }
+  lua_remove(L, preload);
+}
+
+/* The kept one, without a reference of its own, if it is for the paths at these two indices. */
+static lt_Object *find_kept(lua_State *L, int path, int cpath) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_key);
+  lt_Object *kept = lt_object_of_type(L, -1, &package_type);
+  if (kept != NULL) {
+    lua_getiuservalue(L, -1, 1);
+    lua_rawgeti(L, -1, 1);
+    lua_rawgeti(L, -2, 2);
+    if (!lua_rawequal(L, -2, path) || !lua_rawequal(L, -1, cpath))
+      kept = NULL;
+    lua_pop(L, 3);
+  }
+  lua_pop(L, 1);
+  return kept;
+}
+
+/* Makes one of the path, the cpath and the preload on the top, which it pops; pushes its proxy. */
+static lt_Object *make(lua_State *L) {
+  Package *package = malloc(sizeof(*package));
+  if (package == NULL)
+    lt_raise_memory(L);
+  package->message = NULL;
+  lt_object_init(&package->object, &package_type);
+  lt_object_push_own(L, &package->object);
+  lua_insert(L, -4);
+  package->message = lt_pack(L, 3, NULL);
+  return &package->object;
+}
+
+/* The proxy is on the top, and stays there. */
+static void keep(lua_State *L, int path, int cpath) {
+  lua_createtable(L, 2, 0);
+  lua_pushvalue(L, path);
+  lua_rawseti(L, -2, 1);
+  lua_pushvalue(L, cpath);
+  lua_rawseti(L, -2, 2);
+  lua_setiuservalue(L, -2, 1);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_key);
+}
+
+lt_Object *lt_package_get(lua_State *L) {
+  luaL_checkstack(L, 20, "too many values");
+  int top = lua_gettop(L);
+  push_field(L, "path");
+  push_field(L, "cpath");
+  push_preload(L);
+  bool plain = lua_isnil(L, -1);
+  lt_Object *package = plain ? find_kept(L, top + 1, top + 2) : NULL;
+  if (package != NULL) {
+    lt_object_retain(package);
+  } else {
+    lua_pushvalue(L, top + 1);
+    lua_pushvalue(L, top + 2);
+    lua_pushvalue(L, top + 3);
+    package = make(L);
+    if (plain)
+      keep(L, top + 1, top + 2);
+    lt_object_retain(package);
+  }
+  lua_settop(L, top);
+  return package;
+}
+
+/*
+** Inheriting
+*/
+
+static void set_field(lua_State *L, int value, const char *field) {
+  if (!lua_isnil(L, value)) {
+    lua_pushvalue(L, value);
+    lua_setfield(L, -2, field);
+  }
+}
+
+void lt_package_inherit(lua_State *L, lt_Object *package) {
+  int top = lua_gettop(L);
+  lt_unpack(L, ((Package *)package)->message, LT_KEEP);
+  int preload = top + 3;
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, "package");
+  set_field(L, top + 1, "path");
+  set_field(L, top + 2, "cpath");
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushnil(L);
+  while (lua_istable(L, preload) && lua_next(L, preload)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+  lua_settop(L, top);
+}
