@@ -46,15 +46,15 @@ typedef struct Free {
 } Free;
 
 typedef struct Chunk {
-  struct Chunk *next;
+  _Alignas(STEP) struct Chunk *next;
   size_t size;
   size_t free; /* bytes in the lists; only known while chunks are given back */
 } Chunk;
 
 /* It lies in the first chunk, which therefore is never wholly free. */
 struct lt_Allocator {
-  Free *free[POOLED / STEP + 1]; /* by length / STEP */
-  char *uncut;                   /* what is left of the latest chunk */
+  _Alignas(STEP) Free *free[POOLED / STEP + 1]; /* by length / STEP */
+  char *uncut;                                  /* what is left of the latest chunk */
   char *end;
   size_t used;  /* bytes in blocks of the pool that Lua has */
   size_t total; /* bytes in chunks */
@@ -68,8 +68,6 @@ struct lt_Allocator {
   bool warns;
   bool in_warning; /* a part of a warning has been written */
 };
-
-_Static_assert(sizeof(lt_Allocator) % STEP == 0 && sizeof(Chunk) % STEP == 0, "blocks are aligned");
 
 static size_t length_of(size_t size) {
   return (size + STEP - 1) & ~(STEP - 1);
@@ -132,7 +130,7 @@ static bool add_chunk(lt_Allocator *allocator) {
 static int by_address(const void *a, const void *b) {
   const Chunk *first = *(Chunk *const *)a;
   const Chunk *second = *(Chunk *const *)b;
-  return (first > second) - (first < second);
+  return ((uintptr_t)first > (uintptr_t)second) - ((uintptr_t)first < (uintptr_t)second);
 }
 
 static Chunk **sort_chunks(const lt_Allocator *allocator) {
@@ -153,7 +151,7 @@ static Chunk *chunk_of(Chunk *const *sorted, size_t count, const void *block) {
   size_t high = count;
   while (high - low > 1) {
     size_t middle = (low + high) / 2;
-    if ((const void *)sorted[middle] < block)
+    if ((uintptr_t)sorted[middle] < (uintptr_t)block)
       low = middle;
     else
       high = middle;
@@ -195,14 +193,8 @@ static void set_limit(lt_Allocator *allocator) {
     allocator->shrink_below = quarter < half ? quarter : half;
 }
 
-/* What is left of the latest chunk is in no list, so that one stays. */
-static void give_chunks_back(lt_Allocator *allocator) {
-  Chunk **sorted = sort_chunks(allocator);
-  if (sorted == NULL)
-    return;
-  count_free(allocator, sorted);
-  unlist_blocks(allocator, sorted);
-  free(sorted);
+/* As long as something is left of the latest chunk, which is in no list, that one stays. */
+static void drop_free_chunks(lt_Allocator *allocator) {
   Chunk **place = &allocator->chunks;
   while (*place != NULL) {
     Chunk *chunk = *place;
@@ -214,6 +206,16 @@ static void give_chunks_back(lt_Allocator *allocator) {
     } else {
       place = &chunk->next;
     }
+  }
+}
+
+static void give_chunks_back(lt_Allocator *allocator) {
+  Chunk **sorted = sort_chunks(allocator);
+  if (sorted != NULL) {
+    count_free(allocator, sorted);
+    unlist_blocks(allocator, sorted);
+    drop_free_chunks(allocator);
+    free(sorted);
   }
   set_limit(allocator);
 }
