@@ -36,7 +36,7 @@
 #define FIRST_CHUNK ((size_t)16 * 1024)
 #define CHUNK_UNIT ((size_t)1024)
 #define LARGEST_CHUNK ((size_t)256 * 1024)
-#define FROM_SYSTEM ((size_t)64 * 1024) /* chunks as long as this come straight from the system */
+#define FROM_SYSTEM ((size_t)64 * 1024) /* chunks as long as this are whole pages, from the system */
 
 /* With no more memory than this, no chunks are given back. */
 #define KEPT ((size_t)1024 * 1024)
@@ -112,9 +112,14 @@ static inline void enlist(lt_Allocator *allocator, void *block, size_t length) {
   allocator->free[length / STEP] = freed;
 }
 
+static size_t next_size(const lt_Allocator *allocator) {
+  size_t share = allocator->total / 16;
+  size_t unit = share < FROM_SYSTEM ? CHUNK_UNIT : FROM_SYSTEM;
+  return share < LARGEST_CHUNK ? share / unit * unit : LARGEST_CHUNK;
+}
+
 static bool add_chunk(lt_Allocator *allocator) {
-  size_t size = allocator->total / 16 / CHUNK_UNIT * CHUNK_UNIT;
-  Chunk *chunk = take_chunk(size < LARGEST_CHUNK ? size : LARGEST_CHUNK);
+  Chunk *chunk = take_chunk(next_size(allocator));
   if (chunk == NULL)
     return false;
   if (allocator->uncut < allocator->end)
