@@ -54,6 +54,13 @@ static inline void plat_relax(void) {
 }
 void plat_yield(void);
 
+/*
+** Memory straight from the system, and straight back to it: whole pages, which are zero and take
+** no memory before they are touched. NULL: there is none.
+*/
+void *plat_pages_take(size_t size);
+void plat_pages_give(void *pages, size_t size);
+
 /* Bytes that two processors can't write at the same time. */
 #define PLAT_CACHE_LINE 64
 
@@ -132,6 +139,15 @@ void plat_describe_error(int error, char *buffer, size_t length); /* what an err
 #define PLAT_THREAD_LOCAL __attribute__((tls_model("initial-exec"))) _Thread_local
 #else
 #define PLAT_THREAD_LOCAL _Thread_local
+#endif
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PLAT_ADDRESS_SANITIZER
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define PLAT_ADDRESS_SANITIZER
 #endif
 
 /*
