@@ -93,6 +93,21 @@ describe("a plain value crosses", function()
     end
   end)
 
+  it("whole if it is a long string, once however often it is referred to", function()
+    for _, length in ipairs { 4095, 4096, 4097, 1000003 } do
+      local text = ("\0long\n"):rep(length // 6 + 1):sub(1, length)
+      assert.is_true(text == echo(text))
+      local list, at = call(function(t) return t, t[text] end, { text, [text] = text, { text } })
+      assert.is_true(text == list[1] and text == list[2][1] and text == list[text] and text == at)
+    end
+  end)
+
+  it("with every other string around it, if many of them repeat", function()
+    local list = {}
+    for i = 1, 3000 do list[i] = { name = "item" .. i % 97, ["key" .. i % 101] = "value", i = i } end
+    assert.same(list, echo(list))
+  end)
+
   it("with its address if it is a light userdata", function()
     local light = debug.upvalueid(call, 1)
     assert.equal("userdata", type(light))
@@ -482,6 +497,32 @@ describe("a function crosses", function()
     end)
     assert.is_false(ok)
     assert.truthy(message:find("transfer_spec.lua:%d+: here"))
+  end)
+
+  it("with fresh values that the __index of its environment returns", function()
+    local function make()
+      local _ENV = setmetatable({}, { __index = function(_, name)
+        collectgarbage()
+        return { name = name }
+      end })
+      return function() return { a.name, b.name, c.name, d.name } end
+    end
+    assert.same({ "a", "b", "c", "d" }, (call(make())))
+  end)
+
+  it("whose environment takes away what was met before", function()
+    local first = { { "gone" }, { "stays" } }
+    local function make()
+      local _ENV = setmetatable({}, { __index = function(_, name)
+        first[1] = nil
+        collectgarbage()
+        return { name = name }
+      end })
+      return function() return { a.name, b.name, c.name } end
+    end
+    local list, names = call(function(t, f) return t, f() end, first, make())
+    assert.same({ "stays" }, list[2])
+    assert.same({ "a", "b", "c" }, names)
   end)
 
   it("as it is in the receiver, if it is one of the standard library", function()
