@@ -110,8 +110,8 @@ static void note_owner(lua_State *L, lt_Lock *lock) {
 static int acquire_or_wait(lua_State *L, lt_Lock *lock) {
   plat_Time deadline = PLAT_FOREVER;
   bool blocking = lua_gettop(L) == 1 || check_waiting(L, &deadline);
-  bool acquired = lt_lock_try(lock) ||
-                  (blocking && wait_for(L, &(Target){lock, NULL, 0}, deadline));
+  bool acquired =
+      lt_lock_try(lock) || (blocking && wait_for(L, &(Target){lock, NULL, 0}, deadline));
   if (acquired)
     note_owner(L, lock);
   lua_pushboolean(L, acquired);

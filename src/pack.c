@@ -812,7 +812,8 @@ static void pack_late_metatables(lua_State *L, Packer *packer) {
   write_tag(L, packer, LT_TAG_END);
 }
 
-/* The references are the message's from then on, and the bytes, unless they are the packer's own. */
+/* The references are the message's from then on, and the bytes, unless they are the packer's own.
+ */
 static void make_message(lua_State *L, Packer *packer, int count) {
   bool own = packer->bytes == packer->own_bytes;
   size_t references_size = packer->reference_count * sizeof(lt_Reference);
