@@ -123,8 +123,7 @@ void plat_set_thread_name(const char *name); /* per system */
 uint64_t plat_native_id(void);               /* per system */
 unsigned plat_cpu_count(void);               /* per system */
 
-/* Which processor runs the calling thread at the moment; -1 where that can't be told (per system).
- */
+/* The processor that the calling thread is on; -1 where that can't be told (per system). */
 int plat_processor(void);
 void plat_describe_error(int error, char *buffer, size_t length); /* what an errno means */
 

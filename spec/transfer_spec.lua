@@ -499,30 +499,30 @@ describe("a function crosses", function()
     assert.truthy(message:find("transfer_spec.lua:%d+: here"))
   end)
 
+  -- Which asks its environment for four names, one after the other.
+  local function new_asking(index)
+    return load("return { a.name, b.name, c.name, d.name }", "=code", "t",
+      setmetatable({}, { __index = index }))
+  end
+
   it("with fresh values that the __index of its environment returns", function()
-    local function make()
-      local _ENV = setmetatable({}, { __index = function(_, name)
-        collectgarbage()
-        return { name = name }
-      end })
-      return function() return { a.name, b.name, c.name, d.name } end
-    end
-    assert.same({ "a", "b", "c", "d" }, (call(make())))
+    local asking = new_asking(function(_, name)
+      collectgarbage()
+      return { name = name }
+    end)
+    assert.same({ "a", "b", "c", "d" }, (call(asking)))
   end)
 
   it("whose environment takes away what was met before", function()
-    local first = { { "gone" }, { "stays" } }
-    local function make()
-      local _ENV = setmetatable({}, { __index = function(_, name)
-        first[1] = nil
-        collectgarbage()
-        return { name = name }
-      end })
-      return function() return { a.name, b.name, c.name } end
-    end
-    local list, names = call(function(t, f) return t, f() end, first, make())
-    assert.same({ "stays" }, list[2])
-    assert.same({ "a", "b", "c" }, names)
+    local list = { { "gone" }, { "stays" } }
+    local asking = new_asking(function(_, name)
+      list[1] = nil
+      collectgarbage()
+      return { name = name }
+    end)
+    local got, names = call(function(t, f) return t, f() end, list, asking)
+    assert.same({ "stays" }, got[2])
+    assert.same({ "a", "b", "c", "d" }, names)
   end)
 
   it("as it is in the receiver, if it is one of the standard library", function()
