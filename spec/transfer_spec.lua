@@ -98,14 +98,16 @@ describe("a plain value crosses", function()
       local text = ("\0long\n"):rep(length // 6 + 1):sub(1, length)
       assert.is_true(text == echo(text))
       local list, at = call(function(t) return t, t[text] end, { text, [text] = text, { text } })
-      assert.is_true(text == list[1] and text == list[2][1] and text == list[text] and text == at)
+      assert.is_true(text == list[1] and text == list[2][1])
+      assert.is_true(text == list[text] and text == at)
     end
   end)
 
   it("with every other string around it, if many of them repeat", function()
     local list = {}
-      assert.is_true(text == list[1] and text == list[2][1])
-      assert.is_true(text == list[text] and text == at)
+    for i = 1, 3000 do
+      list[i] = { name = "item" .. i % 97, ["key" .. i % 101] = "value", i = i }
+    end
     assert.same(list, echo(list))
   end)
 
