@@ -126,9 +126,12 @@ void plat_origin_get(plat_Origin *origin); /* of a thread that the calling one s
 void plat_thread_renew(const plat_Origin *origin);
 
 bool plat_stack_size_valid(size_t stack_size);
-void plat_set_thread_name(const char *name);                      /* per system */
-uint64_t plat_native_id(void);                                    /* per system */
-unsigned plat_cpu_count(void);                                    /* per system */
+void plat_set_thread_name(const char *name); /* per system */
+uint64_t plat_native_id(void);               /* per system */
+unsigned plat_cpu_count(void);               /* per system */
+
+/* The processor that the calling thread is on; -1 where that can't be told (per system). */
+int plat_processor(void);
 void plat_describe_error(int error, char *buffer, size_t length); /* what an errno means */
 
 /*
