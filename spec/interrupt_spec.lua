@@ -605,6 +605,7 @@ describe("an interrupt", function()
         function() while true do pcall(never.acquire, never) end end,
       } do
         _thread.start_new_thread(function()
+          local ended <const> = setmetatable({}, {__gc = function() print "ended" end})
           do local _ <close> = setmetatable({}, {__close = function()
             there:release()
             body()
@@ -613,7 +614,7 @@ describe("an interrupt", function()
         there:acquire()
       end
     ]]
-    assert.equal("status 0\n", text)
+    assert.equal(("ended\n"):rep(3) .. "status 0\n", text)
   end)
 end)
 
