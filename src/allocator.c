@@ -36,7 +36,7 @@
 #define FIRST_CHUNK ((size_t)16 * 1024)
 #define CHUNK_UNIT ((size_t)1024)
 #define LARGEST_CHUNK ((size_t)256 * 1024)
-#define FROM_SYSTEM ((size_t)64 * 1024) /* chunks as long as this are whole pages, from the system */
+#define FROM_SYSTEM ((size_t)64 * 1024) /* chunks as long as this are pages from the system */
 
 /* With no more memory than this, no chunks are given back. */
 #define KEPT ((size_t)1024 * 1024)
