@@ -3,6 +3,7 @@
 */
 #include "lthread.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -476,13 +477,17 @@ static int close_runtime(lua_State *L) {
 }
 
 /* LTHREAD_DEADLOCK=1, LTHREAD_DUMP=signal */
-static void heed_environment(lua_State *L, lt_Runtime *runtime) {
+static void heed_environment(lt_Runtime *runtime) {
   const char *check = plat_getenv("LTHREAD_DEADLOCK");
   if (check != NULL && *check != '\0' && strcmp(check, "0") != 0)
     lt_deadlock_set_check(true);
-  if (!lt_watch_enter(runtime))
-    lt_raise(L, &lt_ValueError, "LTHREAD_DUMP=%s is not the name of a signal",
-             plat_getenv("LTHREAD_DUMP"));
+  if (!lt_watch_enter(runtime)) {
+    char complaint[128];
+    int length = snprintf(complaint, sizeof(complaint),
+                          "lthread: LTHREAD_DUMP=%.60s is not the name of a signal\n",
+                          plat_getenv("LTHREAD_DUMP"));
+    plat_write_error(complaint, (size_t)length);
+  }
 }
 
 static int adopt_main(lua_State *L) {
@@ -493,7 +498,7 @@ static int adopt_main(lua_State *L) {
     plat_describe_error(error, reason, sizeof(reason));
     lt_raise(L, &lt_RuntimeError, "can't catch signals: %s", reason);
   }
-  heed_environment(L, main->runtime);
+  heed_environment(main->runtime);
   lt_state_replace_print(L);
   lt_interrupt_replace_sethook(L);
   lt_state_adopt(L, main, close_runtime);

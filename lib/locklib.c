@@ -106,6 +106,18 @@ static void note_owner(lua_State *L, lt_Lock *lock) {
     lt_lock_note_owner(lock, own_ident(L));
 }
 
+/* With arguments, or when the lock was not to be had at once. */
+static int acquire_or_wait(lua_State *L, lt_Lock *lock) {
+  plat_Time deadline = PLAT_FOREVER;
+  bool blocking = lua_gettop(L) == 1 || check_waiting(L, &deadline);
+  bool acquired =
+      lt_lock_try(lock) || (blocking && wait_for(L, &(Target){lock, NULL, 0}, deadline));
+  if (acquired)
+    note_owner(L, lock);
+  lua_pushboolean(L, acquired);
+  return 1;
+}
+
 /*
 ** lock:acquire([blocking = true [, timeout = -1]]) -> boolean
 ** Locks the lock. If it is locked, waits until it is released; without 'blocking' not at all,
@@ -115,14 +127,9 @@ static void note_owner(lua_State *L, lt_Lock *lock) {
 */
 static int lock_acquire(lua_State *L) {
   lt_Lock *lock = check_lock(L);
-  plat_Time deadline = PLAT_FOREVER;
-  bool blocking = lua_gettop(L) == 1 || check_waiting(L, &deadline);
-  bool acquired = lt_lock_try(lock);
-  if (!acquired && blocking)
-    acquired = wait_for(L, &(Target){lock, NULL, 0}, deadline);
-  if (acquired)
-    note_owner(L, lock);
-  lua_pushboolean(L, acquired);
+  if (lua_gettop(L) > 1 || lt_deadlock_checked() || !lt_lock_try(lock))
+    return acquire_or_wait(L, lock);
+  lua_pushboolean(L, 1);
   return 1;
 }
 

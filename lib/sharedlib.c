@@ -15,14 +15,11 @@ static lt_Shared *check_shared(lua_State *L, int arg) {
 
 /* The first argument, and in 'self' the calling thread. */
 static lt_Shared *check_shared_and_self(lua_State *L, const lt_Thread **self) {
-  void *context;
-  lt_Object *object = lt_object_and_context(L, 1, &lt_shared_type, &context);
-  if (object == NULL)
-    lt_arg_type_error(L, 1, lt_shared_type.name);
-  *self = ((lt_Context *)context)->thread;
+  const lt_Proxy *proxy = lt_check_proxy(L, 1, &lt_shared_type);
+  *self = ((const lt_Context *)proxy->context)->thread;
   if (*self == NULL)
     *self = lt_self(L); /* which raises the error */
-  return (lt_Shared *)object;
+  return (lt_Shared *)proxy->object;
 }
 
 /*

@@ -73,6 +73,10 @@ unsigned plat_cpu_count(void) {
   return online > 0 ? (unsigned)online : 1;
 }
 
+int plat_processor(void) {
+  return sched_getcpu();
+}
+
 /*
 ** membarrier makes every thread of the process that runs at the moment pass a full barrier.
 */

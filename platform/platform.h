@@ -54,6 +54,13 @@ static inline void plat_relax(void) {
 }
 void plat_yield(void);
 
+/*
+** Memory straight from the system, and straight back to it: whole pages, which are zero and take
+** no memory before they are touched. NULL: there is none.
+*/
+void *plat_pages_take(size_t size);
+void plat_pages_give(void *pages, size_t size);
+
 /* Bytes that two processors can't write at the same time. */
 #define PLAT_CACHE_LINE 64
 
@@ -119,9 +126,12 @@ void plat_origin_get(plat_Origin *origin); /* of a thread that the calling one s
 void plat_thread_renew(const plat_Origin *origin);
 
 bool plat_stack_size_valid(size_t stack_size);
-void plat_set_thread_name(const char *name);                      /* per system */
-uint64_t plat_native_id(void);                                    /* per system */
-unsigned plat_cpu_count(void);                                    /* per system */
+void plat_set_thread_name(const char *name); /* per system */
+uint64_t plat_native_id(void);               /* per system */
+unsigned plat_cpu_count(void);               /* per system */
+
+/* The processor that the calling thread is on; -1 where that can't be told (per system). */
+int plat_processor(void);
 void plat_describe_error(int error, char *buffer, size_t length); /* what an errno means */
 
 /*
@@ -132,6 +142,15 @@ void plat_describe_error(int error, char *buffer, size_t length); /* what an err
 #define PLAT_THREAD_LOCAL __attribute__((tls_model("initial-exec"))) _Thread_local
 #else
 #define PLAT_THREAD_LOCAL _Thread_local
+#endif
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PLAT_ADDRESS_SANITIZER
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define PLAT_ADDRESS_SANITIZER
 #endif
 
 /*

@@ -142,6 +142,10 @@ unsigned plat_cpu_count(void) {
   return online > 0 ? (unsigned)online : 1;
 }
 
+int plat_processor(void) {
+  return -1;
+}
+
 atomic_bool plat_has_heavy_barrier;
 
 void plat_barrier_setup(void) {

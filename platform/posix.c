@@ -17,6 +17,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,6 +38,15 @@ void plat_mutex_destroy(plat_Mutex *mutex) {
 
 void plat_yield(void) {
   sched_yield();
+}
+
+void *plat_pages_take(size_t size) {
+  void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+  return pages == MAP_FAILED ? NULL : pages;
+}
+
+void plat_pages_give(void *pages, size_t size) {
+  munmap(pages, size);
 }
 
 /*

@@ -31,6 +31,7 @@ local function lthread(define, libraries, ...)
             libraries = libraries,
             sources = {
                "lthread.c",
+               "src/allocator.c",
                "src/args.c",
                "src/biased.c",
                "src/chain.c",

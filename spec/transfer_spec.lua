@@ -93,6 +93,24 @@ describe("a plain value crosses", function()
     end
   end)
 
+  it("whole if it is a long string, once however often it is referred to", function()
+    for _, length in ipairs { 4095, 4096, 4097, 1000003 } do
+      local text = ("\0long\n"):rep(length // 6 + 1):sub(1, length)
+      assert.is_true(text == echo(text))
+      local list, at = call(function(t) return t, t[text] end, { text, [text] = text, { text } })
+      assert.is_true(text == list[1] and text == list[2][1])
+      assert.is_true(text == list[text] and text == at)
+    end
+  end)
+
+  it("with every other string around it, if many of them repeat", function()
+    local list = {}
+    for i = 1, 3000 do
+      list[i] = { name = "item" .. i % 97, ["key" .. i % 101] = "value", i = i }
+    end
+    assert.same(list, echo(list))
+  end)
+
   it("with its address if it is a light userdata", function()
     local light = debug.upvalueid(call, 1)
     assert.equal("userdata", type(light))
@@ -482,6 +500,32 @@ describe("a function crosses", function()
     end)
     assert.is_false(ok)
     assert.truthy(message:find("transfer_spec.lua:%d+: here"))
+  end)
+
+  -- Which asks its environment for four names, one after the other.
+  local function new_asking(index)
+    return load("return { a.name, b.name, c.name, d.name }", "=code", "t",
+      setmetatable({}, { __index = index }))
+  end
+
+  it("with fresh values that the __index of its environment returns", function()
+    local asking = new_asking(function(_, name)
+      collectgarbage()
+      return { name = name }
+    end)
+    assert.same({ "a", "b", "c", "d" }, (call(asking)))
+  end)
+
+  it("whose environment takes away what was met before", function()
+    local list = { { "gone" }, { "stays" } }
+    local asking = new_asking(function(_, name)
+      list[1] = nil
+      collectgarbage()
+      return { name = name }
+    end)
+    local got, names = call(function(t, f) return t, f() end, list, asking)
+    assert.same({ "stays" }, got[2])
+    assert.same({ "a", "b", "c", "d" }, names)
   end)
 
   it("as it is in the receiver, if it is one of the standard library", function()

@@ -103,13 +103,6 @@ void lt_check_any(lua_State *L, int arg) {
     lt_arg_error(L, &lt_TypeError, arg, "value expected");
 }
 
-lt_Object *lt_check_object(lua_State *L, int arg, const lt_Type *type) {
-  lt_Object *object = lt_object_of_type(L, arg, type);
-  if (object == NULL)
-    lt_arg_type_error(L, arg, type->name);
-  return object;
-}
-
 bool lt_opt_flag(lua_State *L, int arg, bool otherwise) {
   if (lua_isnoneornil(L, arg))
     return otherwise;

@@ -25,7 +25,18 @@ lua_Integer lt_check_integer(lua_State *L, int arg);
 void lt_check_type(lua_State *L, int arg, int type);
 void lt_check_callable(lua_State *L, int arg);
 void lt_check_any(lua_State *L, int arg);
-lt_Object *lt_check_object(lua_State *L, int arg, const lt_Type *type);
+
+/* Raises TypeError if there is no object of this type. */
+static inline const lt_Proxy *lt_check_proxy(lua_State *L, int arg, const lt_Type *type) {
+  const lt_Proxy *proxy = lt_proxy_of_type(L, arg, type);
+  if (proxy == NULL)
+    lt_arg_type_error(L, arg, type->name);
+  return proxy;
+}
+
+static inline lt_Object *lt_check_object(lua_State *L, int arg, const lt_Type *type) {
+  return lt_check_proxy(L, arg, type)->object;
+}
 
 /* A flag as Python has them: nil is 'otherwise', 0 and false are false, all else is true. */
 bool lt_opt_flag(lua_State *L, int arg, bool otherwise);

@@ -1,7 +1,7 @@
 /*
-** All of this is used by one thread; but a signal handler on that thread may read the table, and
-** set 'armed' and 'saved', between any two instructions. So an entry is complete before it is
-** entered, a table before it replaces another, and a coroutine leaves the table before its
+** All of this is used by one thread, but for 'layout'. A signal handler on that thread may read the
+** table, and set 'armed' and 'saved', between any two instructions. So an entry is complete before
+** it is entered, a table before it replaces another, and a coroutine leaves the table before its
 ** memory goes.
 */
 #include "src/coroutines.h"
@@ -46,6 +46,17 @@ struct lt_Coroutines {
   Entry first;            /* the main coroutine of the state, kept apart */
 };
 
+/*
+** How long a coroutine's block is and where in it the lua_State lies, the same in all states. Any
+** thread writes it, always the same, the offset first.
+*/
+static struct {
+  atomic_size_t size; /* 0: not known yet */
+  atomic_ptrdiff_t offset;
+} layout;
+
+#define LEAST_CAPACITY 4 /* most threads make no coroutines */
+
 static const char removed_mark;
 #define REMOVED ((lua_State *)(uintptr_t)&removed_mark)
 
@@ -86,7 +97,7 @@ static bool make_room(lt_Coroutines *coroutines) {
   Table *old = coroutines->table;
   if ((old->used + 1) * 2 <= old->mask + 1)
     return true;
-  size_t capacity = 16;
+  size_t capacity = LEAST_CAPACITY;
   while (capacity < (old->live + 1) * 4)
     capacity *= 2;
   Table *table = new_table(capacity);
@@ -157,7 +168,7 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
   return coroutines->allocate(coroutines->allocator, block, old_size, new_size);
 }
 
-/* Makes one coroutine to learn how long its block is and where in it the lua_State lies. */
+/* Makes one coroutine to learn the layout. */
 static int learn_layout(lua_State *L) {
   lt_Coroutines *coroutines = lua_touserdata(L, 1);
   lua_State *probe = lua_newthread(L);
@@ -166,15 +177,33 @@ static int learn_layout(lua_State *L) {
       (const char *)probe < block + coroutines->last_size) {
     coroutines->offset = (const char *)probe - block;
     coroutines->size = coroutines->last_size;
+    /* Relaxed and release: who sees the size sees the offset. */
+    atomic_store_explicit(&layout.offset, coroutines->offset, memory_order_relaxed);
+    atomic_store_explicit(&layout.size, coroutines->size, memory_order_release);
   }
   return 0;
+}
+
+/* Without memory returns false, and nothing is on the stack. */
+static bool find_layout(lt_Coroutines *coroutines, lua_State *L) {
+  /* Acquire and relaxed: see learn_layout. */
+  coroutines->size = atomic_load_explicit(&layout.size, memory_order_acquire);
+  coroutines->offset = atomic_load_explicit(&layout.offset, memory_order_relaxed);
+  if (coroutines->size != 0)
+    return true;
+  lua_pushcfunction(L, learn_layout);
+  lua_pushlightuserdata(L, coroutines);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+    return true;
+  lua_pop(L, 1);
+  return false;
 }
 
 lt_Coroutines *lt_coroutines_follow(lua_State *L) {
   lt_Coroutines *coroutines = calloc(1, sizeof(*coroutines));
   if (coroutines == NULL)
     return NULL;
-  coroutines->table = new_table(16);
+  coroutines->table = new_table(LEAST_CAPACITY);
   coroutines->allocate = lua_getallocf(L, &coroutines->allocator);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   coroutines->first.L = lua_tothread(L, -1);
@@ -184,10 +213,7 @@ lt_Coroutines *lt_coroutines_follow(lua_State *L) {
     return NULL;
   }
   lua_setallocf(L, allocate, coroutines);
-  lua_pushcfunction(L, learn_layout);
-  lua_pushlightuserdata(L, coroutines);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    lua_pop(L, 1);
+  if (!find_layout(coroutines, L)) {
     lt_coroutines_unwrap(coroutines, L);
     lt_coroutines_free(coroutines);
     return NULL;

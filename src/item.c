@@ -47,13 +47,8 @@ bool lt_item_from_small(lua_State *L, int index, lt_Item *item) {
 static void from_long_string(lua_State *L, int index, lt_Item *item) {
   size_t length;
   const char *bytes = lua_tolstring(L, index, &length);
-  lt_Text *text = malloc(sizeof(*text) + length);
-  if (text == NULL)
-    lt_raise_memory(L);
-  text->length = length;
-  memcpy(text->bytes, bytes, length);
+  item->value.as.text = lt_long_string_new(L, bytes, length);
   item->value.kind = LT_ITEM_LONG_STRING;
-  item->value.as.text = text;
 }
 
 void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Describe describe,

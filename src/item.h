@@ -22,11 +22,6 @@ typedef enum lt_ItemKind {
   LT_ITEM_MESSAGE
 } lt_ItemKind;
 
-typedef struct lt_Text {
-  size_t length;
-  char bytes[];
-} lt_Text;
-
 #define LT_SHORT_BYTES 14
 
 typedef union lt_Item {
@@ -37,7 +32,7 @@ typedef union lt_Item {
       lua_Integer integer;
       lua_Number number;
       void *pointer;
-      lt_Text *text;
+      lt_LongString *text;
       lt_Object *object;
       lt_Message *message;
     } as;

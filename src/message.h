@@ -8,7 +8,8 @@
 **
 **   NIL FALSE TRUE
 **   INTEGER FLOAT POINTER CFUNCTION  the 8 (or as many) bytes
-**   STRING                           length, bytes
+**   STRING                           slot, length (4 bytes), bytes
+**   LONG_STRING                      slot, number of the reference: from LT_LONG_STRING bytes on
 **   OBJECT USERDATA CLASS_METATABLE  number of the reference
 **   NAMED                            slot, number of steps, strings; instead of a string's length
 **                                    LT_NO_STEP: to the metatable
@@ -44,6 +45,7 @@ typedef enum lt_Tag {
   LT_TAG_POINTER,
   LT_TAG_CFUNCTION,
   LT_TAG_STRING,
+  LT_TAG_LONG_STRING,
   LT_TAG_OBJECT,
   LT_TAG_USERDATA,
   LT_TAG_CLASS_METATABLE,
@@ -63,7 +65,21 @@ typedef enum lt_Tag {
 
 #define LT_NO_STEP SIZE_MAX
 
-/* A shared object, or, where there is a rule, the token of a userdata. */
+/* A string on its way, in memory of its own. */
+typedef struct lt_LongString {
+  size_t length;
+  char bytes[];
+} lt_LongString;
+
+/* Raises for want of memory. It is freed with free. */
+lt_LongString *lt_long_string_new(lua_State *L, const char *bytes, size_t length);
+
+/* A string of so many bytes is copied into the message at once, others with what is around them. */
+#define LT_LONG_STRING ((size_t)4096)
+
+/*
+** A shared object, or, where there is a rule, the token of a userdata or an lt_LongString.
+*/
 typedef struct lt_Reference {
   const lthread_Transfer *rule;
   void *target;
@@ -74,7 +90,9 @@ typedef struct lt_Message {
   uint32_t slot_count;
   size_t reference_count;
   size_t size;
-  unsigned char *bytes; /* in the same block of memory, behind the references */
+  size_t text_size; /* of the long strings */
+  const unsigned char *bytes;
+  void *block; /* the memory of the bytes; NULL: they lie behind the references */
   lt_Reference references[];
 } lt_Message;
 

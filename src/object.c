@@ -4,19 +4,12 @@
 */
 #include "src/object.h"
 
-/* Only proxies begin with the address of this variable, whatever metatable they are given. */
-static const char proxy_mark;
+const char lt_proxy_mark;
 
 /* Addresses in the registry. */
 static const char proxies_key;
 static const char context_key;
 static const char methods_key; /* a table: the type of each method */
-
-typedef struct Proxy {
-  const void *mark;
-  lt_Object *object;
-  void *context; /* of its state */
-} Proxy;
 
 void lt_object_init(lt_Object *object, const lt_Type *type) {
   atomic_init(&object->references, 1);
@@ -79,8 +72,8 @@ void lt_set_functions(lua_State *L, const luaL_Reg *functions) {
 */
 
 int lt_object_collect(lua_State *L) {
-  Proxy *proxy = lua_touserdata(L, 1);
-  if (proxy != NULL && proxy->mark == &proxy_mark) {
+  lt_Proxy *proxy = lua_touserdata(L, 1);
+  if (proxy != NULL && proxy->mark == &lt_proxy_mark) {
     proxy->mark = NULL;
     lt_object_release(proxy->object);
   }
@@ -152,7 +145,7 @@ void lt_object_push(lua_State *L, lt_Object *object) {
   }
   lua_pop(L, 1);
   push_metatable(L, object->type);
-  Proxy *proxy = lua_newuserdatauv(L, sizeof(*proxy), 1);
+  lt_Proxy *proxy = lua_newuserdatauv(L, sizeof(*proxy), 1);
   proxy->mark = NULL;
   lua_insert(L, -2);
   lua_setmetatable(L, -2);
@@ -163,7 +156,7 @@ void lt_object_push(lua_State *L, lt_Object *object) {
   lua_pop(L, 1);
   lt_object_retain(object);
   proxy->object = object;
-  proxy->mark = &proxy_mark;
+  proxy->mark = &lt_proxy_mark;
   lua_remove(L, -2);
 }
 
@@ -191,32 +184,6 @@ void lt_object_push_own(lua_State *L, lt_Object *object) {
   lt_object_release(object);
   if (status != LUA_OK)
     lua_error(L);
-}
-
-static const Proxy *proxy_at(lua_State *L, int index) {
-  const Proxy *proxy = lua_touserdata(L, index);
-  /* A light userdata has the length 0. */
-  if (proxy == NULL || lua_rawlen(L, index) != sizeof(Proxy) || proxy->mark != &proxy_mark)
-    return NULL;
-  return proxy;
-}
-
-lt_Object *lt_object_at(lua_State *L, int index) {
-  const Proxy *proxy = proxy_at(L, index);
-  return proxy != NULL ? proxy->object : NULL;
-}
-
-lt_Object *lt_object_and_context(lua_State *L, int index, const lt_Type *type, void **context) {
-  const Proxy *proxy = proxy_at(L, index);
-  if (proxy == NULL || proxy->object->type != type)
-    return NULL;
-  *context = proxy->context;
-  return proxy->object;
-}
-
-lt_Object *lt_object_of_type(lua_State *L, int index, const lt_Type *type) {
-  lt_Object *object = lt_object_at(L, index);
-  return object != NULL && object->type == type ? object : NULL;
 }
 
 /*

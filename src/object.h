@@ -66,12 +66,39 @@ int lt_object_collect(lua_State *L);
 */
 bool lt_object_push_known(lua_State *L, const lt_Object *object);
 
-/* The object at 'index', or NULL where there is none, or none of this type. */
-lt_Object *lt_object_at(lua_State *L, int index);
-lt_Object *lt_object_of_type(lua_State *L, int index, const lt_Type *type);
+/* Only proxies begin with the address of this variable, whatever metatable they are given. */
+extern const char lt_proxy_mark;
 
-/* The same, and the context of its state, without another look at the stack. */
-lt_Object *lt_object_and_context(lua_State *L, int index, const lt_Type *type, void **context);
+typedef struct lt_Proxy {
+  const void *mark;
+  lt_Object *object;
+  void *context; /* of its state */
+} lt_Proxy;
+
+/* The proxy at 'index', or NULL where there is none, or none of an object of this type. */
+static inline const lt_Proxy *lt_proxy_at(lua_State *L, int index) {
+  const lt_Proxy *proxy = (const lt_Proxy *)lua_touserdata(L, index);
+  /* A light userdata has the length 0. */
+  if (proxy == NULL || lua_rawlen(L, index) != sizeof(lt_Proxy) || proxy->mark != &lt_proxy_mark)
+    return NULL;
+  return proxy;
+}
+
+static inline const lt_Proxy *lt_proxy_of_type(lua_State *L, int index, const lt_Type *type) {
+  const lt_Proxy *proxy = lt_proxy_at(L, index);
+  return proxy != NULL && proxy->object->type == type ? proxy : NULL;
+}
+
+/* The object at 'index', or NULL where there is none, or none of this type. */
+static inline lt_Object *lt_object_at(lua_State *L, int index) {
+  const lt_Proxy *proxy = lt_proxy_at(L, index);
+  return proxy != NULL ? proxy->object : NULL;
+}
+
+static inline lt_Object *lt_object_of_type(lua_State *L, int index, const lt_Type *type) {
+  const lt_Proxy *proxy = lt_proxy_of_type(L, index, type);
+  return proxy != NULL ? proxy->object : NULL;
+}
 
 /*
 ** A method of a type, by its name there: every state has one of its own. Both pointers are valid

@@ -1,7 +1,11 @@
 /*
 ** Packing walks depth-first, on the Lua stack and a stack of frames of its own, so that nesting is
-** bounded by Lua's stack and not by C's. No code of the state runs, but for the __index of an
-** environment.
+** bounded by Lua's stack and not by C's.
+**
+** What has been met is known by its address, so it must not be collected before the end. The values
+** that are packed keep it, as long as no code of the state runs. The __index of an environment is
+** such code: what it returns may be held by nobody, and it may change what was packed before. Where
+** one is met, packing starts over and keeps all that it meets in a table.
 */
 #include <ctype.h>
 #include <stdbool.h>
@@ -48,6 +52,19 @@ typedef struct Frame {
 */
 enum { OWN_BYTES = 512, OWN_REFERENCES = 4, OWN_NODES = 16, OWN_FRAMES = 8 };
 
+/* A string that has come lately; it is not written again. */
+typedef struct Recent {
+  const char *address;
+  size_t slot_offset;
+  uint32_t slot; /* 0: it has come once */
+} Recent;
+
+/*
+** Whether a string has come is looked up only after some: a small value hardly repeats one. Of the
+** strings that share a place among the recent ones, only the last is known.
+*/
+enum { UNCOUNTED_STRINGS = 16, RECENT_STRINGS = 64 };
+
 typedef struct Packer {
   unsigned char *bytes;
   size_t size;
@@ -70,9 +87,15 @@ typedef struct Packer {
   const lt_Names *names;
   lt_Describe describe;
   int root;
-  bool refused; /* the error is the reason, a string */
+  int anchors;      /* where on the stack the table is that keeps what was met; 0: there is none */
+  size_t anchored;  /* how many it keeps */
+  bool starts_over; /* there must be one */
+  bool refused;     /* the error is the reason, a string */
   lt_Message *message;
+  size_t text_size; /* of the long strings */
+  unsigned string_count;
   uint32_t own_table[2 * OWN_NODES];
+  Recent recent[RECENT_STRINGS]; /* all 0 from the string on after the uncounted ones */
   Node own_nodes[OWN_NODES];
   Frame own_frames[OWN_FRAMES];
   lt_Reference own_references[OWN_REFERENCES];
@@ -135,6 +158,10 @@ static void write_string(lua_State *L, Packer *packer, const char *string, size_
   reserve(L, packer, sizeof(length) + length);
   put(packer, &length, sizeof(length));
   put(packer, string, length);
+}
+
+static void write_same(lua_State *L, Packer *packer, uint32_t slot) {
+  write_tagged(L, packer, LT_TAG_SAME, &slot, sizeof(slot));
 }
 
 static void patch(Packer *packer, size_t offset, uint32_t value) {
@@ -203,9 +230,16 @@ static void grow_nodes(lua_State *L, Packer *packer) {
     hash_node(packer, node);
 }
 
-/* A new node, whose slot is written here as 0 until the value comes again. */
+/*
+** A new node, whose slot is written here as 0 until the value comes again. What has the address is
+** on the top, or is kept by a function that has one already.
+*/
 static size_t add_node(lua_State *L, Packer *packer, const void *address, bool open) {
   static const uint32_t none = 0;
+  if (packer->anchors != 0) {
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, packer->anchors, (lua_Integer)++packer->anchored);
+  }
   if (packer->node_count >= packer->node_capacity)
     grow_nodes(L, packer);
   reserve(L, packer, sizeof(none));
@@ -470,22 +504,22 @@ static bool pack_if_method(lua_State *L, Packer *packer) {
 static void pack_by_identity(lua_State *L, Packer *packer) {
   size_t node = find_node(packer, lua_topointer(L, -1));
   if (node != 0) {
-    uint32_t slot = slot_of(packer, node);
-    write_tagged(L, packer, LT_TAG_SAME, &slot, sizeof(slot));
+    write_same(L, packer, slot_of(packer, node));
     lua_pop(L, 1);
     return;
   }
-  lt_Object *object = lt_object_at(L, -1);
-  lt_Class *class_object = lua_type(L, -1) == LUA_TTABLE ? lt_class_of_metatable(L, -1) : NULL;
+  int type = lua_type(L, -1);
+  lt_Object *object = type == LUA_TUSERDATA ? lt_object_at(L, -1) : NULL;
+  lt_Class *class_object = type == LUA_TTABLE ? lt_class_of_metatable(L, -1) : NULL;
   if (object != NULL)
     pack_object(L, packer, LT_TAG_OBJECT, object);
   else if (class_object != NULL)
     pack_object(L, packer, LT_TAG_CLASS_METATABLE, &class_object->object);
   else if (pack_if_named(L, packer) || pack_if_method(L, packer))
     return;
-  else if (lua_type(L, -1) == LUA_TTABLE)
+  else if (type == LUA_TTABLE)
     open_table(L, packer);
-  else if (lua_type(L, -1) == LUA_TUSERDATA)
+  else if (type == LUA_TUSERDATA)
     pack_userdata(L, packer);
   else if (lua_iscfunction(L, -1))
     pack_c_function(L, packer);
@@ -493,10 +527,68 @@ static void pack_by_identity(lua_State *L, Packer *packer) {
     open_function(L, packer);
 }
 
+/* A long string, at 'index': the bytes hold the number of a reference to a copy. */
+static void pack_long_string(lua_State *L, Packer *packer, int index, const char *string,
+                             size_t length) {
+  static const lthread_Transfer text_rule = {NULL, NULL, free};
+  size_t node = find_node(packer, string);
+  if (node != 0) {
+    write_same(L, packer, slot_of(packer, node));
+    return;
+  }
+  write_tag(L, packer, LT_TAG_LONG_STRING);
+  lua_pushvalue(L, index);
+  add_node(L, packer, string, false);
+  lua_pop(L, 1);
+  reserve_reference(L, packer);
+  uint32_t reference = add_reference(packer, &text_rule, lt_long_string_new(L, string, length));
+  packer->text_size += sizeof(lt_LongString) + length;
+  reserve(L, packer, sizeof(reference));
+  put(packer, &reference, sizeof(reference));
+}
+
+/* Where a string would be among the recent ones; NULL while none are. */
+static Recent *recent_place(Packer *packer, const char *string) {
+  if (packer->string_count < UNCOUNTED_STRINGS) {
+    packer->string_count++;
+    return NULL;
+  }
+  if (packer->string_count == UNCOUNTED_STRINGS) {
+    packer->string_count++;
+    memset(packer->recent, 0, sizeof(packer->recent));
+  }
+  return &packer->recent[((uintptr_t)string >> 4 ^ (uintptr_t)string >> 10) % RECENT_STRINGS];
+}
+
+static void pack_string(lua_State *L, Packer *packer, int index) {
+  static const uint32_t no_slot = 0;
+  size_t length;
+  const char *string = lua_tolstring(L, index, &length);
+  if (length >= LT_LONG_STRING) {
+    pack_long_string(L, packer, index, string, length);
+    return;
+  }
+  Recent *recent = packer->anchors == 0 ? recent_place(packer, string) : NULL;
+  if (recent != NULL && recent->address == string) {
+    if (recent->slot == 0) {
+      recent->slot = ++packer->slot_count;
+      patch(packer, recent->slot_offset, recent->slot);
+    }
+    write_same(L, packer, recent->slot);
+    return;
+  }
+  uint32_t short_length = (uint32_t)length;
+  reserve(L, packer, 1 + sizeof(no_slot) + sizeof(short_length) + length);
+  put_tag(packer, LT_TAG_STRING);
+  if (recent != NULL)
+    *recent = (Recent){string, packer->size, 0};
+  put(packer, &no_slot, sizeof(no_slot));
+  put(packer, &short_length, sizeof(short_length));
+  put(packer, string, length);
+}
+
 /* Packs the value at 'index' if it has no identity, and leaves it; else returns false. */
 static inline bool pack_scalar(lua_State *L, Packer *packer, int index) {
-  size_t length;
-  const char *string;
   void *pointer;
   lua_Integer integer;
   lua_Number number;
@@ -517,11 +609,7 @@ static inline bool pack_scalar(lua_State *L, Packer *packer, int index) {
     }
     return true;
   case LUA_TSTRING:
-    string = lua_tolstring(L, index, &length);
-    reserve(L, packer, 1 + sizeof(length) + length);
-    put_tag(packer, LT_TAG_STRING);
-    put(packer, &length, sizeof(length));
-    put(packer, string, length);
+    pack_string(L, packer, index);
     return true;
   case LUA_TLIGHTUSERDATA:
     pointer = lua_touserdata(L, index);
@@ -658,6 +746,11 @@ static void pack_global(lua_State *L, Packer *packer, const Frame *frame) {
   size_t length;
   lt_Name place = frame->code->names[frame->position - 1];
   lua_getupvalue(L, frame->base, frame->code->environment);
+  if (packer->anchors == 0 && luaL_getmetafield(L, -1, "__index") != LUA_TNIL) {
+    packer->starts_over = true;
+    lua_pop(L, 2);
+    return;
+  }
   lua_pushlstring(L, (const char *)frame->code->bytes + place.offset, place.length);
   const char *name = lua_tolstring(L, -1, &length);
   /* The string is a constant of the function, so its address is not used again meanwhile. */
@@ -702,7 +795,7 @@ static void step_function(lua_State *L, Packer *packer, Frame *frame) {
 */
 static void pack_root(lua_State *L, Packer *packer) {
   pack_value(L, packer);
-  while (packer->depth > 0) {
+  while (packer->depth > 0 && !packer->starts_over) {
     Frame *frame = &packer->frames[packer->depth - 1];
     if (frame->is_function)
       step_function(L, packer, frame);
@@ -719,39 +812,37 @@ static void pack_late_metatables(lua_State *L, Packer *packer) {
   write_tag(L, packer, LT_TAG_END);
 }
 
-/* Everything in one block; the references are the message's from then on. */
+/* The references are the message's from then on, and the bytes, unless they are the packer's own.
+ */
 static void make_message(lua_State *L, Packer *packer, int count) {
+  bool own = packer->bytes == packer->own_bytes;
   size_t references_size = packer->reference_count * sizeof(lt_Reference);
-  lt_Message *message = malloc(sizeof(lt_Message) + references_size + packer->size);
+  lt_Message *message = malloc(sizeof(lt_Message) + references_size + (own ? packer->size : 0));
   if (message == NULL)
     lt_raise_memory(L);
   message->count = count;
   message->slot_count = packer->slot_count;
   message->reference_count = packer->reference_count;
   message->size = packer->size;
-  message->bytes = (unsigned char *)&message->references[packer->reference_count];
+  message->text_size = packer->text_size;
   memcpy(message->references, packer->references, references_size);
-  memcpy(message->bytes, packer->bytes, packer->size);
+  if (own) {
+    unsigned char *behind = (unsigned char *)&message->references[packer->reference_count];
+    memcpy(behind, packer->bytes, packer->size);
+    message->bytes = behind;
+    message->block = NULL;
+  } else {
+    void *fitting = realloc(packer->bytes, packer->size);
+    message->block = fitting != NULL ? fitting : packer->bytes;
+    message->bytes = message->block;
+    packer->bytes = packer->own_bytes;
+  }
   packer->reference_count = 0;
   packer->message = message;
 }
 
-/* The packer is the first argument, the values follow. */
-static int pack_protected(lua_State *L) {
-  Packer *packer = lua_touserdata(L, 1);
-  int count = lua_gettop(L) - 1;
-  luaL_checkstack(L, 20, "too many values");
-  for (packer->root = 0; packer->root < count; packer->root++) {
-    lua_pushvalue(L, packer->root + 2);
-    pack_root(L, packer);
-  }
-  pack_late_metatables(L, packer);
-  make_message(L, packer, count);
-  return 0;
-}
-
-static void init_packer(Packer *packer, lt_Describe describe) {
-  memset(packer, 0, offsetof(Packer, own_nodes));
+static void init_packer(Packer *packer, lt_Describe describe, const lt_Names *names) {
+  memset(packer, 0, offsetof(Packer, recent));
   packer->bytes = packer->own_bytes;
   packer->capacity = OWN_BYTES;
   packer->references = packer->own_references;
@@ -764,6 +855,7 @@ static void init_packer(Packer *packer, lt_Describe describe) {
   packer->frames = packer->own_frames;
   packer->frame_capacity = OWN_FRAMES;
   packer->describe = describe;
+  packer->names = names;
 }
 
 static void release_references(const lt_Reference *references, size_t count) {
@@ -785,11 +877,41 @@ static void free_packer(Packer *packer) {
   free(packer->late);
 }
 
+/* From the beginning, with a table of anchors, which takes the place above the values. */
+static void start_over(lua_State *L, Packer *packer, int count) {
+  free_packer(packer);
+  init_packer(packer, packer->describe, packer->names);
+  lua_settop(L, count + 1);
+  lua_newtable(L);
+  packer->anchors = count + 2;
+}
+
+static void pack_roots(lua_State *L, Packer *packer, int count) {
+  for (packer->root = 0; packer->root < count && !packer->starts_over; packer->root++) {
+    lua_pushvalue(L, packer->root + 2);
+    pack_root(L, packer);
+  }
+}
+
+/* The packer is the first argument, the values follow. */
+static int pack_protected(lua_State *L) {
+  Packer *packer = lua_touserdata(L, 1);
+  int count = lua_gettop(L) - 1;
+  luaL_checkstack(L, 20, "too many values");
+  pack_roots(L, packer, count);
+  if (packer->starts_over) {
+    start_over(L, packer, count);
+    pack_roots(L, packer, count);
+  }
+  pack_late_metatables(L, packer);
+  make_message(L, packer, count);
+  return 0;
+}
+
 lt_Message *lt_pack_knowing(lua_State *L, int count, lt_Describe describe, const lt_Names *names) {
   Packer packer;
   luaL_checkstack(L, 4, "too many values");
-  init_packer(&packer, describe);
-  packer.names = names;
+  init_packer(&packer, describe, names);
   lua_pushcfunction(L, pack_protected);
   lua_insert(L, -1 - count);
   lua_pushlightuserdata(L, &packer);
@@ -807,6 +929,15 @@ lt_Message *lt_pack(lua_State *L, int count, lt_Describe describe) {
   return lt_pack_knowing(L, count, describe, NULL);
 }
 
+lt_LongString *lt_long_string_new(lua_State *L, const char *bytes, size_t length) {
+  lt_LongString *text = malloc(sizeof(*text) + length);
+  if (text == NULL)
+    lt_raise_memory(L);
+  text->length = length;
+  memcpy(text->bytes, bytes, length);
+  return text;
+}
+
 void lt_message_drop_references(lt_Message *message) {
   release_references(message->references, message->reference_count);
   message->reference_count = 0;
@@ -816,9 +947,11 @@ void lt_message_free(lt_Message *message) {
   if (message == NULL)
     return;
   lt_message_drop_references(message);
+  free(message->block);
   free(message);
 }
 
 size_t lt_message_size(const lt_Message *message) {
-  return sizeof(*message) + message->size + message->reference_count * sizeof(lt_Reference);
+  return sizeof(*message) + message->size + message->text_size +
+         message->reference_count * sizeof(lt_Reference);
 }

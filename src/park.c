@@ -1,7 +1,8 @@
 /*
 ** Shared state: the buckets. A bucket's queue, and every waiter in it up to its 'woken', is
-** written under the bucket's mutex. 'woken' and 'handed' are written by the one who unparks,
-** under the mutex, and read by the waiter. So is 'blocked' of a parker, but anybody reads it.
+** written under the bucket's mutex. 'woken', 'handed' and 'waker' are written by the one who
+** unparks, under the mutex, and read by the waiter. So is 'blocked' of a parker, but anybody reads
+** it.
 **
 ** No mutex here is held while anything of Lua is called, nor two of them at once. A validation may
 ** take a guard within one.
@@ -17,6 +18,7 @@ typedef struct Waiter {
   const void *address;
   plat_Time since;
   intptr_t handed;
+  int waker;    /* the processor of who has woken it */
   bool counted; /* in its parker's 'blocked', until it leaves the queue */
   atomic_bool woken;
 } Waiter;
@@ -93,6 +95,7 @@ lt_Parker *lt_parker_new(void) {
   parker->attend = NULL;
   parker->attendant = NULL;
   parker->deaf = false;
+  parker->apart = false;
   return parker;
 }
 
@@ -186,6 +189,7 @@ lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
   waiter.address = wait->address;
   waiter.since = wait->since != 0 ? wait->since : plat_now();
   waiter.handed = 0;
+  waiter.waker = -1;
   waiter.counted = wait->deadline == PLAT_FOREVER && !wait->brief;
   atomic_init(&waiter.woken, false);
   plat_mutex_lock(&bucket->mutex);
@@ -204,6 +208,8 @@ lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
   atomic_store_explicit(&parker->waiting, outer, memory_order_relaxed);
   if (!wait->brief)
     parker->deaf = false;
+  if (result == LT_UNPARKED)
+    parker->apart = waiter.waker != plat_processor();
   if (handed != NULL)
     *handed = waiter.handed;
   return result;
@@ -215,6 +221,7 @@ static lt_Parker *take(Bucket *bucket, Waiter *waiter, intptr_t handed) {
   dequeue(bucket, waiter);
   retain(parker);
   waiter->handed = handed;
+  waiter->waker = plat_processor();
   /* Release: pairs with the acquiring loads in await. */
   atomic_store_explicit(&waiter->woken, true, memory_order_release);
   return parker;

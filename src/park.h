@@ -48,7 +48,8 @@ struct lt_Parker {
   _Atomic(const char *) waiting; /* what the thread waits in, for people; NULL while it runs */
   lt_Attend attend;              /* NULL: nothing; these three are only for its own thread */
   void *attendant;
-  bool deaf; /* the next park is not ended by LT_INTERRUPT */
+  bool deaf;  /* the next park is not ended by LT_INTERRUPT */
+  bool apart; /* who ended its last park ran on another processor than its thread does */
   plat_Parker native;
 };
 

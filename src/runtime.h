@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "platform/platform.h"
+#include "src/allocator.h"
 #include "src/collect.h"
 #include "src/coroutines.h"
 #include "src/message.h"
@@ -152,6 +153,7 @@ lt_Thread *lt_self(lua_State *L);
 typedef struct lt_Context {
   lt_Thread *thread;
   lt_Coroutines *coroutines; /* until there is a thread: from then on they are its own */
+  lt_Allocator *allocator;   /* of a state of ours; else NULL */
 } lt_Context;
 
 #endif

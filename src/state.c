@@ -59,6 +59,7 @@ static lt_Context *open_context(lua_State *L, lua_CFunction on_close) {
   lt_Context *context = lua_newuserdatauv(L, sizeof(*context), 0);
   context->thread = NULL;
   context->coroutines = NULL;
+  context->allocator = NULL;
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, on_close);
   lua_setfield(L, -2, "__gc");
@@ -94,6 +95,8 @@ static int forget_thread(lua_State *L) {
   if (context->thread != NULL)
     lt_coroutines_close(context->thread->coroutines);
   context->thread = NULL;
+  if (context->allocator != NULL)
+    lt_allocator_closing(context->allocator);
   return 0;
 }
 
@@ -130,7 +133,8 @@ lt_FreshState *lt_state_make(const luaL_Reg *modules) {
   if (fresh == NULL)
     return NULL;
   fresh->context = NULL;
-  fresh->L = luaL_newstate();
+  lt_Allocator *allocator;
+  fresh->L = lt_allocator_new_state(&allocator);
   if (fresh->L == NULL) {
     free(fresh);
     return NULL;
@@ -142,6 +146,7 @@ lt_FreshState *lt_state_make(const luaL_Reg *modules) {
     lt_state_discard(fresh);
     return NULL;
   }
+  fresh->context->allocator = allocator;
   return fresh;
 }
 

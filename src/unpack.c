@@ -11,8 +11,13 @@
 #include "src/message.h"
 #include "src/named.h"
 
-/* Where things lie on the Lua stack of unpack_protected. */
-enum { UNPACKER = 1, SLOTS, GLOBALS, FIRST_VALUE };
+/*
+** Where things lie on the Lua stack of unpack_protected. Behind SLOTS, a table, lie those of the
+** first slots that the message has.
+*/
+enum { UNPACKER = 1, GLOBALS, SLOTS };
+
+enum { STACK_SLOTS = 32 };
 
 typedef struct Frame {
   bool is_function;
@@ -62,7 +67,8 @@ static uint32_t read_number(Unpacker *unpacker) {
   return number;
 }
 
-static void push_string(lua_State *L, Unpacker *unpacker) {
+/* The name of a global, or a step of a path. */
+static void push_name(lua_State *L, Unpacker *unpacker) {
   size_t length;
   read_bytes(unpacker, &length, sizeof(length));
   lua_pushlstring(L, (const char *)unpacker->next, length);
@@ -74,16 +80,42 @@ static const lt_Reference *read_reference(Unpacker *unpacker) {
 }
 
 /* Keeps the value on the top for those that come again. */
-static void keep(lua_State *L, uint32_t slot) {
-  if (slot != 0) {
+static inline void keep(lua_State *L, uint32_t slot) {
+  if (slot == 0)
+    return;
+  if (slot <= STACK_SLOTS) {
+    lua_copy(L, -1, SLOTS + (int)slot);
+  } else {
     lua_pushvalue(L, -1);
     lua_rawseti(L, SLOTS, slot);
   }
 }
 
+static inline void push_kept(lua_State *L, uint32_t slot) {
+  if (slot <= STACK_SLOTS)
+    lua_pushvalue(L, SLOTS + (int)slot);
+  else
+    lua_rawgeti(L, SLOTS, slot);
+}
+
 /*
 ** Values
 */
+
+static void push_string(lua_State *L, Unpacker *unpacker) {
+  uint32_t slot = read_number(unpacker);
+  uint32_t length = read_number(unpacker);
+  lua_pushlstring(L, (const char *)unpacker->next, length);
+  unpacker->next += length;
+  keep(L, slot);
+}
+
+static void push_long_string(lua_State *L, Unpacker *unpacker) {
+  uint32_t slot = read_number(unpacker);
+  const lt_LongString *text = read_reference(unpacker)->target;
+  lua_pushlstring(L, text->bytes, text->length);
+  keep(L, slot);
+}
 
 static void grow_frames(lua_State *L, Unpacker *unpacker) {
   bool own = unpacker->frames == unpacker->own_frames;
@@ -146,7 +178,7 @@ static void push_named(lua_State *L, Unpacker *unpacker) {
       unpacker->next += sizeof(size);
       path.steps[i] = NULL;
     } else {
-      push_string(L, unpacker);
+      push_name(L, unpacker);
       path.steps[i] = lua_tostring(L, -1);
     }
   }
@@ -212,6 +244,9 @@ static bool push_value(lua_State *L, Unpacker *unpacker) {
   case LT_TAG_STRING:
     push_string(L, unpacker);
     return true;
+  case LT_TAG_LONG_STRING:
+    push_long_string(L, unpacker);
+    return true;
   case LT_TAG_TABLE:
     open_table(L, unpacker);
     return false;
@@ -219,7 +254,7 @@ static bool push_value(lua_State *L, Unpacker *unpacker) {
     open_function(L, unpacker);
     return false;
   case LT_TAG_SAME:
-    lua_rawgeti(L, SLOTS, read_number(unpacker));
+    push_kept(L, read_number(unpacker));
     return true;
   case LT_TAG_NAMED:
     push_named(L, unpacker);
@@ -273,12 +308,10 @@ static void step_table(lua_State *L, Unpacker *unpacker, Frame *frame) {
   if (frame->pending)
     store_entry(L, frame);
   for (;;) {
-    if (peek_tag(unpacker) == LT_TAG_END) {
-      read_tag(unpacker);
-      close_table(L, unpacker, frame);
-      return;
-    }
-    if (peek_tag(unpacker) == LT_TAG_KEYED) {
+    lt_Tag tag = peek_tag(unpacker);
+    if (tag == LT_TAG_END)
+      break;
+    if (tag == LT_TAG_KEYED) {
       read_tag(unpacker);
       frame->keyed = true;
     }
@@ -287,6 +320,8 @@ static void step_table(lua_State *L, Unpacker *unpacker, Frame *frame) {
       return;
     store_entry(L, frame);
   }
+  read_tag(unpacker);
+  close_table(L, unpacker, frame);
 }
 
 /*
@@ -305,14 +340,15 @@ static void begin_cell(lua_State *L, Unpacker *unpacker, const Frame *frame) {
   uint32_t slot = read_number(unpacker);
   if (slot != 0) {
     lua_pushvalue(L, frame->base);
-    lua_rawseti(L, SLOTS, slot);
+    keep(L, slot);
+    lua_pop(L, 1);
     unpacker->cells[slot] = (unsigned char)frame->upvalue;
   }
 }
 
 static void join_cell(lua_State *L, Unpacker *unpacker, const Frame *frame) {
   uint32_t slot = read_number(unpacker);
-  lua_rawgeti(L, SLOTS, slot);
+  push_kept(L, slot);
   lua_upvaluejoin(L, frame->base, frame->upvalue, -1, unpacker->cells[slot]);
   lua_pop(L, 1);
 }
@@ -333,7 +369,7 @@ static void step_function(lua_State *L, Unpacker *unpacker, Frame *frame) {
       lua_replace(L, GLOBALS);
     }
     read_number(unpacker);
-    push_string(L, unpacker);
+    push_name(L, unpacker);
   } else {
     frame->upvalue++;
   }
@@ -368,8 +404,8 @@ static void unpack_value(lua_State *L, Unpacker *unpacker) {
 
 static void set_late_metatables(lua_State *L, Unpacker *unpacker) {
   while (read_tag(unpacker) == LT_TAG_LATE_METATABLE) {
-    lua_rawgeti(L, SLOTS, read_number(unpacker));
-    lua_rawgeti(L, SLOTS, read_number(unpacker));
+    push_kept(L, read_number(unpacker));
+    push_kept(L, read_number(unpacker));
     lua_setmetatable(L, -2);
     lua_pop(L, 1);
   }
@@ -445,19 +481,24 @@ static void set_globals(lua_State *L, lt_Globals globals) {
   lua_settop(L, saved - 2);
 }
 
+static void make_slots(lua_State *L, Unpacker *unpacker) {
+  uint32_t count = unpacker->message->slot_count;
+  if (count > 0) {
+    unpacker->cells = malloc(count + 1);
+    if (unpacker->cells == NULL)
+      lt_raise_memory(L);
+  }
+  if (count > STACK_SLOTS)
+    lua_createtable(L, (int)count, 0);
+  lua_settop(L, SLOTS + (int)(count < STACK_SLOTS ? count : STACK_SLOTS));
+}
+
 static int unpack_protected(lua_State *L) {
   Unpacker *unpacker = lua_touserdata(L, UNPACKER);
   const lt_Message *message = unpacker->message;
-  luaL_checkstack(L, message->count + 20, "too many values");
-  if (message->slot_count > 0) {
-    unpacker->cells = malloc(message->slot_count + 1);
-    if (unpacker->cells == NULL)
-      lt_raise_memory(L);
-    lua_createtable(L, (int)message->slot_count, 0);
-  } else {
-    lua_pushnil(L);
-  }
+  luaL_checkstack(L, message->count + STACK_SLOTS + 20, "too many values");
   lua_pushnil(L); /* the globals, when there are any */
+  make_slots(L, unpacker);
   for (int i = 0; i < message->count; i++)
     unpack_value(L, unpacker);
   set_late_metatables(L, unpacker);
