@@ -51,8 +51,8 @@ describe("the deadlock check", function()
       or text:find("other %(ident %d+%) waits for lock 0x%x+ held by thread one"), text)
     -- The cycle is one line, the dump follows.
     assert.truthy(text:find("lthread: deadlock: [^\n]*one[^\n]*other[^\n]*\n"), text)
-    assert.truthy(text:find("\nThread MainThread %(ident 1%)[^\n]*, blocked on join of thread other"),
-      text)
+    assert.truthy(text:find(
+      "\nThread MainThread %(ident 1%)[^\n]*, blocked on join of thread other"), text)
     assert.truthy(text:find("in method 'acquire'", 1, true), text)
   end)
 

@@ -410,9 +410,9 @@ local closers = {
     do local _ <close> = setmetatable({}, { __close = body }) end
   end,
   ["a __close handler at a break"] = function(body)
-    for _ = 1, 1 do
+    while true do
       local _ <close> = setmetatable({}, { __close = body })
-      break
+      if body then break end
     end
   end,
   ["a __close handler at a return"] = function(body)
@@ -423,7 +423,7 @@ local closers = {
     f()
   end,
   ["the __close handler of a generic for"] = function(body)
-    for _ in pairs { 1 }, {}, nil, setmetatable({}, { __close = body }) do break end
+    for _ in next, {}, nil, setmetatable({}, { __close = body }) do _ = nil end
   end,
   ["a __close handler after an error in pcall"] = function(body)
     pcall(function()
@@ -717,7 +717,8 @@ describe("interrupt_main", function()
 
   it("breaks _shutdown", function()
     local never = held()
-    local endless = _thread.start_joinable_thread(function() never:acquire() end, { daemon = false })
+    local endless = _thread.start_joinable_thread(function() never:acquire() end,
+      { daemon = false })
     main_raises(function() _thread._shutdown() end, blocked)
     never:release()
     endless:result()
