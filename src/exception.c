@@ -95,8 +95,9 @@ void lt_class_push_metatable(lua_State *L, lt_Class *class_object) {
 }
 
 lt_Class *lt_class_of_metatable(lua_State *L, int index) {
-  lua_rawgetp(L, index, &class_key);
-  lt_Object *object = lt_object_of_type(L, -1, &lt_class_type);
+  lt_Object *object = NULL;
+  if (lua_rawgetp(L, index, &class_key) == LUA_TUSERDATA)
+    object = lt_object_of_type(L, -1, &lt_class_type);
   lua_pop(L, 1);
   return (lt_Class *)object;
 }

@@ -248,7 +248,7 @@ static uint64_t fingerprint(lua_State *L) {
     uint64_t module = (uint64_t)(uintptr_t)lua_topointer(L, -1);
     uint64_t name = (uint64_t)(uintptr_t)lua_topointer(L, -2);
     sum += (module ^ name << 1) * UINT64_C(0x9E3779B97F4A7C15) + 1;
-    lua_settop(L, loaded + 1);
+    lua_pop(L, 1);
   }
   return sum;
 }
@@ -307,8 +307,7 @@ static bool leads_to(lua_State *L, const lt_Path *path, const void *address) {
   return found;
 }
 
-bool lt_named_find(lua_State *L, const lt_Names *names, int index, lt_Path *path) {
-  const void *address = lua_topointer(L, index);
+bool lt_named_find(lua_State *L, const lt_Names *names, const void *address, lt_Path *path) {
   size_t entry = find_entry(names, address);
   if (entry == 0)
     return false;

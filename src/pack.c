@@ -47,6 +47,9 @@ typedef struct Frame {
   const lt_Code *code;
 } Frame;
 
+/* The Lua stack is made large enough for some frames at once; each keeps up to so many values. */
+enum { FRAMES_AT_ONCE = 8, STACK_OF_FRAME = 4 };
+
 /*
 ** What suffices for a small value lies in the packer itself: then one allocation makes a message.
 */
@@ -352,7 +355,8 @@ static _Noreturn void refuse_userdata(lua_State *L, Packer *packer) {
 */
 
 static Frame *push_frame(lua_State *L, Packer *packer, size_t node) {
-  if (!lua_checkstack(L, 20))
+  if (packer->depth % FRAMES_AT_ONCE == 0 &&
+      !lua_checkstack(L, 20 + FRAMES_AT_ONCE * STACK_OF_FRAME))
     refuse(L, packer, "a value that is nested too deeply");
   if (packer->depth == packer->frame_capacity) {
     size_t size = packer->depth * sizeof(Frame);
@@ -366,10 +370,10 @@ static Frame *push_frame(lua_State *L, Packer *packer, size_t node) {
   return frame;
 }
 
-static void open_table(lua_State *L, Packer *packer) {
+static void open_table(lua_State *L, Packer *packer, const void *address) {
   static const char header[2 * sizeof(uint32_t) + 1] = {0};
   write_tag(L, packer, LT_TAG_TABLE);
-  size_t node = add_node(L, packer, lua_topointer(L, -1), true);
+  size_t node = add_node(L, packer, address, true);
   reserve(L, packer, sizeof(header));
   size_t sizes_offset = packer->size;
   put(packer, header, sizeof(header));
@@ -464,14 +468,14 @@ static void pack_object(lua_State *L, Packer *packer, lt_Tag tag, lt_Object *obj
   lua_pop(L, 1);
 }
 
-static bool pack_if_named(lua_State *L, Packer *packer) {
+static bool pack_if_named(lua_State *L, Packer *packer, const void *address) {
   lt_Path path;
   if (packer->names == NULL)
     packer->names = lt_names_of(L);
-  if (!lt_named_find(L, packer->names, -1, &path))
+  if (!lt_named_find(L, packer->names, address, &path))
     return false;
   write_tag(L, packer, LT_TAG_NAMED);
-  add_node(L, packer, lua_topointer(L, -1), false);
+  add_node(L, packer, address, false);
   unsigned char length = (unsigned char)path.length;
   reserve(L, packer, 1);
   put(packer, &length, 1);
@@ -490,7 +494,7 @@ static bool pack_if_named(lua_State *L, Packer *packer) {
 
 static bool pack_if_method(lua_State *L, Packer *packer) {
   lt_Method method;
-  if (!lua_iscfunction(L, -1) || !lt_method_find(L, -1, &method))
+  if (!lt_method_find(L, -1, &method))
     return false;
   write_tag(L, packer, LT_TAG_METHOD);
   add_node(L, packer, lua_topointer(L, -1), false);
@@ -502,7 +506,8 @@ static bool pack_if_method(lua_State *L, Packer *packer) {
 
 /* A table, a function or a userdata, which may have come before. */
 static void pack_by_identity(lua_State *L, Packer *packer) {
-  size_t node = find_node(packer, lua_topointer(L, -1));
+  const void *address = lua_topointer(L, -1);
+  size_t node = find_node(packer, address);
   if (node != 0) {
     write_same(L, packer, slot_of(packer, node));
     lua_pop(L, 1);
@@ -515,16 +520,16 @@ static void pack_by_identity(lua_State *L, Packer *packer) {
     pack_object(L, packer, LT_TAG_OBJECT, object);
   else if (class_object != NULL)
     pack_object(L, packer, LT_TAG_CLASS_METATABLE, &class_object->object);
-  else if (pack_if_named(L, packer) || pack_if_method(L, packer))
+  else if (pack_if_named(L, packer, address))
     return;
   else if (type == LUA_TTABLE)
-    open_table(L, packer);
+    open_table(L, packer, address);
   else if (type == LUA_TUSERDATA)
     pack_userdata(L, packer);
-  else if (lua_iscfunction(L, -1))
-    pack_c_function(L, packer);
-  else
+  else if (!lua_iscfunction(L, -1))
     open_function(L, packer);
+  else if (!pack_if_method(L, packer))
+    pack_c_function(L, packer);
 }
 
 /* A long string, at 'index': the bytes hold the number of a reference to a copy. */
@@ -739,7 +744,8 @@ static bool is_standard(lua_State *L, Packer *packer, const char *name) {
     return false;
   if (packer->names == NULL)
     packer->names = lt_names_of(L);
-  return lt_named_find(L, packer->names, -1, &path) && lt_named_is_standard_global(&path, name);
+  return lt_named_find(L, packer->names, lua_topointer(L, -1), &path) &&
+         lt_named_is_standard_global(&path, name);
 }
 
 static void pack_global(lua_State *L, Packer *packer, const Frame *frame) {

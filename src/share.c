@@ -48,7 +48,8 @@ static bool is_plain_table(lua_State *L, int index) {
     lua_pop(L, 1);
     return false;
   }
-  return lt_class_of_metatable(L, index) == NULL && !lt_named_find(L, lt_names_of(L), index, &path);
+  return lt_class_of_metatable(L, index) == NULL &&
+         !lt_named_find(L, lt_names_of(L), lua_topointer(L, index), &path);
 }
 
 /*

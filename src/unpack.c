@@ -31,6 +31,9 @@ typedef struct Frame {
   int upvalue;
 } Frame;
 
+/* The Lua stack is made large enough for some frames at once; each keeps up to so many values. */
+enum { FRAMES_AT_ONCE = 8, STACK_OF_FRAME = 4 };
+
 enum { OWN_FRAMES = 8 };
 
 typedef struct Unpacker {
@@ -132,6 +135,8 @@ static void grow_frames(lua_State *L, Unpacker *unpacker) {
 static Frame *push_frame(lua_State *L, Unpacker *unpacker) {
   if (unpacker->depth == unpacker->frame_capacity)
     grow_frames(L, unpacker);
+  if (unpacker->depth % FRAMES_AT_ONCE == 0)
+    luaL_checkstack(L, 20 + FRAMES_AT_ONCE * STACK_OF_FRAME, "a value is nested too deeply");
   Frame *frame = &unpacker->frames[unpacker->depth++];
   memset(frame, 0, sizeof(*frame));
   frame->base = lua_gettop(L);
@@ -144,7 +149,6 @@ static void open_table(lua_State *L, Unpacker *unpacker) {
   uint32_t hash_size = read_number(unpacker);
   unsigned char has_metatable;
   read_bytes(unpacker, &has_metatable, 1);
-  luaL_checkstack(L, 20, "a value is nested too deeply");
   lua_createtable(L, (int)array_size, (int)hash_size);
   keep(L, slot);
   Frame *frame = push_frame(L, unpacker);
@@ -156,7 +160,6 @@ static void open_function(lua_State *L, Unpacker *unpacker) {
   const lt_Code *code = read_reference(unpacker)->target;
   unsigned char upvalue_count;
   read_bytes(unpacker, &upvalue_count, 1);
-  luaL_checkstack(L, 20, "a value is nested too deeply");
   if (lt_code_load(L, code) != LUA_OK)
     lua_error(L);
   keep(L, slot);
