@@ -57,10 +57,9 @@ static uint64_t holder(void *context) {
 }
 
 /*
-** Waits for a moment with the processor at work, and looks from time to time whether the lock is to
-** be had. Not at once: each look slows down the one who has it, and if he acquires it over and
-*over,
-** both get on faster in turns of some length.
+** Waits for a moment with the processor at work, and looks from time to time whether the lock is
+** to be had. Not at once: each look slows down the one who has it, and if he acquires it over and
+** over, both get on faster in turns of some length.
 */
 static bool spin(lt_Lock *lock, plat_Time deadline) {
   for (int look = 0; look < LOOKS; look++) {
