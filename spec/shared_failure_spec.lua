@@ -8,7 +8,8 @@ describe("Each operation on a shared table", function()
       pending "needs the program build/.../failing, which make test builds"
       return
     end
-    local pipe = io.popen(("timeout 300 '%s' spec/support/shared_failures.lua 2>&1"):format(program))
+    local script = "spec/support/shared_failures.lua"
+    local pipe = io.popen(("timeout 300 '%s' %s 2>&1"):format(program, script))
     local text = pipe:read "a"
     assert.is_true(pipe:close(), text)
     assert.equal("done\n", text)

@@ -1,8 +1,8 @@
 -- Runs an operation with the first allocation failing, with the second, and so on until none fails:
 -- lua failing.lua name. It must raise what tells of it, leave all usable and leak nothing.
 --
--- The collector stands still: a finalizer that Lua cannot call for want of memory, in the middle of a
--- program, is never called again, and what it would have released stays.
+-- The collector stands still: a finalizer that Lua cannot call for want of memory, in the middle
+-- of a program, is never called again, and what it would have released stays.
 local memory = require "memory"
 
 local operations = {}
