@@ -141,6 +141,16 @@ static void disarm(lua_State *L, lt_Thread *thread) {
     lt_coroutines_arm(thread->coroutines, hook, 1);
 }
 
+/*
+** Where the script has a hook for lines, Lua counts instructions: a poke that comes while it takes
+** the old count, and before it stores the new one, is overwritten. So the events of that hook start
+** the count again, though seldom enough for it to run out where it is to be a longer one.
+*/
+static void count_anew(lt_Thread *thread) {
+  if (++thread->other_events % 16 == 0)
+    lt_coroutines_arm(thread->coroutines, hook, 1);
+}
+
 static void hook(lua_State *L, lua_Debug *event) {
   lt_Thread *thread = lt_thread_of(L);
   if (thread == NULL) {
@@ -149,14 +159,14 @@ static void hook(lua_State *L, lua_Debug *event) {
   }
   lt_coroutines_forward(thread->coroutines, L, event);
   lt_dump_answer(L, thread, NULL);
-  if (!lt_interrupted(thread)) {
+  if (!lt_interrupted(thread))
     disarm(L, thread);
-  } else if (thread->spares_next) {
-    thread->spares_next = event->event != LUA_HOOKCOUNT;
-  } else if (event->event == LUA_HOOKCOUNT) {
-    if (lt_interrupt_deliver(L, thread, 0))
-      lt_coroutines_arm(thread->coroutines, hook, NEXT_LOOK);
-  }
+  else if (event->event != LUA_HOOKCOUNT)
+    count_anew(thread);
+  else if (thread->spares_next)
+    thread->spares_next = false;
+  else if (lt_interrupt_deliver(L, thread, 0))
+    lt_coroutines_arm(thread->coroutines, hook, NEXT_LOOK);
 }
 
 /* Stands for debug.sethook, which may take away the hook that has been set for a request. */

@@ -51,6 +51,7 @@ struct lt_Thread {
   lua_State *waiting;               /* the coroutine that waits in one of our functions */
   lua_Hook heeded;                  /* a hook of the host that has let a wait go on */
   bool spares_next;                 /* the next instruction is not interrupted */
+  unsigned other_events;            /* of hooks, see interrupt.c */
 
   lt_Object *package;  /* a reference: what it inherits, see package.h */
   lt_Message *message; /* the function and its arguments; its own once it runs */

@@ -146,6 +146,8 @@ static int protected_main(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_lthread);
   lua_setfield(L, -2, "lthread");
+  lua_pushcfunction(L, luaopen_lthread_queue);
+  lua_setfield(L, -2, "lthread.queue");
 #if defined(HAVE_MEMORY)
   lua_pushcfunction(L, luaopen_memory);
   lua_setfield(L, -2, "memory");
