@@ -7,10 +7,10 @@ local call = threads.call
 local sanitized = os.getenv "LTHREAD_SANITIZER" ~= nil
 
 -- The address sanitizer keeps what was freed, and none runs within a limit of address space.
-local unless_sanitized = sanitized and pending or it
+local unless_sanitized = sanitized and function() end or it
 
 -- The resident memory is known where there is /proc.
-local where_measured = not sanitized and io.open "/proc/self/status" and it or pending
+local where_measured = not sanitized and io.open "/proc/self/status" and it or function() end
 
 -- For scripts in processes of their own.
 local prelude = [[
