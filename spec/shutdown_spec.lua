@@ -124,7 +124,11 @@ for what, code in pairs(busy) do
     describe("a daemon that " .. what, function()
       it("is stopped " .. how, function()
         local result = run(ready .. code .. "\n" .. ending)
-        assert.equal("", (result.text:gsub(("x"):rep(100) .. "\n", "")))
+        local rest = result.text:gsub(("x"):rep(100) .. "\n", "")
+        if how == "by os.exit without closing" then
+          rest = rest:gsub("^x+$", "") -- exit ends the process in the middle of a thread's line
+        end
+        assert.equal("", rest)
         assert.equal("exit 0", result.ended)
       end)
     end)
