@@ -17,7 +17,9 @@
 #include <lualib.h>
 
 #include "lthread.h"
+#if defined(HAVE_MEMORY)
 #include "spec/support/memory.h"
+#endif
 
 static lua_State *running;
 static const char *program = "lua";
