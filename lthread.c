@@ -79,7 +79,7 @@ static int start_new_thread(lua_State *L) {
   if (!lua_isnoneornil(L, 3))
     lt_check_type(L, 3, LUA_TTABLE);
   lua_settop(L, 3);
-  lt_Start start = {NULL, 0, !lua_isnil(L, 3), true, NULL};
+  lt_Start start = {.daemon = true};
   start.thread = push_new_thread(L);
   start.argument_count = push_call(L, 1, 2, 3);
   lt_thread_start(L, self, &start);
@@ -102,7 +102,7 @@ static int start_joinable_thread(lua_State *L) {
   lt_check_callable(L, F);
   lt_spread_keywords(L, HANDLE, names);
   lua_settop(L, NAME);
-  lt_Start start = {NULL, 0, !lua_isnil(L, KWARGS), lt_opt_flag(L, DAEMON, true), NULL};
+  lt_Start start = {.daemon = lt_opt_flag(L, DAEMON, true)};
   if (!lua_isnil(L, NAME))
     start.name = lt_check_string(L, NAME, NULL);
   if (lua_isnil(L, HANDLE)) {
@@ -220,10 +220,8 @@ static const char *state_name(lt_Thread *thread) {
 
 static void push_thread_info(lua_State *L, lt_Thread *thread) {
   char name[LT_NAME_BYTES];
-  plat_mutex_lock(&thread->guard);
-  memcpy(name, thread->name, sizeof(name));
-  uint64_t native_id = thread->native_id;
-  plat_mutex_unlock(&thread->guard);
+  lt_thread_name(thread, name);
+  uint64_t native_id = lt_thread_native_id(thread);
   lua_createtable(L, 0, 5);
   lua_pushinteger(L, (lua_Integer)atomic_load(&thread->ident));
   lua_setfield(L, -2, "ident");

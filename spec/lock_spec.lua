@@ -1,34 +1,10 @@
 local _thread = require "lthread"
 local child = require "fixtures.child"
 local raised = require "support.raised"
+local waiting = require "support.waiting"
 
 local isinstance = _thread.isinstance
-
-local function start(f, ...)
-  return _thread.start_joinable_thread(f, { args = table.pack(...) })
-end
-
-local function state_of(handle)
-  for _, info in ipairs(_thread.enumerate()) do
-    if info.ident == handle.ident then
-      return info.state
-    end
-  end
-  return "done"
-end
-
--- Whether the thread comes to wait for something before it ends.
-local function blocks(handle)
-  for _ = 1, 20000 do
-    if state_of(handle) == "blocked" then
-      return true
-    end
-    if handle:join(0.001) then
-      return false
-    end
-  end
-  return false
-end
+local start, blocks = waiting.start, waiting.blocks
 
 local function acquire_and_release(lock)
   local acquired = lock:acquire()

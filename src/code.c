@@ -307,23 +307,10 @@ static lt_Code *dump_function(lua_State *L, int environment) {
   return NULL;
 }
 
-static void push_cache(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &cache_key) == LUA_TTABLE)
-    return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &cache_key);
-}
-
 lt_Code *lt_code_push(lua_State *L, int index, int environment) {
   index = lua_absindex(L, index);
   luaL_checkstack(L, 8, "too many values");
-  push_cache(L);
+  lt_push_registered(L, &cache_key, "k");
   lua_pushvalue(L, index);
   lua_rawget(L, -2);
   lt_Code *code = (lt_Code *)lt_object_of_type(L, -1, &code_type);

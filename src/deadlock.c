@@ -62,19 +62,12 @@ static const lt_Answer *first_in_cycle(const lt_Dump *dump, const lt_Thread *sel
   return slow != NULL ? slow : answer_of(dump, atomic_load(&self->ident));
 }
 
-static void add_name(lt_Text *text, const lt_Answer *answer) {
-  char name[LT_NAME_BYTES];
-  lt_thread_name(answer->thread, name);
-  lt_text_add(text, "%s (ident %llu)", name,
-              (unsigned long long)atomic_load(&answer->thread->ident));
-}
-
 static void add_cycle(lt_Text *text, const lt_Dump *dump, const lt_Thread *self) {
   const lt_Answer *first = first_in_cycle(dump, self);
   const lt_Answer *answer = first;
   lt_text_add(text, "lthread: deadlock: all threads wait for one another: thread ");
   for (size_t i = 0; answer != NULL && i < dump->count; i++) {
-    add_name(text, answer);
+    lt_dump_add_identity(text, answer->thread);
     lt_text_add(text, i == 0 ? " waits for %s" : ", which waits for %s", answer->blocked_on);
     const char *relation = answer->relation;
     answer = answer_of(dump, answer->ender);
@@ -82,7 +75,7 @@ static void add_cycle(lt_Text *text, const lt_Dump *dump, const lt_Thread *self)
       break;
     lt_text_add(text, " %s thread ", relation);
     if (answer == first) {
-      add_name(text, answer);
+      lt_dump_add_identity(text, answer->thread);
       break;
     }
   }

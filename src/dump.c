@@ -123,16 +123,14 @@ static void add_stacks(lt_Text *text, lua_State *L, lt_Thread *thread) {
 ** Answering
 */
 
-static void add_identity(lt_Text *text, lt_Thread *thread) {
+void lt_dump_add_identity(lt_Text *text, lt_Thread *thread) {
   char name[LT_NAME_BYTES];
   lt_thread_name(thread, name);
   lt_text_add(text, "%s (ident %" PRIu64 ")", name, (uint64_t)atomic_load(&thread->ident));
 }
 
 static void add_native_id(lt_Text *text, lt_Thread *thread) {
-  plat_mutex_lock(&thread->guard);
-  uint64_t native_id = thread->native_id;
-  plat_mutex_unlock(&thread->guard);
+  uint64_t native_id = lt_thread_native_id(thread);
   if (native_id != 0)
     lt_text_add(text, ", native id %" PRIu64, native_id);
 }
@@ -142,7 +140,7 @@ static void add_ender(lt_Text *text, lt_Runtime *runtime, const lt_Answer *answe
   if (thread == NULL)
     return;
   lt_text_add(text, " %s thread ", answer->relation);
-  add_identity(text, thread);
+  lt_dump_add_identity(text, thread);
   lt_object_release(&thread->object);
 }
 
@@ -168,7 +166,7 @@ static void make_answer(lt_Answer *answer, lua_State *L, lt_Thread *thread,
     answer->ender = wait->ender == NULL ? 0 : wait->ender(wait->context);
   }
   lt_text_add(&answer->text, "Thread ");
-  add_identity(&answer->text, thread);
+  lt_dump_add_identity(&answer->text, thread);
   add_native_id(&answer->text, thread);
   add_state(&answer->text, thread, answer, blocked);
   add_stacks(&answer->text, L, thread);
@@ -314,7 +312,7 @@ void lt_dump_write(const lt_Dump *dump, lt_Text *text) {
       lt_text_add(text, "%s", answer->text.bytes);
     } else {
       lt_text_add(text, "Thread ");
-      add_identity(text, answer->thread);
+      lt_dump_add_identity(text, answer->thread);
       add_native_id(text, answer->thread);
       lt_text_add(text, ", %s\n", why_silent(answer->thread));
     }

@@ -45,6 +45,9 @@ bool lt_dump_take(lt_Dump *dump, const lt_Asker *asker);
 void lt_dump_write(const lt_Dump *dump, lt_Text *text);
 void lt_dump_free(lt_Dump *dump);
 
+/* Adds "name (ident 1)". */
+void lt_dump_add_identity(lt_Text *text, lt_Thread *thread);
+
 /* If the thread of the caller has been asked, answers for it; 'blocked' is NULL while it runs. */
 void lt_dump_answer(lua_State *L, lt_Thread *thread, const lt_Blocked *blocked);
 

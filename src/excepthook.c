@@ -92,9 +92,7 @@ static void write_report(lua_State *L, const char *header) {
 
 static void format_header(char *header, size_t size, lt_Thread *thread) {
   char name[LT_NAME_BYTES];
-  plat_mutex_lock(&thread->guard);
-  memcpy(name, thread->name, sizeof(name));
-  plat_mutex_unlock(&thread->guard);
+  lt_thread_name(thread, name);
   snprintf(header, size, "Exception in thread %s (ident %llu):\n", name,
            (unsigned long long)atomic_load(&thread->ident));
 }

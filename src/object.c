@@ -80,19 +80,24 @@ int lt_object_collect(lua_State *L) {
   return 0;
 }
 
-/* Pushes the table that the registry has under this key, or a new one. */
-static void push_registered(lua_State *L, const void *key) {
+void lt_push_registered(lua_State *L, const void *key, const char *mode) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE)
     return;
   lua_pop(L, 1);
   lua_newtable(L);
+  if (mode != NULL) {
+    lua_createtable(L, 0, 1);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+  }
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, key);
 }
 
 /* The table of methods is on the top. */
 static void register_methods(lua_State *L, const lt_Type *type) {
-  push_registered(L, &methods_key);
+  lt_push_registered(L, &methods_key, NULL);
   lua_pushnil(L);
   while (lua_next(L, -3)) {
     lua_pushlightuserdata(L, (void *)type);
@@ -123,22 +128,9 @@ static void push_metatable(lua_State *L, const lt_Type *type) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, type);
 }
 
-static void push_proxies(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &proxies_key) == LUA_TTABLE)
-    return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &proxies_key);
-}
-
 void lt_object_push(lua_State *L, lt_Object *object) {
   luaL_checkstack(L, 6, "too many values");
-  push_proxies(L);
+  lt_push_registered(L, &proxies_key, "v");
   if (lua_rawgetp(L, -1, object) == LUA_TUSERDATA) {
     lua_remove(L, -2);
     return;
@@ -199,7 +191,7 @@ static void push_methods(lua_State *L, const lt_Type *type) {
 bool lt_method_find(lua_State *L, int index, lt_Method *method) {
   luaL_checkstack(L, 6, "too many values");
   lua_pushvalue(L, index);
-  push_registered(L, &methods_key);
+  lt_push_registered(L, &methods_key, NULL);
   lua_pushvalue(L, -2);
   lua_rawget(L, -2);
   method->type = lua_touserdata(L, -1);

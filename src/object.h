@@ -123,4 +123,10 @@ void lt_context_set(lua_State *L); /* pops the userdata */
 void lt_context_push(lua_State *L);
 void lt_set_functions(lua_State *L, const luaL_Reg *functions); /* into the table on the top */
 
+/*
+** Pushes the table that the registry has under this address, or a new one, which is weak as 'mode'
+** says; NULL: it is not. Needs 4 free slots of the stack.
+*/
+void lt_push_registered(lua_State *L, const void *key, const char *mode);
+
 #endif

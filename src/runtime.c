@@ -89,6 +89,13 @@ static void clear(lt_Object *object) {
 
 const lt_Tracing lt_thread_tracing = {traverse, clear};
 
+uint64_t lt_thread_native_id(lt_Thread *thread) {
+  plat_mutex_lock(&thread->guard);
+  uint64_t native_id = thread->native_id;
+  plat_mutex_unlock(&thread->guard);
+  return native_id;
+}
+
 lt_Thread *lt_thread_of(lua_State *L) {
   lt_context_push(L);
   lt_Context *context = lua_touserdata(L, -1);

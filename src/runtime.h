@@ -126,6 +126,9 @@ void lt_thread_signal(lt_Thread *thread, int number);
 /* Writes the thread's name; 'name' has LT_NAME_BYTES. */
 void lt_thread_name(lt_Thread *thread, char *name);
 
+/* The thread's id in the system; 0: it has not begun. */
+uint64_t lt_thread_native_id(lt_Thread *thread);
+
 /* Whether any thread of the process ever had this ident. */
 bool lt_ident_was_given(uint64_t ident);
 

@@ -51,19 +51,6 @@ const lt_Type lt_stored_type = {"stored value", NULL, NULL, NULL, destroy, &trac
 ** The values of a state
 */
 
-static void push_origins(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &origins_key) == LUA_TTABLE)
-    return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &origins_key);
-}
-
 lt_Stored *lt_stored_origin(lua_State *L, int index) {
   lt_Object *object = NULL;
   index = lua_absindex(L, index);
@@ -86,7 +73,7 @@ lt_Stored *lt_stored_of(lua_State *L, int index) {
 /* Remembers that the value on the top is what the state has of the stored one. */
 static void remember(lua_State *L, lt_Stored *stored) {
   luaL_checkstack(L, 8, "too many values");
-  push_origins(L);
+  lt_push_registered(L, &origins_key, "k");
   lua_pushvalue(L, -2);
   lt_object_push(L, &stored->traced.object);
   if (stored->has_identity) {

@@ -8,14 +8,13 @@
 
 /*
 ** Starts 'thread', an unstarted one, in the runtime of 'self'. On the top of the stack lie the
-** function and its 'argument_count' arguments, the last one being keyword arguments if
-** 'has_keywords'; they are popped. Raises RuntimeError if it is started already or the system
-** makes no thread, TypeError for what can't be transferred; then the thread is still unstarted.
+** function and its 'argument_count' arguments; they are popped. Raises RuntimeError if it is
+** started already or the system makes no thread, TypeError for what can't be transferred; then the
+** thread is still unstarted.
 */
 typedef struct lt_Start {
   lt_Thread *thread;
   int argument_count;
-  bool has_keywords;
   bool daemon;
   const char *name; /* NULL: a name is made */
 } lt_Start;
