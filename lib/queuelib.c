@@ -83,7 +83,7 @@ static LT_CLASS(priority_queue_class, "queue.PriorityQueue", &queue_class, new_p
 ** Arguments
 */
 
-static lt_Queue *check_queue(lua_State *L) {
+static inline lt_Queue *check_queue(lua_State *L) {
   lt_Object *object = lt_object_at(L, 1);
   if (object == NULL || object->type->destroy != lt_queue_destroy)
     lt_arg_type_error(L, 1, "queue");
@@ -123,11 +123,12 @@ static Patience opt_patience(lua_State *L, int arg) {
 ** Waiting
 */
 
-typedef lt_Parked (*Await)(lt_Queue *queue, lt_Parker *parker, plat_Time deadline);
+typedef lt_Parked (*Await)(lt_Queue *queue, lt_User user, plat_Time deadline);
 
 /* False when the time is up; raises if the thread is interrupted. */
 static bool wait(lua_State *L, lt_Thread *self, lt_Queue *queue, Await await, plat_Time deadline) {
-  lt_Parked parked = await(queue, lt_wait_begin(L, self), deadline);
+  lt_wait_begin(L, self);
+  lt_Parked parked = await(queue, lt_user(self), deadline);
   if (parked == LT_INTERRUPTED || parked == LT_SIGNALLED)
     lt_wait_broken(L, self);
   return parked != LT_TIMED_OUT;
@@ -210,7 +211,7 @@ static void push_priority(lua_State *L, int arg) {
 
 /* The message on the top is added, and popped. It counts at once, so that what there is of it is
  * freed when it raises. */
-static void add_message(lua_State *L, Putting *putting, int arg, const lt_Names *names) {
+static void add_message(lua_State *L, Putting *putting, int arg, lt_Names *names) {
   size_t number = putting->count++;
   if (putting->keys != NULL) {
     push_priority(L, arg);
@@ -221,11 +222,11 @@ static void add_message(lua_State *L, Putting *putting, int arg, const lt_Names 
   lua_pop(L, 1);
 }
 
-static lt_Outcome put_once(lt_Queue *queue, Putting *putting) {
+static lt_Outcome put_once(lua_State *L, lt_Queue *queue, Putting *putting) {
   size_t put;
   const lt_Item *keys = putting->keys == NULL ? NULL : putting->keys + putting->put;
-  lt_Outcome outcome =
-      lt_queue_put(queue, putting->items + putting->put, keys, putting->count - putting->put, &put);
+  lt_Outcome outcome = lt_queue_put(queue, lt_caller(L), putting->items + putting->put, keys,
+                                    putting->count - putting->put, &put);
   putting->put += put;
   return outcome;
 }
@@ -233,10 +234,10 @@ static lt_Outcome put_once(lt_Queue *queue, Putting *putting) {
 /* Puts all that there are, waiting for room as long as 'patience' lasts. */
 static lt_Outcome put_all(lua_State *L, lt_Queue *queue, Putting *putting, Patience patience) {
   lt_Thread *self = lt_self(L);
-  lt_Outcome outcome = put_once(queue, putting);
+  lt_Outcome outcome = put_once(L, queue, putting);
   while (outcome == LT_QUEUE_FULL && patience.waits) {
     patience.waits = wait(L, self, queue, lt_queue_await_room, patience.deadline);
-    outcome = put_once(queue, putting);
+    outcome = put_once(L, queue, putting);
   }
   return outcome;
 }
@@ -261,16 +262,8 @@ static int raise_outcome(lua_State *L, lt_Outcome outcome) {
   return lt_raise(L, class_of_outcome(outcome), "%s", text_of_outcome(outcome));
 }
 
-/*
-** queue:put(message [, block = true [, timeout]])
-** Puts a copy of the message, any value that transfers, into the queue. If the queue is full, waits
-** until there is room; with a timeout at most so many seconds; without 'block' not at all. By name:
-** queue:put(message, {timeout = 0.5}). Raises Full when there is no room, ShutDown when the
-** queue is shut down, TypeError for what can't be transferred (or, in a PriorityQueue, ordered),
-** ValueError for a negative timeout. Follows Queue.put.
-*/
-static int queue_put(lua_State *L) {
-  lt_Queue *queue = check_queue(L);
+/* Any message, to any queue. */
+static int put_message(lua_State *L, lt_Queue *queue) {
   lt_check_any(L, 2);
   Patience patience = opt_patience(L, 3);
   lt_Outcome outcome = LT_QUEUE_FULL;
@@ -281,7 +274,7 @@ static int queue_put(lua_State *L) {
     size_t put;
     if (!is_small)
       lt_item_from(L, 2, &item, describe_message, NULL);
-    outcome = lt_queue_put(queue, &item, NULL, 1, &put);
+    outcome = lt_queue_put(queue, lt_caller(L), &item, NULL, 1, &put);
     if (outcome == LT_QUEUE_DONE)
       return 0;
     lt_item_free(&item);
@@ -295,6 +288,23 @@ static int queue_put(lua_State *L) {
     outcome = put_all(L, queue, putting, patience);
   }
   return outcome == LT_QUEUE_DONE ? 0 : raise_outcome(L, outcome);
+}
+
+/*
+** queue:put(message [, block = true [, timeout]])
+** Puts a copy of the message, any value that transfers, into the queue. If the queue is full, waits
+** until there is room; with a timeout at most so many seconds; without 'block' not at all. By name:
+** queue:put(message, {timeout = 0.5}). Raises Full when there is no room, ShutDown when the
+** queue is shut down, TypeError for what can't be transferred (or, in a PriorityQueue, ordered),
+** ValueError for a negative timeout. Follows Queue.put.
+*/
+static int queue_put(lua_State *L) {
+  lt_Queue *queue = check_queue(L);
+  lt_Item item;
+  if (lua_gettop(L) == 2 && lt_item_from_small(L, 2, &item) &&
+      lt_queue_put_small(queue, lt_caller(L), &item))
+    return 0;
+  return put_message(L, queue);
 }
 
 /*
@@ -338,7 +348,7 @@ static int queue_put_many(lua_State *L) {
   size_t count = check_list(L, 2);
   Patience patience = opt_patience(L, 3);
   Putting *putting = push_putting(L, queue, count);
-  const lt_Names *names = lt_names_of(L);
+  lt_Names *names = lt_names_of(L);
   for (size_t i = 1; i <= count; i++) {
     lua_rawgeti(L, 2, (lua_Integer)i);
     add_message(L, putting, 2, names);
@@ -371,6 +381,16 @@ static bool await_item(lua_State *L, lt_Queue *queue, Patience *patience) {
   return true;
 }
 
+/* With arguments, or when there was no message at once. */
+static lt_Outcome get_patiently(lua_State *L, lt_Queue *queue, lt_Item *item) {
+  lt_User user = lt_caller(L);
+  Patience patience = opt_patience(L, 2);
+  lt_Outcome outcome = lt_queue_get(queue, user, item);
+  while (outcome == LT_QUEUE_EMPTY && await_item(L, queue, &patience))
+    outcome = lt_queue_get(queue, user, item);
+  return outcome;
+}
+
 /*
 ** queue:get([block = true [, timeout]]) -> message
 ** Takes the next message from the queue. If the queue is empty, waits for one; with a timeout at
@@ -381,11 +401,11 @@ static bool await_item(lua_State *L, lt_Queue *queue, Patience *patience) {
 */
 static int queue_get(lua_State *L) {
   lt_Queue *queue = check_queue(L);
-  Patience patience = opt_patience(L, 2);
   lt_Item item;
-  lt_Outcome outcome = lt_queue_get(queue, &item);
-  while (outcome == LT_QUEUE_EMPTY && await_item(L, queue, &patience))
-    outcome = lt_queue_get(queue, &item);
+  lt_Outcome outcome =
+      lua_gettop(L) == 1 ? lt_queue_get(queue, lt_caller(L), &item) : LT_QUEUE_EMPTY;
+  if (outcome == LT_QUEUE_EMPTY)
+    outcome = get_patiently(L, queue, &item);
   if (outcome != LT_QUEUE_DONE)
     return raise_outcome(L, outcome);
   if (lt_item_receive(L, &item) != LUA_OK) {
@@ -421,7 +441,7 @@ static int empty_getting(lua_State *L) {
   getting->queue = NULL;
   if (getting->batch.count > 0) {
     bool is_lost = getting->received < getting->batch.count;
-    lt_batch_put_back(queue, &getting->batch, getting->received);
+    lt_batch_put_back(queue, lt_user(lt_thread_of(L)), &getting->batch, getting->received);
     if (is_lost)
       lt_queue_task_done(queue);
   }
@@ -468,14 +488,14 @@ static int queue_get_many(lua_State *L) {
     return lt_arg_error(L, &lt_ValueError, 2, "'max' must be positive, got %I", max);
   Patience patience = opt_timeout(L, 3);
   Getting *getting = push_getting(L, queue);
-  lt_Outcome outcome = lt_queue_get_batch(queue, (size_t)max, &getting->batch);
+  lt_Outcome outcome = lt_queue_get_batch(queue, lt_caller(L), (size_t)max, &getting->batch);
   while (outcome == LT_QUEUE_EMPTY && await_item(L, queue, &patience))
-    outcome = lt_queue_get_batch(queue, (size_t)max, &getting->batch);
+    outcome = lt_queue_get_batch(queue, lt_caller(L), (size_t)max, &getting->batch);
   if (outcome != LT_QUEUE_DONE && outcome != LT_QUEUE_EMPTY)
     return raise_outcome(L, outcome);
   push_batch(L, getting);
   if (getting->batch.count > 0)
-    lt_batch_free(queue, &getting->batch);
+    lt_batch_free(queue, lt_caller(L), &getting->batch);
   getting->batch.count = 0;
   return 1;
 }
@@ -487,13 +507,13 @@ static int queue_get_many(lua_State *L) {
 /* queue:qsize() -> integer. How many messages are in the queue at this moment. Follows Queue.qsize.
  */
 static int queue_qsize(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)lt_queue_size(check_queue(L)));
+  lua_pushinteger(L, (lua_Integer)lt_queue_size(check_queue(L), lt_caller(L)));
   return 1;
 }
 
 /* queue:empty() -> boolean. Whether there is none at this moment. Follows Queue.empty. */
 static int queue_empty(lua_State *L) {
-  lua_pushboolean(L, lt_queue_size(check_queue(L)) == 0);
+  lua_pushboolean(L, lt_queue_size(check_queue(L), lt_caller(L)) == 0);
   return 1;
 }
 
@@ -501,7 +521,7 @@ static int queue_empty(lua_State *L) {
 static int queue_full(lua_State *L) {
   lt_Queue *queue = check_queue(L);
   uint64_t maxsize = lt_queue_maxsize(queue);
-  lua_pushboolean(L, maxsize != 0 && lt_queue_size(queue) >= maxsize);
+  lua_pushboolean(L, maxsize != 0 && lt_queue_size(queue, lt_caller(L)) >= maxsize);
   return 1;
 }
 
@@ -542,7 +562,7 @@ static int queue_shutdown(lua_State *L) {
   static const char *const names[] = {"immediate", NULL};
   lt_Queue *queue = check_queue(L);
   lt_spread_keywords(L, 2, names);
-  lt_queue_shut_down(queue, lt_opt_flag(L, 2, false));
+  lt_queue_shut_down(queue, lt_caller(L), lt_opt_flag(L, 2, false));
   return 0;
 }
 
@@ -551,7 +571,7 @@ static int queue_tostring(lua_State *L) {
   lua_Integer maxsize = (lua_Integer)lt_queue_maxsize(queue);
   luaL_getmetafield(L, 1, "__name");
   lua_pushfstring(L, "<%s object qsize=%I maxsize=%I at %p>", lua_tostring(L, -1),
-                  (lua_Integer)lt_queue_size(queue), maxsize, (void *)queue);
+                  (lua_Integer)lt_queue_size(queue, lt_caller(L)), maxsize, (void *)queue);
   return 1;
 }
 

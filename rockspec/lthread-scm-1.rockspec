@@ -60,6 +60,7 @@ local function lthread(define, libraries, ...)
                "src/share.c",
                "src/shared.c",
                "src/shutdown.c",
+               "src/spinner.c",
                "src/state.c",
                "src/stock.c",
                "src/stored.c",

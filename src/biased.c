@@ -103,9 +103,13 @@ static void lock_against(lt_BiasedLock *lock, lt_User user, bool readers_too) {
     remove_bias(lock, bias);
 }
 
-/* Release: who finds the bias sees what was written before. */
+/*
+** Who finds the bias sees what was written before. Of one who does not find it, by lt_biased_is,
+** what it wrote before is seen after the fence.
+*/
 static void set_bias(lt_BiasedLock *lock, unsigned bias) {
-  atomic_store_explicit(&lock->bias, bias, memory_order_release);
+  atomic_store(&lock->bias, bias);
+  atomic_thread_fence(memory_order_seq_cst);
 }
 
 static void count_use(lt_BiasedLock *lock, lt_User user) {

@@ -62,6 +62,15 @@ void lt_biased_lock(lt_BiasedLock *lock, lt_User user);
 void lt_biased_lock_reading(lt_BiasedLock *lock, lt_User user);
 void lt_biased_unlock(lt_BiasedLock *lock);
 
+/*
+** Whether the lock is biased, for one who has written something before that he wants those with the
+** bias to see: false, and they will; true, and they will after plat_heavy_barrier, if they pass the
+** light one. Sequentially consistent: see set_bias.
+*/
+static inline bool lt_biased_is(const lt_BiasedLock *lock) {
+  return atomic_load(&lock->bias) != LT_UNBIASED;
+}
+
 /* Keeps those out that write, but not readers. Ends with lt_biased_unlock. */
 void lt_biased_lock_writers(lt_BiasedLock *lock, lt_User user);
 

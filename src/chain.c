@@ -62,22 +62,22 @@ static void recycle(lt_Segment *segment, lt_Spare *spare) {
   free(segment);
 }
 
+static bool has_room(lt_Place *tail, lt_Spare *spare) {
+  if (tail->index < tail->segment->capacity)
+    return true;
+  lt_Segment *segment = next_segment(tail, spare);
+  if (segment == NULL)
+    return false;
+  tail->segment->next = segment;
+  tail->segment = segment;
+  tail->index = 0;
+  return true;
+}
+
 size_t lt_chain_append(lt_Place *tail, lt_Spare *spare, const lt_Item *items, size_t count) {
   size_t done = 0;
-  while (done < count) {
-    if (tail->index == tail->segment->capacity) {
-      lt_Segment *segment = next_segment(tail, spare);
-      if (segment == NULL)
-        break;
-      tail->segment->next = segment;
-      tail->segment = segment;
-      tail->index = 0;
-    }
-    size_t room = tail->segment->capacity - tail->index;
-    size_t portion = count - done < room ? count - done : room;
-    for (size_t i = 0; i < portion; i++)
-      tail->segment->items[tail->index++] = items[done++];
-  }
+  for (; done < count && has_room(tail, spare); done++)
+    lt_item_copy(&tail->segment->items[tail->index++], &items[done]);
   return done;
 }
 

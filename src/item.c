@@ -51,8 +51,7 @@ static void from_long_string(lua_State *L, int index, lt_Item *item) {
   item->value.kind = LT_ITEM_LONG_STRING;
 }
 
-void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Describe describe,
-                  const lt_Names *names) {
+void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Describe describe, lt_Names *names) {
   if (lt_item_from_small(L, index, item))
     return;
   lt_Object *object = lt_object_at(L, index);

@@ -45,6 +45,19 @@ typedef union lt_Item {
 } lt_Item;
 
 /*
+** Copies an item that was just written: in the same parts, because what was stored in parts can't
+** be loaded as a whole before the stores have left the processor.
+*/
+static inline void lt_item_copy(lt_Item *to, const lt_Item *from) {
+  if (from->kind == LT_ITEM_SHORT_STRING) {
+    *to = *from;
+  } else {
+    to->value.kind = from->value.kind;
+    to->value.as = from->value.as;
+  }
+}
+
+/*
 ** Makes an item of the value at 'index', if it is one that can be kept without memory of its own.
 ** Never raises.
 */
@@ -55,8 +68,7 @@ bool lt_item_from_small(lua_State *L, int index, lt_Item *item);
 ** lt_pack_knowing. Raises TypeError for what can't be transferred, or for want of memory; then
 ** there is no item.
 */
-void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Describe describe,
-                  const lt_Names *names);
+void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Describe describe, lt_Names *names);
 
 /* Pushes the value. It may raise; the item stays as it is. */
 void lt_item_push(lua_State *L, const lt_Item *item);

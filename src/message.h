@@ -106,7 +106,7 @@ typedef void (*lt_Describe)(lua_State *L, int value);
 lt_Message *lt_pack(lua_State *L, int count, lt_Describe describe);
 
 /* The same, for many messages in a row: with the state's names looked up once (see named.h). */
-lt_Message *lt_pack_knowing(lua_State *L, int count, lt_Describe describe, const lt_Names *names);
+lt_Message *lt_pack_knowing(lua_State *L, int count, lt_Describe describe, lt_Names *names);
 
 /*
 ** Pushes the values of a message, and raises what goes wrong in making them. The globals that its

@@ -1,7 +1,7 @@
 /*
 ** The index of a state maps the address of a value to its path. It is made anew when the modules in
 ** package.loaded have changed. A path it finds is walked before it is believed: an address
-** may belong to another value by now.
+** may belong to another value by now, a module may have another name.
 */
 #include "src/named.h"
 
@@ -239,30 +239,35 @@ static lt_Names *get_index(lua_State *L) {
   return names;
 }
 
-/* package.loaded is on the top. It does not depend on the order of its fields. */
+/*
+** Of the modules' addresses; package.loaded is on the top. It depends neither on their order nor on
+** their names: all messages wait for this, so it only does what it must.
+*/
 static uint64_t fingerprint(lua_State *L) {
   uint64_t sum = 1;
   int loaded = lua_gettop(L);
   lua_pushnil(L);
   while (lua_next(L, loaded)) {
-    uint64_t module = (uint64_t)(uintptr_t)lua_topointer(L, -1);
-    uint64_t name = (uint64_t)(uintptr_t)lua_topointer(L, -2);
-    sum += (module ^ name << 1) * UINT64_C(0x9E3779B97F4A7C15) + 1;
+    sum += (uint64_t)(uintptr_t)lua_topointer(L, -1) * UINT64_C(0x9E3779B97F4A7C15) + 1;
     lua_pop(L, 1);
   }
   return sum;
 }
 
-const lt_Names *lt_names_of(lua_State *L) {
+/* package.loaded is on the top. */
+static void make_index(lua_State *L, lt_Names *names, uint64_t modules) {
+  clear(names);
+  add_modules(L, names);
+  names->modules = modules;
+}
+
+lt_Names *lt_names_of(lua_State *L) {
   luaL_checkstack(L, 8, "too many values");
   lt_Names *names = get_index(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   uint64_t modules = fingerprint(L);
-  if (names->modules != modules) {
-    clear(names);
-    add_modules(L, names);
-    names->modules = modules;
-  }
+  if (names->modules != modules)
+    make_index(L, names, modules);
   lua_pop(L, 1);
   return names;
 }
@@ -307,12 +312,22 @@ static bool leads_to(lua_State *L, const lt_Path *path, const void *address) {
   return found;
 }
 
-bool lt_named_find(lua_State *L, const lt_Names *names, const void *address, lt_Path *path) {
+static bool find_path(lua_State *L, const lt_Names *names, const void *address, lt_Path *path) {
   size_t entry = find_entry(names, address);
-  if (entry == 0)
+  if (entry != 0)
+    entry_path(names, entry, path);
+  return entry != 0 && leads_to(L, path, address);
+}
+
+bool lt_named_find(lua_State *L, lt_Names *names, const void *address, lt_Path *path) {
+  if (find_entry(names, address) == 0)
     return false;
-  entry_path(names, entry, path);
-  return leads_to(L, path, address);
+  if (find_path(L, names, address, path))
+    return true;
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  make_index(L, names, names->modules);
+  lua_pop(L, 1);
+  return find_path(L, names, address, path);
 }
 
 /* "module.field.field", on the top. */

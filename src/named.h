@@ -21,13 +21,13 @@ typedef struct lt_Path {
 /* The index of a state's modules. It is valid as long as no code of that state runs. */
 typedef struct lt_Names lt_Names;
 
-const lt_Names *lt_names_of(lua_State *L);
+lt_Names *lt_names_of(lua_State *L);
 
 /*
 ** Looks for the table, function or userdata with this address. The steps are valid as long as the
 ** index.
 */
-bool lt_named_find(lua_State *L, const lt_Names *names, const void *address, lt_Path *path);
+bool lt_named_find(lua_State *L, lt_Names *names, const void *address, lt_Path *path);
 
 /* Pushes what the path leads to, loading the module if need be, or raises RuntimeError. */
 void lt_named_push(lua_State *L, const lt_Path *path);

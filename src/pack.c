@@ -87,7 +87,7 @@ typedef struct Packer {
   size_t (*late)[2]; /* nodes: a table and the metatable that was still open */
   size_t late_count;
   size_t late_capacity;
-  const lt_Names *names;
+  lt_Names *names;
   lt_Describe describe;
   int root;
   int anchors;      /* where on the stack the table is that keeps what was met; 0: there is none */
@@ -847,7 +847,7 @@ static void make_message(lua_State *L, Packer *packer, int count) {
   packer->message = message;
 }
 
-static void init_packer(Packer *packer, lt_Describe describe, const lt_Names *names) {
+static void init_packer(Packer *packer, lt_Describe describe, lt_Names *names) {
   memset(packer, 0, offsetof(Packer, recent));
   packer->bytes = packer->own_bytes;
   packer->capacity = OWN_BYTES;
@@ -914,7 +914,7 @@ static int pack_protected(lua_State *L) {
   return 0;
 }
 
-lt_Message *lt_pack_knowing(lua_State *L, int count, lt_Describe describe, const lt_Names *names) {
+lt_Message *lt_pack_knowing(lua_State *L, int count, lt_Describe describe, lt_Names *names) {
   Packer packer;
   luaL_checkstack(L, 4, "too many values");
   init_packer(&packer, describe, names);

@@ -1,35 +1,41 @@
 /*
-** A queue has two ends: items are put at the tail and taken at the head. Each end has a mutex, so
-** that those who put and those who get work side by side. An end counts all that ever passed it;
-** what lies in the queue is the difference. Where the order is not that of coming, the items are
-** in a heap and the tail's mutex is for both ends.
+** A queue has two ends: items are put at the tail and taken at the head. Each end has a lock, so
+** that those who put and those who get work side by side; it is biased to the thread that puts, or
+** gets, alone. An end counts all that ever passed it; what lies in the queue is the difference.
+** Where the order is not that of coming, the items are in a heap and the tail's lock is for both
+** ends.
 **
 ** Shared state:
-**   tail.place, tail.seen, tail.waiting, tail.count   written under the tail's mutex
-**   head.place, head.seen, head.count                 written under the head's (a heap: the tail's)
-**   head.waiting                                      the same
-**   heap, may_refer                                   under the tail's mutex
-**   returned                                          as head.count
+**   tail.place, tail.seen, tail.count   written with the tail's lock
+**   head.place, head.seen, head.count   written with the head's (a heap: the tail's)
+**   waiting    of an end, atomic; see below
+**   heap, may_refer                     with the tail's lock
+**   returned                            as head.count
 **   cursor     of the collector, of which there is one; good as long as nothing changes
-**   closing    written under the tail's mutex, so nothing is put once it is seen; it only grows
+**   closing    written with the tail's lock, so nothing is put once it is seen; it only grows
 **   done       atomic; at most tail.count
-**   spinners   atomic guesses
+**   waited, spinners                    atomic guesses
 **
 ** A count is published with release after what it counts, and read with acquire by the other end,
 ** which remembers it in 'seen' and reads it again only when that no longer suffices: so the
 ** ends rarely touch each other's cache lines. head.count only goes back when items are put back,
 ** which lets a bounded queue exceed its bound by as many.
 **
-** Waiting: who finds nothing to get parks on the tail, who finds no room parks on the head. Under
-** the mutex of that end it makes sure that it is still so, and counts itself in 'waiting'; a thread
-** that changes that end does so under the same mutex, and so either comes before, and is seen, or
-** sees the count. For each change it takes one off 'waiting' and, without the mutex, unparks one.
-** A waiter that gives up takes itself off, if the count is not 0. Hence there are never more parked
-** than are counted in 'waiting' and about to be unparked, and no wake-up is lost; an unpark that
-** finds nobody does no harm.
+** Waiting: who finds nothing to get parks on the tail's 'waiting', who finds no room on the head's.
+** Under the mutex of the bucket it counts itself there, and then makes sure that it is still so. A
+** thread that changes that end publishes its count, and then reads 'waiting'. At least one of the
+*two
+** sees the other:
+**   - With the lock held 'waiting' is read by a step that also writes it. If that comes before the
+**     waiter's own, the waiter sees the count.
+**   - While the lock is biased, it is only read, after a light barrier; the waiter passes a heavy
+**     one before it looks at the counts.
+** For each change it takes one off 'waiting' and, without the lock, unparks one. A waiter that does
+** not park after all, or gives up, takes itself off, if the count is not 0. Hence there are never
+** more parked than are counted in 'waiting' and about to be unparked, and no wake-up is lost; an
+** unpark that finds nobody does no harm.
 **
-** A mutex may be taken under that of a bucket (by a validation), not the other way round; the one
-** of the head under that of the tail, by the collector.
+** The collector takes the head's lock with the tail's held; nobody does the opposite.
 */
 #include "src/queue.h"
 
@@ -37,26 +43,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/spinner.h"
+
 typedef struct End {
-  alignas(PLAT_CACHE_LINE) plat_Mutex mutex;
-  lt_Place place;   /* where the next item goes, or is */
-  uint32_t waiting; /* parked here, and not yet about to be unparked */
+  alignas(PLAT_CACHE_LINE) lt_BiasedLock lock;
+  lt_Place place;           /* where the next item goes, or is */
+  atomic_uint waiting;      /* parked here, and not yet about to be unparked */
+  _Atomic(uint64_t) waited; /* the count when somebody last waited here; a guess */
   alignas(PLAT_CACHE_LINE) _Atomic(uint64_t) count;
   uint64_t seen; /* what the count of the other end was */
 } End;
-
-/* How those who wait spin before they park; guesses that learn. */
-typedef struct Spinner {
-  atomic_int pauses;     /* before a look */
-  atomic_int skips;      /* how many waits to park at once in, when spinning is in vain */
-  atomic_int skips_left; /* of them */
-} Spinner;
-
-#define PAUSES_IN_ALL 1024 /* some 10 to 50 microseconds, as long as waking a thread may take */
-#define PAUSES_LEAST 8
-#define PAUSES_MOST 512
-#define SKIPS_LEAST 16
-#define SKIPS_MOST 1024
 
 typedef enum Closing { OPEN, NO_PUTS, NOTHING } Closing;
 
@@ -74,23 +70,23 @@ struct lt_Queue {
   lt_Order order;
   atomic_int closing;
   uint64_t maxsize; /* 0: no bound */
+  bool may_refer;   /* an item with references was put, once */
   lt_Heap heap;
   End tail;
   End head;
   alignas(PLAT_CACHE_LINE) _Atomic(uint64_t) done; /* of the items ever put */
   lt_Spare spare;
-  bool may_refer;    /* an item with references was put, once */
   uint64_t returned; /* how many items were ever put back */
   Cursor cursor;
-  Spinner get_spinner;
-  Spinner put_spinner;
+  alignas(PLAT_CACHE_LINE) lt_Spinner get_spinner;
+  lt_Spinner put_spinner;
 };
 
-static plat_Mutex *head_mutex(lt_Queue *queue) {
-  return queue->order == LT_FIRST_FIRST ? &queue->head.mutex : &queue->tail.mutex;
+static lt_BiasedLock *head_lock(lt_Queue *queue) {
+  return queue->order == LT_FIRST_FIRST ? &queue->head.lock : &queue->tail.lock;
 }
 
-/* Of an end whose mutex the caller holds; or whose value may be old. */
+/* Of an end whose lock the caller holds; or whose value may be old. */
 static uint64_t count_at(const End *end) {
   return atomic_load_explicit(&end->count, memory_order_relaxed);
 }
@@ -119,10 +115,10 @@ uint64_t lt_queue_maxsize(const lt_Queue *queue) {
 }
 
 /* With the head held still it is the size at one moment. */
-uint64_t lt_queue_size(lt_Queue *queue) {
-  plat_mutex_lock(head_mutex(queue));
+uint64_t lt_queue_size(lt_Queue *queue, lt_User user) {
+  lt_Slot *slot = lt_biased_begin_write(head_lock(queue), user);
   uint64_t size = read_count(&queue->tail) - count_at(&queue->head);
-  plat_mutex_unlock(head_mutex(queue));
+  lt_biased_end(head_lock(queue), slot);
   return size;
 }
 
@@ -131,14 +127,10 @@ uint64_t lt_queue_size(lt_Queue *queue) {
 */
 
 static void init_end(End *end) {
-  plat_mutex_init(&end->mutex);
+  lt_biased_init(&end->lock);
   atomic_init(&end->count, 0);
-}
-
-static void init_spinner(Spinner *spinner) {
-  atomic_init(&spinner->pauses, PAUSES_LEAST);
-  atomic_init(&spinner->skips, 0);
-  atomic_init(&spinner->skips_left, 0);
+  atomic_init(&end->waiting, 0);
+  atomic_init(&end->waited, 0);
 }
 
 lt_Queue *lt_queue_new(const lt_Type *type, lt_Order order, uint64_t maxsize) {
@@ -158,8 +150,8 @@ lt_Queue *lt_queue_new(const lt_Type *type, lt_Order order, uint64_t maxsize) {
   init_end(&queue->head);
   atomic_init(&queue->closing, OPEN);
   atomic_init(&queue->done, 0);
-  init_spinner(&queue->get_spinner);
-  init_spinner(&queue->put_spinner);
+  lt_spinner_init(&queue->get_spinner);
+  lt_spinner_init(&queue->put_spinner);
   lt_traced_init(&queue->traced, type);
   return queue;
 }
@@ -172,8 +164,6 @@ void lt_queue_destroy(lt_Object *object) {
                   count_at(&queue->tail) - count_at(&queue->head));
   else
     lt_heap_free(&queue->heap);
-  plat_mutex_destroy(&queue->tail.mutex);
-  plat_mutex_destroy(&queue->head.mutex);
   free(queue);
 }
 
@@ -188,21 +178,31 @@ static intptr_t unpark(void *context, plat_Time since, bool more) {
   return 0;
 }
 
-/* Under the end's mutex: takes off as many waiters as there were changes. */
-static uint32_t call_waiters(End *end, uint64_t changes) {
-  uint32_t called = end->waiting < changes ? end->waiting : (uint32_t)changes;
-  end->waiting -= called;
+/* See above. Release: the count that was published goes with it. Acquire: as in count_waiter. */
+static unsigned read_waiting(End *end, const lt_Slot *slot) {
+  if (slot == NULL)
+    return atomic_fetch_add_explicit(&end->waiting, 0, memory_order_acq_rel);
+  plat_light_barrier();
+  return atomic_load_explicit(&end->waiting, memory_order_relaxed);
+}
+
+/* With the end's lock, after a count is published: takes off as many as there were changes. */
+static unsigned call_waiters(End *end, const lt_Slot *slot, uint64_t changes) {
+  unsigned waiting = read_waiting(end, slot);
+  unsigned called = waiting < changes ? waiting : (unsigned)changes;
+  while (called > 0 && !atomic_compare_exchange_weak(&end->waiting, &waiting, waiting - called))
+    called = waiting < changes ? waiting : (unsigned)changes;
   return called;
 }
 
 /* Then, without it. */
-static void wake(End *end, uint32_t called) {
+static void wake(End *end, unsigned called) {
   for (; called > 0; called--)
-    lt_unpark_one(end, unpark, NULL);
+    lt_unpark_one(&end->waiting, unpark, NULL);
 }
 
 /*
-** Putting, under the tail's mutex
+** Putting, with the tail's lock
 */
 
 static size_t room_for(lt_Queue *queue, size_t count) {
@@ -246,12 +246,12 @@ static void note_references(lt_Queue *queue, const lt_Item *items, size_t count)
     queue->may_refer = lt_item_references(&items[i]) > 0;
 }
 
-lt_Outcome lt_queue_put(lt_Queue *queue, const lt_Item *items, const lt_Item *keys, size_t count,
-                        size_t *put) {
+lt_Outcome lt_queue_put(lt_Queue *queue, lt_User user, const lt_Item *items, const lt_Item *keys,
+                        size_t count, size_t *put) {
   End *tail = &queue->tail;
   lt_Outcome outcome = LT_QUEUE_DONE;
   *put = 0;
-  plat_mutex_lock(&tail->mutex);
+  lt_Slot *slot = lt_biased_begin_write(&tail->lock, user);
   if (closing(queue) != OPEN) {
     outcome = LT_QUEUE_SHUT_DOWN;
   } else {
@@ -262,14 +262,31 @@ lt_Outcome lt_queue_put(lt_Queue *queue, const lt_Item *items, const lt_Item *ke
     *put = put_items(queue, items, keys, room, &outcome);
     publish_count(tail, count_at(tail) + *put);
   }
-  uint32_t called = call_waiters(tail, *put);
-  plat_mutex_unlock(&tail->mutex);
+  unsigned called = call_waiters(tail, slot, *put);
+  lt_biased_end(&tail->lock, slot);
   wake(tail, called);
   return outcome;
 }
 
+bool lt_queue_put_small(lt_Queue *queue, lt_User user, const lt_Item *item) {
+  End *tail = &queue->tail;
+  unsigned called = 0;
+  if (queue->order != LT_FIRST_FIRST)
+    return false;
+  lt_Slot *slot = lt_biased_begin_write(&tail->lock, user);
+  bool put = closing(queue) == OPEN && room_for(queue, 1) == 1 &&
+             lt_chain_append(&tail->place, &queue->spare, item, 1) == 1;
+  if (put) {
+    publish_count(tail, count_at(tail) + 1);
+    called = call_waiters(tail, slot, 1);
+  }
+  lt_biased_end(&tail->lock, slot);
+  wake(tail, called);
+  return put;
+}
+
 /*
-** Getting, under the head's mutex
+** Getting, with the head's lock
 */
 
 static uint64_t available(lt_Queue *queue, size_t wanted) {
@@ -301,17 +318,17 @@ static void take_entries(lt_Queue *queue, lt_HeapEntry *entries, size_t count) {
     lt_heap_take(&queue->heap, &entries[i]);
 }
 
-static uint32_t count_taken(lt_Queue *queue, uint64_t count) {
+static unsigned count_taken(lt_Queue *queue, const lt_Slot *slot, uint64_t count) {
   publish_count(&queue->head, count_at(&queue->head) + count);
-  return call_waiters(&queue->head, count);
+  return call_waiters(&queue->head, slot, count);
 }
 
-lt_Outcome lt_queue_get(lt_Queue *queue, lt_Item *item) {
+lt_Outcome lt_queue_get(lt_Queue *queue, lt_User user, lt_Item *item) {
   lt_Outcome outcome;
   lt_HeapEntry entry;
-  uint32_t called = 0;
+  unsigned called = 0;
   bool is_heap = queue->order != LT_FIRST_FIRST;
-  plat_mutex_lock(head_mutex(queue));
+  lt_Slot *slot = lt_biased_begin_write(head_lock(queue), user);
   if (gettable(queue, 1, &outcome) > 0) {
     if (is_heap) {
       take_entries(queue, &entry, 1);
@@ -319,9 +336,9 @@ lt_Outcome lt_queue_get(lt_Queue *queue, lt_Item *item) {
     } else {
       take_items(queue, item, 1);
     }
-    called = count_taken(queue, 1);
+    called = count_taken(queue, slot, 1);
   }
-  plat_mutex_unlock(head_mutex(queue));
+  lt_biased_end(head_lock(queue), slot);
   wake(&queue->head, called);
   if (is_heap && outcome == LT_QUEUE_DONE) {
     *item = entry.item;
@@ -339,8 +356,8 @@ const lt_Item *lt_batch_item(const lt_Batch *batch, size_t number) {
                                 : &batch->entries[number].item;
 }
 
-static bool allocate_batch(lt_Queue *queue, size_t max, lt_Batch *batch) {
-  uint64_t size = lt_queue_size(queue);
+static bool allocate_batch(lt_Queue *queue, lt_User user, size_t max, lt_Batch *batch) {
+  uint64_t size = lt_queue_size(queue, user);
   size_t capacity = size == 0 ? 1 : size < max ? (size_t)size : max;
   *batch = (lt_Batch){capacity, NULL, NULL};
   if (queue->order == LT_FIRST_FIRST)
@@ -355,14 +372,14 @@ static void free_room(lt_Batch *batch) {
   free(batch->entries);
 }
 
-lt_Outcome lt_queue_get_batch(lt_Queue *queue, size_t max, lt_Batch *batch) {
+lt_Outcome lt_queue_get_batch(lt_Queue *queue, lt_User user, size_t max, lt_Batch *batch) {
   lt_Outcome outcome;
-  uint32_t called = 0;
-  if (!allocate_batch(queue, max, batch)) {
+  unsigned called = 0;
+  if (!allocate_batch(queue, user, max, batch)) {
     batch->count = 0;
     return LT_QUEUE_NO_MEMORY;
   }
-  plat_mutex_lock(head_mutex(queue));
+  lt_Slot *slot = lt_biased_begin_write(head_lock(queue), user);
   uint64_t count = gettable(queue, batch->count, &outcome);
   if (count < batch->count)
     batch->count = (size_t)count;
@@ -371,45 +388,45 @@ lt_Outcome lt_queue_get_batch(lt_Queue *queue, size_t max, lt_Batch *batch) {
   else
     take_entries(queue, batch->entries, batch->count);
   if (batch->count > 0)
-    called = count_taken(queue, batch->count);
-  plat_mutex_unlock(head_mutex(queue));
+    called = count_taken(queue, slot, batch->count);
+  lt_biased_end(head_lock(queue), slot);
   wake(&queue->head, called);
   if (batch->count == 0)
     free_room(batch);
   return outcome;
 }
 
-void lt_batch_free(lt_Queue *queue, lt_Batch *batch) {
+void lt_batch_free(lt_Queue *queue, lt_User user, lt_Batch *batch) {
   if (batch->segment != NULL) {
     for (size_t i = 0; i < batch->count; i++)
       lt_item_free(&lt_segment_items(batch->segment)[i]);
   } else {
     for (size_t i = 0; i < batch->count; i++)
       lt_heap_entry_free(&batch->entries[i]);
-    plat_mutex_lock(&queue->tail.mutex);
+    lt_Slot *slot = lt_biased_begin_write(&queue->tail.lock, user);
     lt_heap_settle(&queue->heap, batch->count);
-    plat_mutex_unlock(&queue->tail.mutex);
+    lt_biased_end(&queue->tail.lock, slot);
   }
   free_room(batch);
 }
 
-static void put_back_items(lt_Queue *queue, lt_Batch *batch, size_t but) {
+static void put_back_items(lt_Queue *queue, lt_User user, lt_Batch *batch, size_t but) {
   lt_Item *items = lt_segment_items(batch->segment);
   if (but < batch->count) {
     lt_item_free(&items[but]);
     memmove(&items[but], &items[but + 1], (batch->count - but - 1) * sizeof(lt_Item));
     batch->count--;
   }
-  plat_mutex_lock(&queue->head.mutex);
+  lt_Slot *slot = lt_biased_begin_write(&queue->head.lock, user);
   lt_chain_put_back(&queue->head.place, batch->segment, batch->count);
   publish_count(&queue->head, count_at(&queue->head) - batch->count);
   queue->returned += batch->count;
-  plat_mutex_unlock(&queue->head.mutex);
+  lt_biased_end(&queue->head.lock, slot);
 }
 
-static void put_back_entries(lt_Queue *queue, lt_Batch *batch, size_t but) {
+static void put_back_entries(lt_Queue *queue, lt_User user, lt_Batch *batch, size_t but) {
   size_t taken = batch->count;
-  plat_mutex_lock(&queue->tail.mutex);
+  lt_Slot *slot = lt_biased_begin_write(&queue->tail.lock, user);
   for (size_t i = taken; i-- > 0;)
     if (i != but)
       lt_heap_put_back(&queue->heap, &batch->entries[i]);
@@ -419,25 +436,25 @@ static void put_back_entries(lt_Queue *queue, lt_Batch *batch, size_t but) {
   }
   publish_count(&queue->head, count_at(&queue->head) - batch->count);
   queue->returned += batch->count;
-  plat_mutex_unlock(&queue->tail.mutex);
+  lt_biased_end(&queue->tail.lock, slot);
   if (but < taken)
     lt_heap_entry_free(&batch->entries[but]);
   free(batch->entries);
 }
 
-static void drop_all(lt_Queue *queue);
+static void drop_all(lt_Queue *queue, lt_User user);
 
-void lt_batch_put_back(lt_Queue *queue, lt_Batch *batch, size_t but) {
+void lt_batch_put_back(lt_Queue *queue, lt_User user, lt_Batch *batch, size_t but) {
   if (batch->segment != NULL)
-    put_back_items(queue, batch, but);
+    put_back_items(queue, user, batch, but);
   else
-    put_back_entries(queue, batch, but);
-  plat_mutex_lock(&queue->tail.mutex);
-  uint32_t called = call_waiters(&queue->tail, batch->count);
-  plat_mutex_unlock(&queue->tail.mutex);
+    put_back_entries(queue, user, batch, but);
+  lt_Slot *slot = lt_biased_begin_write(&queue->tail.lock, user);
+  unsigned called = call_waiters(&queue->tail, slot, batch->count);
+  lt_biased_end(&queue->tail.lock, slot);
   wake(&queue->tail, called);
   if (closing(queue) == NOTHING)
-    drop_all(queue);
+    drop_all(queue, user);
 }
 
 /*
@@ -468,13 +485,13 @@ bool lt_queue_task_done(lt_Queue *queue) {
 */
 
 /* For a queue that nobody gets from any more. */
-static void drop_all(lt_Queue *queue) {
+static void drop_all(lt_Queue *queue, lt_User user) {
   enum { PORTION = 64 };
   lt_Item items[PORTION];
   lt_HeapEntry entries[PORTION];
   size_t count;
   do {
-    plat_mutex_lock(head_mutex(queue));
+    lt_Slot *slot = lt_biased_begin_write(head_lock(queue), user);
     uint64_t there = available(queue, PORTION);
     count = there < PORTION ? (size_t)there : PORTION;
     if (queue->order == LT_FIRST_FIRST) {
@@ -483,8 +500,8 @@ static void drop_all(lt_Queue *queue) {
       take_entries(queue, entries, count);
       lt_heap_settle(&queue->heap, count);
     }
-    count_taken(queue, count);
-    plat_mutex_unlock(head_mutex(queue));
+    count_taken(queue, slot, count);
+    lt_biased_end(head_lock(queue), slot);
     for (size_t i = 0; i < count; i++) {
       if (queue->order == LT_FIRST_FIRST)
         lt_item_free(&items[i]);
@@ -495,17 +512,17 @@ static void drop_all(lt_Queue *queue) {
   } while (count > 0);
 }
 
-void lt_queue_shut_down(lt_Queue *queue, bool immediate) {
-  plat_mutex_lock(&queue->tail.mutex);
+void lt_queue_shut_down(lt_Queue *queue, lt_User user, bool immediate) {
+  lt_Slot *slot = lt_biased_begin_write(&queue->tail.lock, user);
   Closing state = immediate ? NOTHING : NO_PUTS;
-  /* Relaxed: written under this mutex only. Release: who sees it sees all that was put. */
+  /* Relaxed: written with this lock only. Release: who sees it sees all that was put. */
   if ((int)state > atomic_load_explicit(&queue->closing, memory_order_relaxed))
     atomic_store_explicit(&queue->closing, (int)state, memory_order_release);
-  plat_mutex_unlock(&queue->tail.mutex);
+  lt_biased_end(&queue->tail.lock, slot);
   if (immediate)
-    drop_all(queue);
-  lt_unpark_all(&queue->tail);
-  lt_unpark_all(&queue->head);
+    drop_all(queue, user);
+  lt_unpark_all(&queue->tail.waiting);
+  lt_unpark_all(&queue->head.waiting);
 }
 
 /*
@@ -513,164 +530,125 @@ void lt_queue_shut_down(lt_Queue *queue, bool immediate) {
 */
 
 /* How much there is to get, or to put into; 1 where a wait would be in vain. */
-typedef uint64_t (*Chances)(const lt_Queue *queue);
 
-static uint64_t items_there(const lt_Queue *queue) {
+static uint64_t items_there(const void *context) {
+  const lt_Queue *queue = context;
   uint64_t got = read_count(&queue->head); /* first, so that it is not above what was put */
   uint64_t items = read_count(&queue->tail) - got;
   return items == 0 && closing(queue) != OPEN ? 1 : items;
 }
 
-static uint64_t room_there(const lt_Queue *queue) {
+static uint64_t room_there(const void *context) {
+  const lt_Queue *queue = context;
   uint64_t got = read_count(&queue->head);
   uint64_t size = read_count(&queue->tail) - got;
   uint64_t room = size < queue->maxsize ? queue->maxsize - size : 0;
   return room == 0 && closing(queue) != OPEN ? 1 : room;
 }
 
+static void leave_waiting(End *end) {
+  unsigned waiting = atomic_load(&end->waiting);
+  while (waiting > 0 && !atomic_compare_exchange_weak(&end->waiting, &waiting, waiting - 1))
+    ;
+}
+
 /*
-** Others often come soon, and parking costs more than a moment. While one spins it does not look at
-** once, nor often: each look takes a cache line from the other thread. Where more than one item
-** has come meanwhile, they come in a stream, and the next wait may be longer.
-**
-** Where spinning was in vain, perhaps because the other thread needs this very processor, it is
-** left out, for twice as many waits each time.
-**
-** Relaxed everywhere: these are guesses.
+** Before a wait. A bias saves some nanoseconds of each change, and costs each wait a heavy barrier.
+** So where there are few changes between two waits, it is taken away. Relaxed: a guess.
 */
-static bool is_alone(void) {
-  static atomic_int processors;
-  /* Relaxed: whoever finds 0 asks for itself. */
-  int count = atomic_load_explicit(&processors, memory_order_relaxed);
-  if (count == 0) {
-    count = (int)plat_cpu_count();
-    atomic_store_explicit(&processors, count, memory_order_relaxed);
+#define CHANGES_WORTH_A_BARRIER 1024
+
+static void reconsider_bias(End *end, lt_BiasedLock *lock, lt_User user) {
+  uint64_t count = count_at(end);
+  uint64_t waited = atomic_load_explicit(&end->waited, memory_order_relaxed);
+  atomic_store_explicit(&end->waited, count, memory_order_relaxed);
+  if (count - waited < CHANGES_WORTH_A_BARRIER && lt_biased_is(lock)) {
+    lt_biased_lock(lock, user);
+    lt_biased_unlock(lock);
   }
-  return count == 1;
 }
 
-static int guess(atomic_int *variable) {
-  return atomic_load_explicit(variable, memory_order_relaxed);
-}
-
-static void learn(atomic_int *variable, int value, int least, int most) {
-  value = value < least ? least : value > most ? most : value;
-  if (value != guess(variable))
-    atomic_store_explicit(variable, value, memory_order_relaxed);
-}
-
-static bool spin_rounds(lt_Queue *queue, Spinner *spinner, Chances chances) {
-  int pauses = guess(&spinner->pauses);
-  for (int spent = 0; spent < PAUSES_IN_ALL; spent += pauses) {
-    for (int i = 0; i < pauses; i++)
-      plat_relax();
-    uint64_t count = chances(queue);
-    if (count > 0) {
-      learn(&spinner->pauses, count > 1 ? pauses * 2 : pauses / 2, PAUSES_LEAST, PAUSES_MOST);
-      return true;
-    }
-  }
-  return false;
-}
-
-/* Returns whether the wait is over. */
-static bool spin(lt_Queue *queue, Spinner *spinner, Chances chances) {
-  int left = guess(&spinner->skips_left);
-  if (is_alone())
-    return false;
-  if (left > 0) {
-    learn(&spinner->skips_left, left - 1, 0, SKIPS_MOST);
-    return false;
-  }
-  bool over = spin_rounds(queue, spinner, chances);
-  int skips = over ? 0 : guess(&spinner->skips) * 2;
-  learn(&spinner->skips, skips, SKIPS_LEAST, SKIPS_MOST);
-  learn(&spinner->skips_left, skips, 0, SKIPS_MOST);
-  return over;
-}
-
-static bool count_waiter(lt_Queue *queue, End *end, plat_Mutex *mutex, Chances chances) {
-  plat_mutex_lock(mutex);
+/* Acquire: the counts that were published before 'waiting' was read are seen. */
+static bool count_waiter(lt_Queue *queue, End *end, const lt_BiasedLock *lock, lt_Chances chances) {
+  atomic_fetch_add(&end->waiting, 1);
+  if (lt_biased_is(lock))
+    plat_heavy_barrier();
   bool must_wait = chances(queue) == 0;
-  if (must_wait)
-    end->waiting++;
-  plat_mutex_unlock(mutex);
+  if (!must_wait)
+    leave_waiting(end);
   return must_wait;
-}
-
-static void give_up(End *end, plat_Mutex *mutex) {
-  plat_mutex_lock(mutex);
-  if (end->waiting > 0)
-    end->waiting--;
-  plat_mutex_unlock(mutex);
 }
 
 static bool wait_for_item(void *context) {
   lt_Queue *queue = context;
-  return count_waiter(queue, &queue->tail, &queue->tail.mutex, items_there);
+  return count_waiter(queue, &queue->tail, &queue->tail.lock, items_there);
 }
 
 static bool wait_for_room(void *context) {
   lt_Queue *queue = context;
-  return count_waiter(queue, &queue->head, head_mutex(queue), room_there);
+  return count_waiter(queue, &queue->head, head_lock(queue), room_there);
 }
 
 static bool wait_for_done(void *context) {
   return !lt_queue_all_done(context);
 }
 
-lt_Parked lt_queue_await_item(lt_Queue *queue, lt_Parker *parker, plat_Time deadline) {
-  const lt_Wait wait = {.address = &queue->tail,
+lt_Parked lt_queue_await_item(lt_Queue *queue, lt_User user, plat_Time deadline) {
+  const lt_Wait wait = {.address = &queue->tail.waiting,
                         .validate = wait_for_item,
                         .context = queue,
                         .deadline = deadline,
                         .what = "queue get",
                         .shown = queue};
-  if (spin(queue, &queue->get_spinner, items_there))
+  if (lt_spinner_spin(&queue->get_spinner, items_there, queue))
     return LT_CHANGED;
-  lt_Parked parked = lt_park(parker, &wait, NULL);
+  reconsider_bias(&queue->tail, &queue->tail.lock, user);
+  lt_Parked parked = lt_park(user.parker, &wait, NULL);
   if (parked != LT_UNPARKED && parked != LT_CHANGED)
-    give_up(&queue->tail, &queue->tail.mutex);
+    leave_waiting(&queue->tail);
   return parked;
 }
 
-lt_Parked lt_queue_await_room(lt_Queue *queue, lt_Parker *parker, plat_Time deadline) {
-  const lt_Wait wait = {.address = &queue->head,
+lt_Parked lt_queue_await_room(lt_Queue *queue, lt_User user, plat_Time deadline) {
+  const lt_Wait wait = {.address = &queue->head.waiting,
                         .validate = wait_for_room,
                         .context = queue,
                         .deadline = deadline,
                         .what = "queue put",
                         .shown = queue};
-  if (spin(queue, &queue->put_spinner, room_there))
+  if (lt_spinner_spin(&queue->put_spinner, room_there, queue))
     return LT_CHANGED;
-  lt_Parked parked = lt_park(parker, &wait, NULL);
+  reconsider_bias(&queue->head, head_lock(queue), user);
+  lt_Parked parked = lt_park(user.parker, &wait, NULL);
   if (parked != LT_UNPARKED && parked != LT_CHANGED)
-    give_up(&queue->head, head_mutex(queue));
+    leave_waiting(&queue->head);
   return parked;
 }
 
-lt_Parked lt_queue_await_done(lt_Queue *queue, lt_Parker *parker, plat_Time deadline) {
+lt_Parked lt_queue_await_done(lt_Queue *queue, lt_User user, plat_Time deadline) {
   const lt_Wait wait = {.address = &queue->done,
                         .validate = wait_for_done,
                         .context = queue,
                         .deadline = deadline,
                         .what = "queue join",
                         .shown = queue};
-  return lt_park(parker, &wait, NULL);
+  return lt_park(user.parker, &wait, NULL);
 }
 
 /*
 ** For the collector
 */
 
+static const lt_User collector = {0, NULL};
+
 static void hold_still(lt_Queue *queue) {
-  plat_mutex_lock(&queue->tail.mutex);
-  plat_mutex_lock(&queue->head.mutex);
+  lt_biased_lock(&queue->tail.lock, collector);
+  lt_biased_lock(&queue->head.lock, collector);
 }
 
 static void let_go(lt_Queue *queue) {
-  plat_mutex_unlock(&queue->head.mutex);
-  plat_mutex_unlock(&queue->tail.mutex);
+  lt_biased_unlock(&queue->head.lock);
+  lt_biased_unlock(&queue->tail.lock);
 }
 
 static const lt_Item *item_at(const lt_Queue *queue, Cursor *cursor) {
@@ -724,7 +702,7 @@ static uint64_t traverse(lt_Object *object, size_t *position, lt_Visit visit, vo
 }
 
 static void clear(lt_Object *object) {
-  drop_all((lt_Queue *)object);
+  drop_all((lt_Queue *)object, collector);
 }
 
 const lt_Tracing lt_queue_tracing = {traverse, clear};

@@ -4,6 +4,7 @@
 #ifndef lt_queue_h
 #define lt_queue_h
 
+#include "src/biased.h"
 #include "src/chain.h"
 #include "src/collect.h"
 #include "src/heap.h"
@@ -13,6 +14,8 @@ typedef struct lt_Queue lt_Queue; /* begins with an lt_Traced */
 
 typedef enum lt_Order { LT_FIRST_FIRST, LT_LAST_FIRST, LT_LEAST_FIRST } lt_Order;
 
+/* Of all of this, 'user' is the calling thread. */
+
 /* 'maxsize' is 0 for no bound. NULL without memory. The type has what follows. */
 lt_Queue *lt_queue_new(const lt_Type *type, lt_Order order, uint64_t maxsize);
 void lt_queue_destroy(lt_Object *object);
@@ -20,7 +23,7 @@ extern const lt_Tracing lt_queue_tracing;
 
 lt_Order lt_queue_order(const lt_Queue *queue);
 uint64_t lt_queue_maxsize(const lt_Queue *queue);
-uint64_t lt_queue_size(lt_Queue *queue);
+uint64_t lt_queue_size(lt_Queue *queue, lt_User user);
 
 typedef enum lt_Outcome {
   LT_QUEUE_DONE,
@@ -35,11 +38,17 @@ typedef enum lt_Outcome {
 ** Puts items, which become the queue's, as many as it can without waiting; '*put' says how many.
 ** The outcome is that of the first one that was not put. 'keys', for LT_LEAST_FIRST, go with them.
 */
-lt_Outcome lt_queue_put(lt_Queue *queue, const lt_Item *items, const lt_Item *keys, size_t count,
-                        size_t *put);
+lt_Outcome lt_queue_put(lt_Queue *queue, lt_User user, const lt_Item *items, const lt_Item *keys,
+                        size_t count, size_t *put);
+
+/*
+** Puts an item that owns nothing, if that can be done at once. False: perhaps lt_queue_put can, or
+** tells why not.
+*/
+bool lt_queue_put_small(lt_Queue *queue, lt_User user, const lt_Item *item);
 
 /* Takes one item, without waiting. */
-lt_Outcome lt_queue_get(lt_Queue *queue, lt_Item *item);
+lt_Outcome lt_queue_get(lt_Queue *queue, lt_User user, lt_Item *item);
 
 /*
 ** Takes 1 to 'max' items, without waiting. They are in the batch until it is freed, with them, or
@@ -52,18 +61,18 @@ typedef struct lt_Batch {
   lt_HeapEntry *entries; /* those of a heap */
 } lt_Batch;
 
-lt_Outcome lt_queue_get_batch(lt_Queue *queue, size_t max, lt_Batch *batch);
+lt_Outcome lt_queue_get_batch(lt_Queue *queue, lt_User user, size_t max, lt_Batch *batch);
 const lt_Item *lt_batch_item(const lt_Batch *batch, size_t number);
-void lt_batch_free(lt_Queue *queue, lt_Batch *batch);
-void lt_batch_put_back(lt_Queue *queue, lt_Batch *batch, size_t but);
+void lt_batch_free(lt_Queue *queue, lt_User user, lt_Batch *batch);
+void lt_batch_put_back(lt_Queue *queue, lt_User user, lt_Batch *batch, size_t but);
 
 /*
 ** Waits until it may be worth trying again to put, or to get; until all that was put is done.
 ** LT_CHANGED: it may be so already.
 */
-lt_Parked lt_queue_await_room(lt_Queue *queue, lt_Parker *parker, plat_Time deadline);
-lt_Parked lt_queue_await_item(lt_Queue *queue, lt_Parker *parker, plat_Time deadline);
-lt_Parked lt_queue_await_done(lt_Queue *queue, lt_Parker *parker, plat_Time deadline);
+lt_Parked lt_queue_await_room(lt_Queue *queue, lt_User user, plat_Time deadline);
+lt_Parked lt_queue_await_item(lt_Queue *queue, lt_User user, plat_Time deadline);
+lt_Parked lt_queue_await_done(lt_Queue *queue, lt_User user, plat_Time deadline);
 
 bool lt_queue_all_done(lt_Queue *queue);
 
@@ -71,6 +80,6 @@ bool lt_queue_all_done(lt_Queue *queue);
 bool lt_queue_task_done(lt_Queue *queue);
 
 /* From now on nothing can be put; with 'immediate', what is there is dropped and counts as done. */
-void lt_queue_shut_down(lt_Queue *queue, bool immediate);
+void lt_queue_shut_down(lt_Queue *queue, lt_User user, bool immediate);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "platform/platform.h"
 #include "src/allocator.h"
+#include "src/biased.h"
 #include "src/collect.h"
 #include "src/coroutines.h"
 #include "src/message.h"
@@ -159,5 +160,18 @@ typedef struct lt_Context {
   lt_Coroutines *coroutines; /* until there is a thread: from then on they are its own */
   lt_Allocator *allocator;   /* of a state of ours; else NULL */
 } lt_Context;
+
+/*
+** Who uses biased locks: a thread of Lua, or, in a method of an object, the thread that calls it.
+** Without one, because its state is being closed, somebody who has no slot.
+*/
+static inline lt_User lt_user(const lt_Thread *self) {
+  return self == NULL ? (lt_User){0, NULL} : (lt_User){self->slot, self->parker};
+}
+
+static inline lt_User lt_caller(lua_State *L) {
+  const lt_Context *context = (const lt_Context *)lua_touserdata(L, lua_upvalueindex(1));
+  return lt_user(context == NULL ? NULL : context->thread);
+}
 
 #endif

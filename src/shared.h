@@ -24,11 +24,6 @@ extern const lt_Tracing lt_shared_tracing;
 lt_Shared *lt_shared_new(bool is_globals); /* empty; NULL without memory */
 void lt_shared_destroy(lt_Object *object);
 
-/* A thread of Lua as one who uses the locks. */
-static inline lt_User lt_user(const lt_Thread *self) {
-  return (lt_User){self->slot, self->parker};
-}
-
 /*
 ** A write: what lies between the two may use lt_Shared.table, and no function of Lua. The end,
 ** which takes what the begin has returned, counts the change.
