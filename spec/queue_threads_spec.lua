@@ -218,6 +218,31 @@ describe("threads that wait in a queue", function()
     assert.equal(3000, sum)
   end)
 
+  -- A thread that has an end of a queue to itself for long goes on faster; also then it must see
+  -- who waits there.
+  it("are woken after a long run of puts, or of gets, by one thread", function()
+    local there, back = queue.SimpleQueue(), queue.Queue(1)
+    local ROUNDS, RUN = 60, 3000
+    local peer = start(function()
+      for _ = 1, ROUNDS do
+        for _ = 1, RUN do there:get() end
+        back:put(there:get())
+        back:put "room"
+      end
+    end)
+    local received = 0
+    for round = 1, ROUNDS do
+      for i = 1, RUN do there:put(i) end
+      if round % 3 == 0 then _thread.sleep(0.0002) end
+      there:put(round)
+      local value = back:get { timeout = 60 }
+      received = received + (value == round and 1 or 0)
+      assert.equal("room", back:get { timeout = 60 })
+    end
+    assert.equal(ROUNDS, received)
+    assert.is_true(peer:join(60))
+  end)
+
   it("pass messages round a ring", function()
     local ring, handles = {}, {}
     for i = 1, 5 do
