@@ -96,6 +96,8 @@ lt_Parker *lt_parker_new(void) {
   parker->attendant = NULL;
   parker->deaf = false;
   parker->apart = false;
+  parker->stays = 0;
+  parker->stays_left = 0;
   return parker;
 }
 
@@ -215,13 +217,37 @@ lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
   return result;
 }
 
+/*
+** Before parking
+*/
+
 /* Less than it mostly takes to be woken from another processor. */
 #define SPIN ((plat_Time)16000)
 
-bool lt_spin(const lt_Parker *parker, plat_Time deadline, plat_Time between, lt_Look look,
-             void *context) {
-  if (!parker->apart)
+#define MOST_STAYS 1023
+
+/*
+** Where threads take turns on one processor this passes it on with less work than parking and being
+** woken. Where others compute there, it may take long to come back, and a wake-up would be faster:
+** after that, or if it was in vain, it is left out for twice as many waits each time.
+*/
+bool lt_yield(lt_Parker *parker, lt_Look look, void *context) {
+  if (parker->apart)
     return false;
+  if (parker->stays_left > 0) {
+    parker->stays_left--;
+    return false;
+  }
+  plat_Time begin = plat_now();
+  plat_yield();
+  bool seen = look(context);
+  bool well = seen && plat_now() - begin < SPIN;
+  parker->stays = well ? 0 : parker->stays < MOST_STAYS ? 2 * parker->stays + 1 : MOST_STAYS;
+  parker->stays_left = parker->stays;
+  return seen;
+}
+
+static bool keep_looking(plat_Time deadline, plat_Time between, lt_Look look, void *context) {
   plat_Time now = plat_now();
   plat_Time end = now + SPIN < deadline ? now + SPIN : deadline;
   while (now < end) {
@@ -233,6 +259,12 @@ bool lt_spin(const lt_Parker *parker, plat_Time deadline, plat_Time between, lt_
       return true;
   }
   return false;
+}
+
+bool lt_spin(lt_Parker *parker, plat_Time deadline, plat_Time between, lt_Look look,
+             void *context) {
+  return parker->apart ? keep_looking(deadline, between, look, context)
+                       : lt_yield(parker, look, context);
 }
 
 /*

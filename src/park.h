@@ -48,8 +48,10 @@ struct lt_Parker {
   _Atomic(const char *) waiting; /* what the thread waits in, for people; NULL while it runs */
   lt_Attend attend;              /* NULL: nothing; these three are only for its own thread */
   void *attendant;
-  bool deaf;  /* the next park is not ended by LT_INTERRUPT */
-  bool apart; /* who ended its last park ran on another processor than its thread does */
+  bool deaf;           /* the next park is not ended by LT_INTERRUPT */
+  bool apart;          /* who ended its last park ran on another processor than its thread does */
+  unsigned stays;      /* how many waits not to yield in, where that is in vain */
+  unsigned stays_left; /* of them */
   plat_Parker native;
 };
 
@@ -103,15 +105,17 @@ struct lt_Wait {
 lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed);
 
 /*
-** Before a park: waits for a moment with the processor at work, if the last one who woke this
-** parker was on another. Looks every 'between' nanoseconds, and returns true once 'look' does.
-** Nothing is announced, so nobody needs to know of it. On one processor no waker is elsewhere, and
-** nobody spins.
+** Before a park, waits for a moment, because others often come soon; returns whether 'look' says
+** that they have. If the last one who woke this parker was on another processor, it keeps its own
+** at work, and looks every 'between' nanoseconds. Otherwise it lets others run on this one, once.
+** Nothing is announced, so nobody needs to know of it.
 */
 typedef bool (*lt_Look)(void *context);
 
-bool lt_spin(const lt_Parker *parker, plat_Time deadline, plat_Time between, lt_Look look,
-             void *context);
+bool lt_spin(lt_Parker *parker, plat_Time deadline, plat_Time between, lt_Look look, void *context);
+
+/* The second half of it alone, for one who has spun by himself. */
+bool lt_yield(lt_Parker *parker, lt_Look look, void *context);
 
 /*
 ** Unparks the one that has waited longest. 'hand' is called under the bucket's mutex: with the time

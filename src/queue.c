@@ -24,8 +24,7 @@
 ** Waiting: who finds nothing to get parks on the tail's 'waiting', who finds no room on the head's.
 ** Under the mutex of the bucket it counts itself there, and then makes sure that it is still so. A
 ** thread that changes that end publishes its count, and then reads 'waiting'. At least one of the
-*two
-** sees the other:
+** two sees the other:
 **   - With the lock held 'waiting' is read by a step that also writes it. If that comes before the
 **     waiter's own, the waiter sees the count.
 **   - While the lock is biased, it is only read, after a light barrier; the waiter passes a heavy
@@ -589,6 +588,14 @@ static bool wait_for_room(void *context) {
   return count_waiter(queue, &queue->head, head_lock(queue), room_there);
 }
 
+static bool is_item_there(void *context) {
+  return items_there(context) > 0;
+}
+
+static bool is_room_there(void *context) {
+  return room_there(context) > 0;
+}
+
 static bool wait_for_done(void *context) {
   return !lt_queue_all_done(context);
 }
@@ -600,7 +607,8 @@ lt_Parked lt_queue_await_item(lt_Queue *queue, lt_User user, plat_Time deadline)
                         .deadline = deadline,
                         .what = "queue get",
                         .shown = queue};
-  if (lt_spinner_spin(&queue->get_spinner, items_there, queue))
+  if (lt_spinner_spin(&queue->get_spinner, items_there, queue) ||
+      lt_yield(user.parker, is_item_there, queue))
     return LT_CHANGED;
   reconsider_bias(&queue->tail, &queue->tail.lock, user);
   lt_Parked parked = lt_park(user.parker, &wait, NULL);
@@ -616,7 +624,8 @@ lt_Parked lt_queue_await_room(lt_Queue *queue, lt_User user, plat_Time deadline)
                         .deadline = deadline,
                         .what = "queue put",
                         .shown = queue};
-  if (lt_spinner_spin(&queue->put_spinner, room_there, queue))
+  if (lt_spinner_spin(&queue->put_spinner, room_there, queue) ||
+      lt_yield(user.parker, is_room_there, queue))
     return LT_CHANGED;
   reconsider_bias(&queue->head, head_lock(queue), user);
   lt_Parked parked = lt_park(user.parker, &wait, NULL);
