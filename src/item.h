@@ -51,11 +51,12 @@ typedef union lt_Item {
 bool lt_item_from_small(lua_State *L, int index, lt_Item *item);
 
 /*
-** Makes an item of the value at 'index'. 'describe' and 'names', which may be NULL, are as for
-** lt_pack_knowing. Raises TypeError for what can't be transferred, or for want of memory; then
+** Makes an item of the value at 'index'. 'strings', 'describe' and 'names', the last two of which
+** may be NULL, are as for lt_pack_knowing. Raises TypeError for what can't be transferred, or for
+*want of memory; then
 ** there is no item.
 */
-void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Describe describe,
+void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Strings strings, lt_Describe describe,
                   const lt_Names *names);
 
 /* Pushes the value. It may raise; the item stays as it is. */
@@ -70,7 +71,7 @@ void lt_item_free(lt_Item *item);
 size_t lt_item_references(const lt_Item *item);
 const lt_Object *lt_item_reference(const lt_Item *item, size_t number);
 
-/* The string of an item that is one. */
+/* The string of an item that is one, and is not lent. */
 const char *lt_item_string(const lt_Item *item, size_t *length);
 
 #endif
