@@ -26,8 +26,8 @@
 
 enum { OWN, LENT, OVER, PINNED };
 
-/* A shorter one is copied twice in the time that it takes to lend it. */
-#define LEAST_LENT ((size_t)16 * 1024)
+/* A shorter one is copied twice in no more time than it takes to lend it. */
+#define LEAST_LENT ((size_t)32 * 1024)
 
 static const char anchors_key;
 static const char watcher_key;
