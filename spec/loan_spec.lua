@@ -161,24 +161,6 @@ describe("a sender may end", function()
     end
   end)
 
-  it("where a finalizer of the receiver waits for that", function()
-    local q, stuck = queue.SimpleQueue(), false
-    for round = 1, 50 do
-      local sender = threads.start(function()
-        for i = 1, 4 do
-          q:put(pattern(MEGABYTE, i + round))
-        end
-      end)
-      for i = 1, 4 do
-        for _ = 1, 20 do
-          setmetatable({}, { __gc = function() stuck = stuck or not sender:join(10) end })
-        end
-        assert.is_true(q:get() == pattern(MEGABYTE, i + round))
-        assert.is_false(stuck)
-      end
-    end
-  end)
-
   for what, last in pairs { ["by its end"] = "", ["by os.exit"] = "os.exit(0, true)" } do
     it("when it is the main state, " .. what, function()
       local output = child([[
@@ -319,15 +301,65 @@ describe("the collector of a receiver", function()
   end)
 end)
 
-it("A hook of the receiver may wait for the sender to end", function()
-  local q = queue.SimpleQueue()
-  local sender = threads.start(function() q:put(pattern(MEGABYTE, 10)) end)
-  local ended = threads.call(function()
-    local all = true
-    debug.sethook(function() all = all and sender:join(10) end, "cr")
-    local text = q:get()
-    debug.sethook()
-    return all and text == pattern(MEGABYTE, 10)
+describe("while a string is copied no code runs that may wait for its sender:", function()
+  -- One that puts a string and ends when it is told to; and what tells it and waits for it.
+  local function start_sender(q, seed)
+    local go = threads.held()
+    local sender = threads.start(function()
+      q:put(pattern(MEGABYTE, seed))
+      go:acquire()
+    end)
+    return sender, function()
+      if go:locked() then
+        go:release()
+      end
+      return sender:join(10)
+    end
+  end
+
+  it("no finalizer", function()
+    local q, stuck, finalized = queue.SimpleQueue(), false, 0
+    for round = 1, 50 do
+      local sender, let_end = start_sender(q, round)
+      while q:empty() do
+        _thread.sleep(0.0001)
+      end
+      for _ = 1, 20 do
+        setmetatable({}, { __gc = function()
+          finalized = finalized + 1
+          stuck = stuck or not let_end()
+        end })
+      end
+      assert.is_true(q:get() == pattern(MEGABYTE, round))
+      assert.is_false(stuck)
+      let_end()
+      sender:join()
+    end
+    assert.is_true(finalized > 0)
   end)
-  assert.is_true(ended)
+
+  it("no hook", function()
+    local q, reached, count = queue.SimpleQueue(), true, 0
+    while reached do
+      count, reached = count + 1, false
+      local sender, let_end = start_sender(q, count)
+      while q:empty() do
+        _thread.sleep(0.0001)
+      end
+      local all, left = true, count
+      debug.sethook(function()
+        left = left - 1
+        if left == 0 then
+          reached, all = true, let_end()
+        end
+      end, "cr")
+      local text = q:get()
+      debug.sethook()
+      let_end()
+      assert.is_true(all)
+      assert.is_true(text == pattern(MEGABYTE, count))
+      sender:join()
+    end
+    assert.is_true(count > 4)
+  end)
 end)
