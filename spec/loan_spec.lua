@@ -276,7 +276,7 @@ describe("the collector of a receiver", function()
         q:get()
         most = math.max(most, collectgarbage "count")
       end
-      return collectgarbage "isrunning", finalized, most
+      return collectgarbage "isrunning", finalized and #objects > 0, most
     end)
     for _ = 1, 200 do
       q:put(text)

@@ -1,6 +1,7 @@
 /*
 ** Items: single values in transit, in 16 bytes. Small values lie in the item itself; the others
-** behind it, in memory that the item owns. An item points into no state.
+** behind it, in memory that the item owns. An item points into no state; but a long string may be
+** lent by one, see loan.h.
 */
 #ifndef lt_item_h
 #define lt_item_h

@@ -7,12 +7,12 @@
 **   OVER       nobody has the string any more. The lender frees it.
 **
 ** Who has the string makes LENT PINNED, PINNED LENT, and LENT OVER; its lender makes LENT OWN when
-** it closes, after it has written 'own'. What is read before a change is read no more after
-** it, and what is written before it is seen after it: changes release, and who sees one acquires.
-** All else in a string is written before it is shared.
+** it closes, after it has written 'own'. Changes release and who sees one acquires: what is read
+** before a change is done with then, and what was written before it is seen. All else in a string
+** is written before it is shared.
 **
 ** The lender, its list, and the table of anchors that keeps what was lent are for the state's own
-** thread only; also a finalizer that runs within any call of Lua here changes the list.
+** thread only. A finalizer that runs within a call of Lua may change the list.
 */
 #include "src/loan.h"
 
@@ -51,18 +51,22 @@ static unsigned pinned(void) {
 */
 
 static lt_LongString *take_oldest(lt_Lender *lender) {
-  lt_LongString *string = lender->oldest;
-  lender->oldest = string->next;
+  lt_LongString *oldest = lender->newest->next;
+  if (oldest == lender->newest)
+    lender->newest = NULL;
+  else
+    lender->newest->next = oldest->next;
   lender->count--;
-  return string;
+  return oldest;
 }
 
 static void append(lt_Lender *lender, lt_LongString *string) {
-  string->next = NULL;
-  if (lender->oldest == NULL)
-    lender->oldest = string;
-  else
+  if (lender->newest == NULL) {
+    string->next = string;
+  } else {
+    string->next = lender->newest->next;
     lender->newest->next = string;
+  }
   lender->newest = string;
   lender->count++;
 }
@@ -70,13 +74,13 @@ static void append(lt_Lender *lender, lt_LongString *string) {
 /* Looks at the oldest ones, so many: those that are over go, the others are the newest then. */
 static void look_at_oldest(lua_State *L, lt_Lender *lender, size_t count) {
   lt_push_registered(L, &anchors_key, NULL);
-  for (; count > 0 && lender->oldest != NULL; count--) {
-    const lt_LongString *string = lender->oldest;
-    if (atomic_load_explicit(&string->state, memory_order_acquire) == OVER) {
-      luaL_unref(L, -1, string->anchor);
+  for (; count > 0 && lender->newest != NULL; count--) {
+    lt_LongString *oldest = lender->newest->next;
+    if (atomic_load_explicit(&oldest->state, memory_order_acquire) == OVER) {
+      luaL_unref(L, -1, oldest->anchor);
       free(take_oldest(lender));
     } else {
-      append(lender, take_oldest(lender));
+      lender->newest = oldest;
     }
   }
   lua_pop(L, 1);
@@ -102,7 +106,7 @@ static int look_at_all(lua_State *L) {
     return 0;
   lender->watched = false;
   look_at_oldest(L, lender, lender->count);
-  if (lender->oldest != NULL)
+  if (lender->newest != NULL)
     watch(L, lender);
   return 0;
 }
@@ -197,11 +201,11 @@ static int push_protected(lua_State *L) {
 }
 
 /*
-** The collector does now what it would have to do for a string of this length, so that it runs no
-** finalizer behind the next one. Stopping it would not do: when it goes on it has forgotten how
-*much
-** there is to do. It comes nonetheless if there is no memory at the first try, which is harmless as
-** long as no finalizer waits for the very state that waits for us.
+** The collector does now what a string of this length would make it do, so that it runs no
+** finalizer during the pin; the second step takes back what the first one has counted. Stopping it
+** would not do: when it is started again it has forgotten how much has been allocated, and a state
+** that receives on and on would hardly collect at all. Only when the memory for the string is not
+** there at the first try may a finalizer still come; the bytes stay where they are even then.
 */
 static void collect_beforehand(lua_State *L, size_t length) {
   int kilobytes = (int)(length / 1024) + 16; /* with what belongs to a call */
@@ -278,6 +282,6 @@ static void call_back(lt_LongString *string, lt_Parker *parker) {
 
 void lt_lender_close(lt_Lender *lender, lt_Parker *parker) {
   lender->closed = true;
-  while (lender->oldest != NULL)
+  while (lender->newest != NULL)
     call_back(take_oldest(lender), parker);
 }

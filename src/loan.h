@@ -34,8 +34,7 @@ struct lt_LongString {
 ** of it 0.
 */
 typedef struct lt_Lender {
-  lt_LongString *oldest;
-  lt_LongString *newest;
+  lt_LongString *newest; /* of a ring: the next one is the oldest; NULL: there are none */
   size_t count;
   bool watched; /* the next collection looks for what is over */
   bool closed;

@@ -2,7 +2,8 @@
 ** Messages: values on their way from one state to another.
 **
 ** A message is a string of bytes and a list of references; it points into no state. It is not
-** changed once it is packed, so any number of threads may unpack it.
+** changed once it is packed, so any number of threads may unpack it; one with strings that are lent
+** (see loan.h) is for one thread.
 **
 ** The bytes hold the values one after the other, each a tag and what belongs to it:
 **
