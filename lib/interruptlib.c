@@ -41,7 +41,7 @@ int lt_interrupt_thread(lua_State *L, lt_Thread *thread, int arg) {
   lt_Class *class_object = check_exception(L, arg, &is_class);
   if (!is_class) {
     lua_pushvalue(L, arg);
-    message = lt_pack(L, 1, describe_exception);
+    message = lt_pack(L, 1, LT_COPY_STRINGS, describe_exception);
   }
   if (!lt_interrupt(thread, class_object, message, &alive))
     return lt_raise_memory(L);

@@ -215,10 +215,10 @@ static void add_message(lua_State *L, Putting *putting, int arg, lt_Names *names
   size_t number = putting->count++;
   if (putting->keys != NULL) {
     push_priority(L, arg);
-    lt_item_from(L, -1, &putting->keys[number], NULL, NULL);
+    lt_item_from(L, -1, &putting->keys[number], LT_COPY_STRINGS, NULL, NULL);
     lua_pop(L, 1);
   }
-  lt_item_from(L, -1, &putting->items[number], describe_message, names);
+  lt_item_from(L, -1, &putting->items[number], LT_LEND_STRINGS, describe_message, names);
   lua_pop(L, 1);
 }
 
@@ -273,7 +273,7 @@ static int put_message(lua_State *L, lt_Queue *queue) {
   if (!is_keyed && (is_small || lt_queue_maxsize(queue) == 0)) {
     size_t put;
     if (!is_small)
-      lt_item_from(L, 2, &item, describe_message, NULL);
+      lt_item_from(L, 2, &item, LT_LEND_STRINGS, describe_message, NULL);
     outcome = lt_queue_put(queue, lt_caller(L), &item, NULL, 1, &put);
     if (outcome == LT_QUEUE_DONE)
       return 0;

@@ -48,6 +48,7 @@ local function lthread(define, libraries, ...)
                "src/heap.c",
                "src/interrupt.c",
                "src/item.c",
+               "src/loan.c",
                "src/lock.c",
                "src/memory.c",
                "src/named.c",

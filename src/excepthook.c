@@ -45,7 +45,7 @@ static void describe_hook(lua_State *L, int value) {
 void lt_excepthook_set(lua_State *L, lt_Runtime *runtime) {
   Hook *hook = NULL;
   if (!lua_isnil(L, -1)) {
-    lt_Message *message = lt_pack(L, 1, describe_hook);
+    lt_Message *message = lt_pack(L, 1, LT_COPY_STRINGS, describe_hook);
     hook = malloc(sizeof(*hook));
     if (hook == NULL) {
       lt_message_free(message);

@@ -435,6 +435,7 @@ static bool push_attachment(lt_Thread *thread) {
 /* Only the OS thread that forked is there; the runtimes it works for lose their other threads. */
 static void after_fork(void) {
   lt_park_after_fork();
+  lt_loans_after_fork();
   lt_slots_after_fork();
   lt_workers_after_fork();
   for (lt_Attachment *each = attachments; each != NULL; each = each->next) {

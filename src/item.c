@@ -44,14 +44,8 @@ bool lt_item_from_small(lua_State *L, int index, lt_Item *item) {
   }
 }
 
-static void from_long_string(lua_State *L, int index, lt_Item *item) {
-  size_t length;
-  const char *bytes = lua_tolstring(L, index, &length);
-  item->value.as.text = lt_long_string_new(L, bytes, length);
-  item->value.kind = LT_ITEM_LONG_STRING;
-}
-
-void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Describe describe, lt_Names *names) {
+void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Strings strings, lt_Describe describe,
+                  lt_Names *names) {
   if (lt_item_from_small(L, index, item))
     return;
   lt_Object *object = lt_object_at(L, index);
@@ -60,11 +54,12 @@ void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Describe describe, 
     item->value.kind = LT_ITEM_OBJECT;
     item->value.as.object = object;
   } else if (lua_type(L, index) == LUA_TSTRING) {
-    from_long_string(L, index, item);
+    item->value.as.text = lt_long_string_new(L, index, strings);
+    item->value.kind = LT_ITEM_LONG_STRING;
   } else {
     luaL_checkstack(L, 1, "too many values");
     lua_pushvalue(L, index);
-    item->value.as.message = lt_pack_knowing(L, 1, describe, names);
+    item->value.as.message = lt_pack_knowing(L, 1, strings, describe, names);
     item->value.kind = LT_ITEM_MESSAGE;
   }
 }
@@ -75,7 +70,7 @@ const char *lt_item_string(const lt_Item *item, size_t *length) {
     return item->brief.bytes;
   }
   *length = item->value.as.text->length;
-  return item->value.as.text->bytes;
+  return item->value.as.text->own;
 }
 
 size_t lt_item_references(const lt_Item *item) {
@@ -92,8 +87,6 @@ const lt_Object *lt_item_reference(const lt_Item *item, size_t number) {
 }
 
 void lt_item_push(lua_State *L, const lt_Item *item) {
-  size_t length;
-  const char *bytes;
   switch ((lt_ItemKind)item->kind) {
   case LT_ITEM_NIL:
     lua_pushnil(L);
@@ -112,9 +105,10 @@ void lt_item_push(lua_State *L, const lt_Item *item) {
     lua_pushlightuserdata(L, item->value.as.pointer);
     break;
   case LT_ITEM_SHORT_STRING:
+    lua_pushlstring(L, item->brief.bytes, item->brief.length);
+    break;
   case LT_ITEM_LONG_STRING:
-    bytes = lt_item_string(item, &length);
-    lua_pushlstring(L, bytes, length);
+    lt_long_string_push(L, item->value.as.text);
     break;
   case LT_ITEM_OBJECT:
     lt_object_push(L, item->value.as.object);
@@ -128,7 +122,7 @@ void lt_item_push(lua_State *L, const lt_Item *item) {
 void lt_item_free(lt_Item *item) {
   switch ((lt_ItemKind)item->kind) {
   case LT_ITEM_LONG_STRING:
-    free(item->value.as.text);
+    lt_long_string_free(item->value.as.text);
     break;
   case LT_ITEM_OBJECT:
     lt_object_release(item->value.as.object);

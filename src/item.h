@@ -1,6 +1,7 @@
 /*
 ** Items: single values in transit, in 16 bytes. Small values lie in the item itself; the others
-** behind it, in memory that the item owns. An item points into no state.
+** behind it, in memory that the item owns. An item points into no state; but a long string may be
+** lent by one, see loan.h.
 */
 #ifndef lt_item_h
 #define lt_item_h
@@ -64,11 +65,12 @@ static inline void lt_item_copy(lt_Item *to, const lt_Item *from) {
 bool lt_item_from_small(lua_State *L, int index, lt_Item *item);
 
 /*
-** Makes an item of the value at 'index'. 'describe' and 'names', which may be NULL, are as for
-** lt_pack_knowing. Raises TypeError for what can't be transferred, or for want of memory; then
-** there is no item.
+** Makes an item of the value at 'index'. 'strings', 'describe' and 'names', the last two of which
+** may be NULL, are as for lt_pack_knowing. Raises TypeError for what can't be transferred, or for
+** want of memory; then there is no item.
 */
-void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Describe describe, lt_Names *names);
+void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Strings strings, lt_Describe describe,
+                  lt_Names *names);
 
 /* Pushes the value. It may raise; the item stays as it is. */
 void lt_item_push(lua_State *L, const lt_Item *item);
@@ -82,7 +84,7 @@ void lt_item_free(lt_Item *item);
 size_t lt_item_references(const lt_Item *item);
 const lt_Object *lt_item_reference(const lt_Item *item, size_t number);
 
-/* The string of an item that is one. */
+/* The string of an item that is one, and is not lent. */
 const char *lt_item_string(const lt_Item *item, size_t *length);
 
 #endif

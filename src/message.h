@@ -2,7 +2,8 @@
 ** Messages: values on their way from one state to another.
 **
 ** A message is a string of bytes and a list of references; it points into no state. It is not
-** changed once it is packed, so any number of threads may unpack it.
+** changed once it is packed, so any number of threads may unpack it; one with strings that are lent
+** (see loan.h) is for one thread.
 **
 ** The bytes hold the values one after the other, each a tag and what belongs to it:
 **
@@ -33,6 +34,7 @@
 #include <stdint.h>
 
 #include "lthread.h"
+#include "src/loan.h"
 #include "src/named.h"
 #include "src/object.h"
 
@@ -65,16 +67,7 @@ typedef enum lt_Tag {
 
 #define LT_NO_STEP SIZE_MAX
 
-/* A string on its way, in memory of its own. */
-typedef struct lt_LongString {
-  size_t length;
-  char bytes[];
-} lt_LongString;
-
-/* Raises for want of memory. It is freed with free. */
-lt_LongString *lt_long_string_new(lua_State *L, const char *bytes, size_t length);
-
-/* A string of so many bytes is copied into the message at once, others with what is around them. */
+/* A string of so many bytes is an lt_LongString, shorter ones are copied into the message. */
 #define LT_LONG_STRING ((size_t)4096)
 
 /*
@@ -90,7 +83,7 @@ typedef struct lt_Message {
   uint32_t slot_count;
   size_t reference_count;
   size_t size;
-  size_t text_size; /* of the long strings */
+  size_t text_size; /* of the long strings that are not lent */
   const unsigned char *bytes;
   void *block; /* the memory of the bytes; NULL: they lie behind the references */
   lt_Reference references[];
@@ -98,15 +91,16 @@ typedef struct lt_Message {
 
 /*
 ** Packs the 'count' values on the top of the stack and pops them. 'describe' pushes the name of one
-** of them, counted from 0, for an error. Raises TypeError for what can't be transferred; then
-** nothing has changed.
+** of them, counted from 0, for an error; it may be NULL. Raises TypeError for what can't be
+** transferred; then nothing has changed.
 */
 typedef void (*lt_Describe)(lua_State *L, int value);
 
-lt_Message *lt_pack(lua_State *L, int count, lt_Describe describe);
+lt_Message *lt_pack(lua_State *L, int count, lt_Strings strings, lt_Describe describe);
 
 /* The same, for many messages in a row: with the state's names looked up once (see named.h). */
-lt_Message *lt_pack_knowing(lua_State *L, int count, lt_Describe describe, lt_Names *names);
+lt_Message *lt_pack_knowing(lua_State *L, int count, lt_Strings strings, lt_Describe describe,
+                            lt_Names *names);
 
 /*
 ** Pushes the values of a message, and raises what goes wrong in making them. The globals that its

@@ -88,6 +88,7 @@ typedef struct Packer {
   size_t late_count;
   size_t late_capacity;
   lt_Names *names;
+  lt_Strings strings;
   lt_Describe describe;
   int root;
   int anchors;      /* where on the stack the table is that keeps what was met; 0: there is none */
@@ -95,7 +96,7 @@ typedef struct Packer {
   bool starts_over; /* there must be one */
   bool refused;     /* the error is the reason, a string */
   lt_Message *message;
-  size_t text_size; /* of the long strings */
+  size_t text_size; /* of the long strings that are not lent */
   unsigned string_count;
   uint32_t own_table[2 * OWN_NODES];
   Recent recent[RECENT_STRINGS]; /* all 0 from the string on after the uncounted ones */
@@ -532,10 +533,10 @@ static void pack_by_identity(lua_State *L, Packer *packer) {
     pack_c_function(L, packer);
 }
 
-/* A long string, at 'index': the bytes hold the number of a reference to a copy. */
+/* A long string, at 'index': the bytes hold the number of a reference to it. */
 static void pack_long_string(lua_State *L, Packer *packer, int index, const char *string,
                              size_t length) {
-  static const lthread_Transfer text_rule = {NULL, NULL, free};
+  static const lthread_Transfer text_rule = {NULL, NULL, lt_long_string_free};
   size_t node = find_node(packer, string);
   if (node != 0) {
     write_same(L, packer, slot_of(packer, node));
@@ -546,8 +547,9 @@ static void pack_long_string(lua_State *L, Packer *packer, int index, const char
   add_node(L, packer, string, false);
   lua_pop(L, 1);
   reserve_reference(L, packer);
-  uint32_t reference = add_reference(packer, &text_rule, lt_long_string_new(L, string, length));
-  packer->text_size += sizeof(lt_LongString) + length;
+  lt_LongString *text = lt_long_string_new(L, index, packer->strings);
+  uint32_t reference = add_reference(packer, &text_rule, text);
+  packer->text_size += sizeof(lt_LongString) + (text->own != NULL ? length : 0);
   reserve(L, packer, sizeof(reference));
   put(packer, &reference, sizeof(reference));
 }
@@ -847,7 +849,7 @@ static void make_message(lua_State *L, Packer *packer, int count) {
   packer->message = message;
 }
 
-static void init_packer(Packer *packer, lt_Describe describe, lt_Names *names) {
+static void init_packer(Packer *packer, lt_Strings strings, lt_Describe describe, lt_Names *names) {
   memset(packer, 0, offsetof(Packer, recent));
   packer->bytes = packer->own_bytes;
   packer->capacity = OWN_BYTES;
@@ -860,6 +862,7 @@ static void init_packer(Packer *packer, lt_Describe describe, lt_Names *names) {
   packer->table_mask = 2 * OWN_NODES - 1;
   packer->frames = packer->own_frames;
   packer->frame_capacity = OWN_FRAMES;
+  packer->strings = strings;
   packer->describe = describe;
   packer->names = names;
 }
@@ -886,7 +889,7 @@ static void free_packer(Packer *packer) {
 /* From the beginning, with a table of anchors, which takes the place above the values. */
 static void start_over(lua_State *L, Packer *packer, int count) {
   free_packer(packer);
-  init_packer(packer, packer->describe, packer->names);
+  init_packer(packer, packer->strings, packer->describe, packer->names);
   lua_settop(L, count + 1);
   lua_newtable(L);
   packer->anchors = count + 2;
@@ -914,10 +917,11 @@ static int pack_protected(lua_State *L) {
   return 0;
 }
 
-lt_Message *lt_pack_knowing(lua_State *L, int count, lt_Describe describe, lt_Names *names) {
+lt_Message *lt_pack_knowing(lua_State *L, int count, lt_Strings strings, lt_Describe describe,
+                            lt_Names *names) {
   Packer packer;
   luaL_checkstack(L, 4, "too many values");
-  init_packer(&packer, describe, names);
+  init_packer(&packer, strings, describe, names);
   lua_pushcfunction(L, pack_protected);
   lua_insert(L, -1 - count);
   lua_pushlightuserdata(L, &packer);
@@ -931,17 +935,8 @@ lt_Message *lt_pack_knowing(lua_State *L, int count, lt_Describe describe, lt_Na
   lt_throw(L);
 }
 
-lt_Message *lt_pack(lua_State *L, int count, lt_Describe describe) {
-  return lt_pack_knowing(L, count, describe, NULL);
-}
-
-lt_LongString *lt_long_string_new(lua_State *L, const char *bytes, size_t length) {
-  lt_LongString *text = malloc(sizeof(*text) + length);
-  if (text == NULL)
-    lt_raise_memory(L);
-  text->length = length;
-  memcpy(text->bytes, bytes, length);
-  return text;
+lt_Message *lt_pack(lua_State *L, int count, lt_Strings strings, lt_Describe describe) {
+  return lt_pack_knowing(L, count, strings, describe, NULL);
 }
 
 void lt_message_drop_references(lt_Message *message) {

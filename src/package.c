@@ -45,7 +45,7 @@ static void push_field(lua_State *L, const char *field) {
 }
 
 static int try_pack(lua_State *L) {
-  lt_message_free(lt_pack(L, 1, NULL));
+  lt_message_free(lt_pack(L, 1, LT_COPY_STRINGS, NULL));
   return 0;
 }
 
@@ -114,7 +114,7 @@ static lt_Object *make(lua_State *L) {
   lt_object_init(&package->object, &package_type);
   lt_object_push_own(L, &package->object);
   lua_insert(L, -4);
-  package->message = lt_pack(L, 3, NULL);
+  package->message = lt_pack(L, 3, LT_COPY_STRINGS, NULL);
   return &package->object;
 }
 

@@ -13,6 +13,7 @@
 #include "src/biased.h"
 #include "src/collect.h"
 #include "src/coroutines.h"
+#include "src/loan.h"
 #include "src/message.h"
 #include "src/object.h"
 #include "src/park.h"
@@ -156,6 +157,7 @@ lt_Thread *lt_thread_of(lua_State *L);
 lt_Thread *lt_self(lua_State *L);
 
 typedef struct lt_Context {
+  lt_Lender lender; /* the first: see loan.h */
   lt_Thread *thread;
   lt_Coroutines *coroutines; /* until there is a thread: from then on they are its own */
   lt_Allocator *allocator;   /* of a state of ours; else NULL */

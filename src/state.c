@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <lualib.h>
 
@@ -57,6 +58,7 @@ void lt_state_replace_print(lua_State *L) {
 /* Pushes a context without a thread, which follows the state's coroutines. */
 static lt_Context *open_context(lua_State *L, lua_CFunction on_close) {
   lt_Context *context = lua_newuserdatauv(L, sizeof(*context), 0);
+  memset(&context->lender, 0, sizeof(context->lender));
   context->thread = NULL;
   context->coroutines = NULL;
   context->allocator = NULL;
@@ -98,8 +100,10 @@ struct lt_FreshState {
 /* The thread closes its own state; by then it is reached no more. */
 static int forget_thread(lua_State *L) {
   lt_Context *context = lua_touserdata(L, 1);
-  if (context->thread != NULL)
+  if (context->thread != NULL) {
+    lt_lender_close(&context->lender, context->thread->parker);
     lt_coroutines_close(context->thread->coroutines);
+  }
   context->thread = NULL;
   if (context->allocator != NULL)
     lt_allocator_closing(context->allocator);

@@ -105,7 +105,7 @@ static int new_protected(lua_State *L) {
   lt_Stored *stored = new->stored;
   lua_settop(L, 2);
   lua_pushvalue(L, 2);
-  stored->message = lt_pack(L, 1, new->describe);
+  stored->message = lt_pack(L, 1, LT_COPY_STRINGS, new->describe);
   stored->size = lt_message_size(stored->message);
   lt_memory_add(stored->size);
   stored->has_identity = lua_type(L, 2) != LUA_TTABLE && !is_plain_c_function(L, 2);

@@ -60,7 +60,7 @@ static void describe_result(lua_State *L, int value) {
 /* The message follows, then the values. */
 static int pack_result(lua_State *L) {
   lt_Message **result = lua_touserdata(L, 1);
-  *result = lt_pack(L, lua_gettop(L) - 1, describe_result);
+  *result = lt_pack(L, lua_gettop(L) - 1, LT_COPY_STRINGS, describe_result);
   return 0;
 }
 
@@ -193,7 +193,7 @@ static int get_package(lua_State *L) {
 /* Packs the function and its arguments, which it pops, and gets what the thread inherits. */
 static void pack_start(lua_State *L, int argument_count, lt_Message **message,
                        lt_Object **package) {
-  *message = lt_pack(L, argument_count + 1, describe_argument);
+  *message = lt_pack(L, argument_count + 1, LT_LEND_STRINGS, describe_argument);
   lua_pushcfunction(L, get_package);
   lua_pushlightuserdata(L, package);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {

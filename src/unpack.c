@@ -115,8 +115,7 @@ static void push_string(lua_State *L, Unpacker *unpacker) {
 
 static void push_long_string(lua_State *L, Unpacker *unpacker) {
   uint32_t slot = read_number(unpacker);
-  const lt_LongString *text = read_reference(unpacker)->target;
-  lua_pushlstring(L, text->bytes, text->length);
+  lt_long_string_push(L, read_reference(unpacker)->target);
   keep(L, slot);
 }
 

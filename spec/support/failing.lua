@@ -162,6 +162,25 @@ operations.queues = [[
   assert(not ok and bounded:qsize() == 1)
 ]]
 
+-- The thread lends what it puts, and closes its state while that is on its way.
+operations.loans = [[
+  local queue = require "lthread.queue"
+  local q, long = queue.SimpleQueue(), ("x"):rep(40000)
+  q:put(long)
+  q:put_many { long, { long, { long } } }
+  assert(q:get() == long and q:get() == long and q:get()[2][1] == long)
+  local handle = _thread.start_joinable_thread(function(text)
+    collectgarbage "stop"
+    q:put(text .. "y")
+    q:put { text }
+    return #text
+  end, { args = { long } })
+  assert(handle:result() == #long)
+  assert(q:get() == long .. "y" and q:get()[1] == long)
+  assert(not pcall(q.put, q, { long, coroutine.create(print) }))
+  q:put(long)
+]]
+
 -- In a state of its own. Results: how many allocations there are to fail.
 local trial = [[
   local memory, once, first, last = require "memory", ...
