@@ -51,21 +51,25 @@ describe("threads that leave all kinds of things behind", function()
     local function task(number)
       local found, random = fingerprint(), math.random(0)
       local each = leavings[number % #leavings + 1]
-      if number > 0 then each.leave() end
+      each.leave()
       return found, random, _thread.get_native_id()
     end
-    local fresh = call(task, 0)
-    local used, sequences, reused = {}, {}, 0
-    for number = 1, 5000 do
-      local found, random, native_id = call(task, number)
-      assert.same({}, differences(fresh, found))
-      assert.is_nil(sequences[random])
-      sequences[random] = true
-      reused = reused + (used[native_id] and 1 or 0)
-      used[native_id] = true
-      if reused == 200 then break end
-    end
-    assert.equal(200, reused)
+    local fresh
+    local sequences, used, reused, number = {}, {}, 0, 0
+    -- Nobody else has such stacks, so the first of them are on new OS threads.
+    reuse.with_stacks_of(1024 * 1024 + 8192, function()
+      assert.is_true(threads.eventually(function()
+        local found, random, native_id = call(task, number)
+        fresh = fresh or found
+        assert.same({}, differences(fresh, found))
+        assert.is_nil(sequences[random])
+        sequences[random] = true
+        reused = reused + (used[native_id] and 1 or 0)
+        used[native_id] = true
+        number = number + 1
+        return reused == 200
+      end))
+    end)
   end)
 end)
 
@@ -177,8 +181,9 @@ describe("on an OS thread that another one has used", function()
       for i = 1, 1000 do sum = sum + i end
       return sum, _thread.get_native_id()
     end
-    local used, reused = {}, 0
-    for round = 1, 5000 do
+    local used, reused, round = {}, 0, 0
+    assert.is_true(threads.eventually(function()
+      round = round + 1
       local first = start(earlier)
       for _ = 1, round % 40 * 20 do end
       first:interrupt(_thread.ValueError(round))
@@ -187,9 +192,8 @@ describe("on an OS thread that another one has used", function()
       assert.equal(500500, sum)
       reused = reused + (used[native_id] and 1 or 0)
       used[native_id] = true
-      if reused == 200 then break end
-    end
-    assert.equal(200, reused)
+      return reused == 200
+    end))
   end)
 
   it("a thread is interrupted itself, and not the one before", function()
@@ -198,7 +202,7 @@ describe("on an OS thread that another one has used", function()
       there:release()
       while true do end
     end
-    for _ = 1, 200 do
+    assert.is_true(threads.eventually(function()
       local first = start(_thread.get_native_id)
       local one = first:result()
       local second = start(later)
@@ -209,9 +213,8 @@ describe("on an OS thread that another one has used", function()
       assert.is_true(second:join(threads.LONG))
       assert.is_true(_thread.isinstance(select(2, pcall(second.result, second)),
         _thread.ValueError))
-      if one == other then return end
-    end
-    error "no OS thread was used again"
+      return one == other
+    end))
   end)
 
   it("random numbers are others, also after a seed", function()
@@ -241,19 +244,18 @@ describe("on an OS thread that another one has used", function()
       package.preload.lt_left = nil
     end)
     local function look() return package.path, package.preload.lt_left ~= nil end
-    for _ = 1, 200 do
-      local function with_id() return _thread.get_native_id(), look() end
+    local function look_and_tell() return _thread.get_native_id(), look() end
+    assert.is_true(threads.eventually(function()
       package.path = "first/?.lua;" .. path
       package.preload.lt_left = function() return {} end
-      local one, inherited, preloaded = call(with_id)
+      local one, inherited, preloaded = call(look_and_tell)
       package.path = path
       package.preload.lt_left = nil
-      local other, later_inherited, later_preloaded = call(with_id)
+      local other, later_inherited, later_preloaded = call(look_and_tell)
       assert.same({ "first/?.lua;" .. path, true }, { inherited, preloaded })
       assert.same({ path, false }, { later_inherited, later_preloaded })
-      if one == other then return end
-    end
-    error "no OS thread was used again"
+      return one == other
+    end))
   end)
 
   it("warnings are off again", function()

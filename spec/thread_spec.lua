@@ -397,6 +397,29 @@ describe("enumerate", function()
   end)
 end)
 
+describe("a name", function()
+  it("is made of the ident, unless one is given", function()
+    local function name()
+      return info_of(_thread.get_ident()).name
+    end
+    for _ = 1, 3 do
+      local handle = _thread.start_joinable_thread(name)
+      assert.equal("Thread-" .. handle.ident, (handle:result()))
+    end
+    local named = _thread.start_joinable_thread(name, { name = "a name" })
+    assert.equal("a name", (named:result()))
+    local go, seen = held(), held()
+    local ident = _thread.start_new_thread(function()
+      go:acquire()
+      seen:release()
+    end, {})
+    assert.equal("Thread-" .. ident, info_of(ident).name)
+    go:release()
+    assert.is_true(seen:acquire(true, LONG))
+    assert.equal("MainThread", info_of(_thread._get_main_thread_ident()).name)
+  end)
+end)
+
 describe("set_name", function()
   it("names the calling thread", function()
     local name = call(function()

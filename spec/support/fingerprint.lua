@@ -1,22 +1,9 @@
 -- Describes the whole Lua state: every table that can be reached from the globals, the registry and
 -- the metatables of the types, one line for each of its fields.
 --
--- C functions without upvalues and light userdata are told by their addresses, which are the same
--- in all threads; all else that has an identity by its type and by the first path that leads to it.
-
-local function sorted_fields(t, describe)
-  local fields = {}
-  for key, value in next, t do
-    fields[#fields + 1] = { describe(key), value }
-  end
-  table.sort(fields, function(a, b) return a[1] < b[1] end)
-  return fields
-end
-
-local function is_light(value)
-  return type(value) == "userdata" and debug.getuservalue(value, 1) == nil
-    and debug.getmetatable(value) == nil
-end
+-- C functions without upvalues, and keys that are light userdata, are told by their addresses,
+-- which are the same in all threads; all else that has an identity by its type and the first path
+-- that leads to it.
 
 local function describe(value)
   local type_of = math.type(value) or type(value)
@@ -25,12 +12,27 @@ local function describe(value)
   elseif type_of == "function" and debug.getinfo(value, "S").what == "C" then
     local upvalues = debug.getinfo(value, "u").nups
     return upvalues == 0 and ("C function %p"):format(value) or "C closure of " .. upvalues
-  elseif type_of == "userdata" and is_light(value) then
-    return ("light %p"):format(value)
   elseif type_of == "integer" or type_of == "float" or type_of == "boolean" then
     return type_of .. " " .. tostring(value)
   end
   return type_of
+end
+
+-- A userdata without a metatable is no object, and as a key it is a light one.
+local function describe_key(key)
+  if type(key) == "userdata" and not debug.getmetatable(key) then
+    return ("address %p"):format(key)
+  end
+  return describe(key)
+end
+
+local function sorted_fields(t)
+  local fields = {}
+  for key, value in next, t do
+    fields[#fields + 1] = { describe_key(key), value }
+  end
+  table.sort(fields, function(a, b) return a[1] < b[1] end)
+  return fields
 end
 
 -- Returns the lines in order, one string.
@@ -67,7 +69,7 @@ return function()
     local value = queue[at]
     local path = paths[value]
     if type(value) == "table" then
-      for _, field in ipairs(sorted_fields(value, describe)) do
+      for _, field in ipairs(sorted_fields(value)) do
         add(path .. "[" .. field[1] .. "]", field[2])
       end
     end

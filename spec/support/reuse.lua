@@ -1,37 +1,51 @@
 -- Threads that run one after the other on one OS thread.
+--
+-- An OS thread is given the next one only if that wants a stack of the same size. So those of a
+-- size that nobody else asks for have one OS thread; unless they come so late that it has gone, or
+-- as many others stay as may stay at a time, which go within a second.
 local _thread = require "lthread"
 local threads = require "support.threads"
 
 local reuse = {}
 
-local function run(place, f, ...)
-  place.native_id = _thread.get_native_id()
+local SIZE <const> = 1024 * 1024 + 4096
+
+-- Calls f(...) while the threads that are started have stacks of this size. Returns its results.
+function reuse.with_stacks_of(size, f, ...)
+  local before = _thread.stack_size(size)
+  local _ <close> = setmetatable({}, { __close = function() _thread.stack_size(before) end })
   return f(...)
 end
 
-local function start(f, ...)
+-- Runs f(...) in a thread, which must end. Returns its handle and the OS thread's id.
+local function run(f, ...)
   local place = _thread.shared()
-  local handle = threads.start(run, place, f, ...)
+  local handle = threads.start(function(...)
+    place.native_id = _thread.get_native_id()
+    return f(...)
+  end, ...)
   if not handle:join(threads.LONG) then
     error("the thread has not ended", 0)
   end
   return handle, place.native_id
 end
 
--- Starts and joins a thread that calls earlier(...), then one that calls later(...), as often as
--- it takes until both have run on the same OS thread. Returns their handles. How an earlier one
--- ends is not looked at.
+-- Runs earlier(...) in a thread, then later(...) in another, until both have had the same OS
+-- thread. Returns their handles. How the earlier one ends is not looked at.
 function reuse.both(earlier, later, ...)
-  for try = 1, 200 do
-    local first, one = start(earlier, ...)
-    -- The OS thread gets ready for the next one; if another one is sooner, that is given the work.
-    _thread.sleep(try * 0.0005)
-    local second, other = start(later, ...)
-    if one and one == other then
-      return first, second
-    end
+  local first, second, one, other
+  local function run_both(...)
+    first, one = run(earlier, ...)
+    second, other = run(later, ...)
   end
-  error("no OS thread was used again", 2)
+  local limit = _thread.monotonic() + threads.LONG
+  repeat
+    if _thread.monotonic() > limit then
+      error("no OS thread was used again", 2)
+    end
+    reuse.with_stacks_of(SIZE, run_both, ...)
+  until one == other
+  return first, second
 end
 
 -- The results of the later one.
