@@ -45,6 +45,20 @@ function threads.await_blocked(ident)
   return threads.eventually(function() return threads.state(ident) == "blocked" end)
 end
 
+-- The part of a dump that is of one thread.
+function threads.part_of_dump(text, ident)
+  local from = text:find("Thread [^\n(]*%(ident " .. ident .. "%)")
+  return from and text:sub(from, text:find("\nThread ", from, true) or -1)
+end
+
+-- For how many seconds a thread has been blocked; 0 if it is not.
+function threads.blocked_for(ident)
+  local text = ""
+  _thread.dump_traceback { write = function(_, more) text = text .. more end }
+  local part = threads.part_of_dump(text, ident)
+  return part and tonumber(part:match ", blocked on [^\n]* for (%d+%.%d+) s:\n") or 0
+end
+
 function threads.start(f, ...)
   return _thread.start_joinable_thread(f, { args = table.pack(...) })
 end
