@@ -46,12 +46,9 @@ local function reported(count, code, environment)
   assert.falsy(text:find("status 0", 1, true), text)
 end
 
--- Ctrl-C for a process whose main thread has gone to sleep.
+-- Ctrl-C for a process whose main thread has gone to sleep again.
 local function interrupt_asleep(process)
-  threads.eventually(function()
-    local file <close> = io.open("/proc/" .. process .. "/stat")
-    return file == nil or file:read("a"):match("%) (%a)") == "S"
-  end)
+  threads.await_system_call(process, process)
   os.execute("kill -INT " .. process)
 end
 

@@ -1,14 +1,12 @@
 local _thread = require "lthread"
+local setups = require "support.setups"
 local threads = require "support.threads"
 
 local LONG, held, call = threads.LONG, threads.held, threads.call
 local raises, eventually, info_of = threads.raises, threads.eventually, threads.info_of
 local quiet = threads.quiet
 
--- Threads that nobody joins may still be on their way out when a test has ended.
-before_each(function()
-  assert.is_true(eventually(function() return _thread._count() == 0 end))
-end)
+setups.alone()
 
 describe("a handle", function()
   it("joins and knows the ident", function()

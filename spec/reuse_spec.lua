@@ -5,15 +5,12 @@ local child = require "fixtures.child"
 local leavings = require "support.leavings" ()
 local reuse = require "support.reuse"
 local fingerprint = require "support.fingerprint"
+local setups = require "support.setups"
 local threads = require "support.threads"
 local held, await, start, call = threads.held, threads.await, threads.start, threads.call
 
-before_each(function()
-  assert.is_true(threads.eventually(function() return _thread._count() == 0 end))
-end)
-
-setup(function() _thread.set_excepthook(function() end) end)
-teardown(function() _thread.set_excepthook(nil) end)
+setups.alone()
+setups.quiet()
 
 
 describe("a thread on an OS thread that another one has used does not see", function()

@@ -59,6 +59,16 @@ function threads.blocked_for(ident)
   return part and tonumber(part:match ", blocked on [^\n]* for (%d+%.%d+) s:\n") or 0
 end
 
+-- Waits until an OS thread, of this process by default, sleeps in the system, in whatever call. At
+-- once where there is no /proc.
+function threads.await_system_call(native_id, process)
+  local path = ("/proc/%s/task/%d/stat"):format(process or "self", native_id)
+  return threads.eventually(function()
+    local file <close> = io.open(path)
+    return file == nil or file:read("a"):match("%) (%a)") == "S"
+  end)
+end
+
 function threads.start(f, ...)
   return _thread.start_joinable_thread(f, { args = table.pack(...) })
 end
@@ -75,6 +85,14 @@ function threads.raises(class, text, f, ...)
   assert.is_true(_thread.isinstance(e, class), tostring(e))
   assert.truthy(e.message:find(text, 1, true), e.message)
   return e
+end
+
+-- Joins a thread that must have ended by an exception of the class; returns that.
+function threads.ended_by(class, handle)
+  if not handle:join(threads.LONG) then
+    error("the thread has not ended", 2)
+  end
+  return threads.raises(class, "", handle.result, handle)
 end
 
 function threads.quiet(finally)
