@@ -1,6 +1,11 @@
 -- A C library forks: the child goes on with the thread that did, and without the others.
 local child = require "fixtures.child"
 
+-- A fork may leave the sanitizers' own allocators locked.
+if os.getenv "LTHREAD_SANITIZER" then
+  return
+end
+
 local prelude = [[
 local _thread = require "lthread"
 local queue = require "lthread.queue"
@@ -21,10 +26,11 @@ local function in_child(f, ...)
 end
 
 -- Threads that are in the middle of something.
-local stop, never = held(), held()
+local stop, never, computes = held(), held(), held()
 local others = {
   start(function()
     local count = 0
+    computes:release()
     while stop:locked() do count = count + 1 end
     return "computed"
   end),
@@ -35,7 +41,8 @@ local others = {
 -- OS threads that have done their work stay for the next one, but not in the child.
 local function others_are_busy()
   for _ = 1, 4 do start(function() end):join() end
-  return threads.await_blocked(others[2].ident) and threads.await_blocked(others[3].ident)
+  return await(computes) and threads.await_blocked(others[2].ident)
+    and threads.await_blocked(others[3].ident)
 end
 
 -- The parent's threads are as they were.
@@ -111,7 +118,7 @@ function uses.dumps()
   assert(await(there) and threads.await_blocked(handle.ident))
   _thread.dump_traceback { write = function(_, more) text = text .. more end }
   assert(text:find("(ident " .. _thread.get_ident() .. ")", 1, true), text)
-  assert(select(2, text:gsub("\n?Thread [^\n]*, native id", "")) == #_thread.enumerate(), text)
+  assert(1 + select(2, text:gsub("\nThread ", "")) == #_thread.enumerate(), text)
   handle:interrupt()
   handle:join()
 end
@@ -122,13 +129,8 @@ function uses.commands()
 end
 ]]
 
--- The thread sanitizer refuses threads after a fork unless told otherwise; to the leak sanitizer
--- all is lost that only the threads had which are not there.
-local environment = 'TSAN_OPTIONS="$TSAN_OPTIONS:die_after_fork=0" '
-  .. 'ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0"'
-
 local function run(code)
-  return child(prelude .. code, environment)
+  return child(prelude .. code)
 end
 
 local finished = "computed\nwaited\nwaited long\n0\nstatus 0\n"
