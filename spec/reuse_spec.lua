@@ -12,7 +12,6 @@ local held, await, start, call = threads.held, threads.await, threads.start, thr
 setups.alone()
 setups.quiet()
 
-
 describe("a thread on an OS thread that another one has used does not see", function()
   for _, each in ipairs(leavings) do
     it(each.name, function()
@@ -71,7 +70,6 @@ describe("threads that leave all kinds of things behind", function()
 end)
 
 describe("on an OS thread that another one has used", function()
-  -- Reports go to the hook, the earlier one's too, so it says whose they are.
   local ends = {
     ["by an error"] = function() error "left" end,
     ["by an exception"] = function() error(_thread.ValueError "left") end,
