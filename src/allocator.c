@@ -5,10 +5,14 @@
 ** Blocks are cut from chunks one after the other, in the order in which they are asked for. Those
 ** that are freed wait, in a list for each length, for the next of that length. Which chunks are
 ** wholly free is found out, from these lists, only when three quarters of all memory is.
+**
+** The first chunk also takes the long blocks of a state that is being opened, so that the whole
+** state lies in one piece. A snapshot is a copy of that piece, with the allocator in it. What is
+** brought back lies where it lay before, and so its pointers hold.
 */
 #include "src/allocator.h"
 
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +37,7 @@
 ** The first chunk is what the libraries need. All others are in proportion to what there is, so
 ** little lies idle in them.
 */
-#define FIRST_CHUNK ((size_t)16 * 1024)
+#define FIRST_CHUNK ((size_t)26 * 1024)
 #define CHUNK_UNIT ((size_t)1024)
 #define LARGEST_CHUNK ((size_t)256 * 1024)
 #define FROM_SYSTEM ((size_t)64 * 1024) /* chunks as long as this are pages from the system */
@@ -51,6 +55,11 @@ typedef struct Chunk {
   size_t free; /* bytes in the lists; only known while chunks are given back */
 } Chunk;
 
+typedef struct Snapshot {
+  size_t size;
+  char bytes[]; /* of the first chunk */
+} Snapshot;
+
 /* It lies in the first chunk, which therefore is never wholly free. */
 struct lt_Allocator {
   _Alignas(STEP) Free *free[POOLED / STEP + 1]; /* by length / STEP */
@@ -62,8 +71,11 @@ struct lt_Allocator {
   Chunk *chunks;
   size_t shrink_below; /* so few bytes used make it look for chunks to give back */
   size_t searched;     /* 'total' after it has last done so */
-  void *state;         /* the block that Lua takes first and frees last */
-  bool complete;       /* there is a state */
+  void *first_block;   /* which Lua frees last */
+  lua_State *L;        /* NULL: it is not complete */
+  Snapshot *snapshot;  /* or NULL */
+  bool spilt;          /* a long block came from elsewhere */
+  bool opened;         /* long blocks do not come from the first chunk any more */
   bool closing;
   bool warns;
   bool in_warning; /* a part of a warning has been written */
@@ -122,9 +134,21 @@ static bool add_chunk(lt_Allocator *allocator) {
   Chunk *chunk = take_chunk(next_size(allocator));
   if (chunk == NULL)
     return false;
+  use_chunk(allocator, chunk, (char *)(chunk + 1));
+  return true;
+}
+
+/* A free block of the greatest length is cut before a new chunk is. */
+static bool find_uncut(lt_Allocator *allocator) {
   if (allocator->uncut < allocator->end)
     enlist(allocator, allocator->uncut, (size_t)(allocator->end - allocator->uncut));
-  use_chunk(allocator, chunk, (char *)(chunk + 1));
+  Free **longest = &allocator->free[POOLED / STEP];
+  allocator->uncut = (char *)*longest;
+  allocator->end = allocator->uncut;
+  if (*longest == NULL)
+    return add_chunk(allocator);
+  allocator->end += POOLED;
+  *longest = (*longest)->next;
   return true;
 }
 
@@ -225,13 +249,24 @@ static void give_chunks_back(lt_Allocator *allocator) {
   set_limit(allocator);
 }
 
-static void free_allocator(lt_Allocator *allocator) {
+static Chunk *first_chunk(lt_Allocator *allocator) {
+  return (Chunk *)(void *)allocator - 1;
+}
+
+static void free_other_chunks(lt_Allocator *allocator) {
+  Chunk *first = first_chunk(allocator);
   Chunk *chunk = allocator->chunks;
-  while (chunk != NULL) {
+  while (chunk != first) {
     Chunk *next = chunk->next;
     give_chunk(chunk);
     chunk = next;
   }
+  allocator->chunks = first;
+}
+
+static void free_allocator(lt_Allocator *allocator) {
+  free_other_chunks(allocator);
+  give_chunk(first_chunk(allocator));
 }
 
 /*
@@ -244,7 +279,7 @@ static inline void *take_small(lt_Allocator *allocator, size_t size) {
   if (block != NULL) {
     allocator->free[length / STEP] = block->next;
   } else {
-    if ((size_t)(allocator->end - allocator->uncut) < length && !add_chunk(allocator))
+    if ((size_t)(allocator->end - allocator->uncut) < length && !find_uncut(allocator))
       return NULL;
     block = (Free *)(void *)allocator->uncut;
     allocator->uncut += length;
@@ -261,18 +296,63 @@ static inline void free_small(lt_Allocator *allocator, void *block, size_t size)
     give_chunks_back(allocator);
 }
 
-static void *take_large(lt_Allocator *allocator, size_t size) {
-  void *block = malloc(size);
-  if (allocator->state == NULL)
-    allocator->state = block;
+/* Cuts a block of any length from what is left of the first chunk, while that serves for it. */
+static void *cut_from_first(lt_Allocator *allocator, size_t size) {
+  size_t length = length_of(size);
+  if (POOLED == 0 || allocator->opened || allocator->chunk_count > 1 ||
+      (size_t)(allocator->end - allocator->uncut) < length)
+    return NULL;
+  void *block = allocator->uncut;
+  allocator->uncut += length;
+  allocator->used += length;
   return block;
 }
 
-static void free_large(lt_Allocator *allocator, void *block) {
-  bool is_last = block == allocator->state && allocator->complete;
-  free(block);
-  if (is_last)
+static bool is_in_first(const lt_Allocator *allocator, const void *block) {
+  return (uintptr_t)block - (uintptr_t)allocator < FIRST_CHUNK - sizeof(Chunk);
+}
+
+static void *take_large(lt_Allocator *allocator, size_t size) {
+  void *block = cut_from_first(allocator, size);
+  if (block == NULL) {
+    block = malloc(size);
+    allocator->spilt = true;
+  }
+  if (allocator->first_block == NULL)
+    allocator->first_block = block;
+  return block;
+}
+
+static void free_pieces(lt_Allocator *allocator, char *block, size_t size) {
+  for (size_t left = length_of(size); left > 0;) {
+    size_t length = left < POOLED ? left : POOLED;
+    free_small(allocator, block, length);
+    block += length;
+    left -= length;
+  }
+}
+
+static void free_large(lt_Allocator *allocator, void *block, size_t size) {
+  bool is_last = block == allocator->first_block && allocator->L != NULL;
+  if (is_in_first(allocator, block))
+    free_pieces(allocator, block, size);
+  else
+    free(block);
+  if (is_last && allocator->snapshot == NULL)
     free_allocator(allocator);
+  else if (is_last)
+    free_other_chunks(allocator);
+}
+
+static void *take_block(lt_Allocator *allocator, size_t size) {
+  return size > POOLED ? take_large(allocator, size) : take_small(allocator, size);
+}
+
+static void free_block(lt_Allocator *allocator, void *block, size_t size) {
+  if (size > POOLED)
+    free_large(allocator, block, size);
+  else
+    free_small(allocator, block, size);
 }
 
 /*
@@ -280,43 +360,35 @@ static void free_large(lt_Allocator *allocator, void *block) {
 ** again before their chunk is free.
 */
 static void *cut(lt_Allocator *allocator, void *block, size_t old_length, size_t new_length) {
-  free_small(allocator, (char *)block + new_length, old_length - new_length);
+  free_pieces(allocator, (char *)block + new_length, old_length - new_length);
   return block;
 }
 
 static void *resize(lt_Allocator *allocator, void *block, size_t old_size, size_t new_size) {
   size_t old_length = length_of(old_size);
   size_t new_length = length_of(new_size);
-  if (old_size > POOLED && new_size > POOLED)
+  bool is_pooled = old_size <= POOLED || is_in_first(allocator, block);
+  if (!is_pooled && new_size > POOLED)
     return realloc(block, new_size);
   if (old_length == new_length)
     return block;
-  void *moved = new_size > POOLED ? malloc(new_size) : take_small(allocator, new_size);
-  if (moved == NULL && new_length < old_length && old_size <= POOLED)
+  void *moved = take_block(allocator, new_size);
+  if (moved == NULL && new_length < old_length && is_pooled)
     return cut(allocator, block, old_length, new_length);
   if (moved == NULL)
     return NULL;
   memcpy(moved, block, old_size < new_size ? old_size : new_size);
-  if (old_size > POOLED)
-    free(block);
-  else
-    free_small(allocator, block, old_size);
+  free_block(allocator, block, old_size);
   return moved;
 }
 
 static void *allocate(void *context, void *block, size_t old_size, size_t new_size) {
   lt_Allocator *allocator = context;
-  if (block == NULL) { /* 'old_size' is the type of what is made */
-    if (new_size == 0)
-      return NULL;
-    return new_size > POOLED ? take_large(allocator, new_size) : take_small(allocator, new_size);
-  }
+  if (block == NULL) /* 'old_size' is the type of what is made */
+    return new_size == 0 ? NULL : take_block(allocator, new_size);
   if (new_size != 0)
     return resize(allocator, block, old_size, new_size);
-  if (old_size > POOLED)
-    free_large(allocator, block);
-  else
-    free_small(allocator, block, old_size);
+  free_block(allocator, block, old_size);
   return NULL;
 }
 
@@ -373,9 +445,67 @@ lua_State *lt_allocator_new_state(lt_Allocator **allocator) {
     free_allocator(made);
     return NULL;
   }
-  made->complete = true;
+  made->L = L;
   lua_atpanic(L, panic);
   lua_setwarnf(L, warn, made);
   *allocator = made;
   return L;
+}
+
+/*
+** Snapshots
+*/
+
+/* Relaxed: how many there are is only counted. */
+static atomic_int snapshot_count;
+
+static bool count_snapshot(void) {
+  bool few = atomic_fetch_add_explicit(&snapshot_count, 1, memory_order_relaxed) < LT_SNAPSHOTS;
+  if (!few)
+    atomic_fetch_sub_explicit(&snapshot_count, 1, memory_order_relaxed);
+  return few;
+}
+
+static void discount_snapshot(void) {
+  atomic_fetch_sub_explicit(&snapshot_count, 1, memory_order_relaxed);
+}
+
+static Snapshot *take_snapshot(lt_Allocator *allocator) {
+  const char *begin = (const char *)first_chunk(allocator);
+  size_t size = (size_t)(allocator->uncut - begin);
+  Snapshot *snapshot = malloc(sizeof(*snapshot) + size);
+  if (snapshot == NULL)
+    return NULL;
+  snapshot->size = size;
+  allocator->snapshot = snapshot;
+  memcpy(snapshot->bytes, begin, size);
+  return snapshot;
+}
+
+void lt_allocator_opened(lt_Allocator *allocator, bool again) {
+  bool in_one_piece = !allocator->spilt && allocator->chunk_count == 1;
+  allocator->opened = true;
+  if (again && in_one_piece && count_snapshot() && take_snapshot(allocator) == NULL)
+    discount_snapshot();
+}
+
+bool lt_allocator_has_snapshot(const lt_Allocator *allocator) {
+  return allocator->snapshot != NULL;
+}
+
+lua_State *lt_allocator_restore(lt_Allocator *allocator) {
+  const Snapshot *snapshot = allocator->snapshot;
+  memcpy(first_chunk(allocator), snapshot->bytes, snapshot->size);
+  return allocator->L;
+}
+
+void lt_allocator_drop_snapshot(lt_Allocator *allocator) {
+  free(allocator->snapshot);
+  allocator->snapshot = NULL;
+  discount_snapshot();
+}
+
+void lt_allocator_free(lt_Allocator *allocator) {
+  lt_allocator_drop_snapshot(allocator);
+  free_allocator(allocator);
 }

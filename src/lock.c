@@ -6,9 +6,7 @@
 ** A release lets newcomers take the lock before the waiter it wakes, which is fast; but a waiter
 ** that has been there for FAIR is handed the lock while it stays locked, so that none starves.
 **
-** Before it parks, a waiter spins if the last one who woke it was on another processor: then the
-** lock may be released meanwhile. It has announced nothing, so no release needs to know of it. On
-** one processor no waker is elsewhere, and nobody spins.
+** Before it parks, a waiter spins: the lock may be released meanwhile.
 **
 ** 'owner' of a lock, and 'count' of an RLock, are written by its owner only, with the lock held.
 */
@@ -16,9 +14,11 @@
 
 #define FAIR ((plat_Time)1000000)
 
-/* How a waiter spins: 16 us altogether, less than it mostly takes to be woken elsewhere. */
+/*
+** Each look of one who spins slows down the one who has the lock, and if he acquires it over and
+** over, both get on faster in turns of some length.
+*/
 #define BETWEEN_LOOKS ((plat_Time)2000)
-#define LOOKS 8
 
 enum { NOT_HANDED, HANDED };
 
@@ -56,24 +56,9 @@ static uint64_t holder(void *context) {
   return atomic_load_explicit(&lock->owner, memory_order_relaxed); /* only people read it */
 }
 
-/*
-** Waits for a moment with the processor at work, and looks from time to time whether the lock is
-** to be had. Not at once: each look slows down the one who has it, and if he acquires it over and
-** over, both get on faster in turns of some length.
-*/
-static bool spin(lt_Lock *lock, plat_Time deadline) {
-  for (int look = 0; look < LOOKS; look++) {
-    plat_Time now = plat_now();
-    plat_Time until = now + BETWEEN_LOOKS;
-    for (; now < until; now = plat_now())
-      for (int i = 0; i < 16; i++)
-        plat_relax();
-    if (now >= deadline)
-      return false;
-    if (!lt_lock_locked(lock) && lt_lock_try(lock))
-      return true;
-  }
-  return false;
+static bool try_if_free(void *context) {
+  lt_Lock *lock = context;
+  return !lt_lock_locked(lock) && lt_lock_try(lock);
 }
 
 lt_Acquired lt_lock_acquire(lt_Lock *lock, const lt_Acquire *acquire) {
@@ -89,7 +74,7 @@ lt_Acquired lt_lock_acquire(lt_Lock *lock, const lt_Acquire *acquire) {
                         .relation = "held by"};
   while (!lt_lock_try(lock)) {
     intptr_t handed = NOT_HANDED;
-    if (acquire->parker->apart && spin(lock, acquire->deadline))
+    if (lt_spin(acquire->parker, acquire->deadline, BETWEEN_LOOKS, try_if_free, lock))
       return LT_ACQUIRED;
     if (!announce_waiter(lock))
       continue;

@@ -9,7 +9,7 @@ const char lt_proxy_mark;
 /* Addresses in the registry. */
 static const char proxies_key;
 static const char context_key;
-static const char methods_key; /* a table: the type of each method */
+static const char types_key; /* a list of the types that the state has */
 
 void lt_object_init(lt_Object *object, const lt_Type *type) {
   atomic_init(&object->references, 1);
@@ -95,14 +95,11 @@ void lt_push_registered(lua_State *L, const void *key, const char *mode) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, key);
 }
 
-/* The table of methods is on the top. */
-static void register_methods(lua_State *L, const lt_Type *type) {
-  lt_push_registered(L, &methods_key, NULL);
-  lua_pushnil(L);
-  while (lua_next(L, -3)) {
-    lua_pushlightuserdata(L, (void *)type);
-    lua_rawset(L, -4);
-  }
+/* Remembers that the state has this type, so that its methods are found. */
+static void register_type(lua_State *L, const lt_Type *type) {
+  lt_push_registered(L, &types_key, NULL);
+  lua_pushlightuserdata(L, (void *)type);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
   lua_pop(L, 1);
 }
 
@@ -114,7 +111,6 @@ static void push_metatable(lua_State *L, const lt_Type *type) {
   lua_createtable(L, 0, 16);
   if (type->methods != NULL)
     lt_set_functions(L, type->methods);
-  register_methods(L, type);
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "methods");
   lua_setfield(L, -2, "__index");
@@ -124,6 +120,7 @@ static void push_metatable(lua_State *L, const lt_Type *type) {
     lt_set_functions(L, type->metamethods);
   lua_pushstring(L, type->name);
   lua_setfield(L, -2, "__name");
+  register_type(L, type);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, type);
 }
@@ -188,27 +185,35 @@ static void push_methods(lua_State *L, const lt_Type *type) {
   lua_remove(L, -2);
 }
 
-bool lt_method_find(lua_State *L, int index, lt_Method *method) {
-  luaL_checkstack(L, 6, "too many values");
-  lua_pushvalue(L, index);
-  lt_push_registered(L, &methods_key, NULL);
-  lua_pushvalue(L, -2);
-  lua_rawget(L, -2);
-  method->type = lua_touserdata(L, -1);
-  method->name = NULL;
-  lua_pop(L, 2);
-  if (method->type != NULL) {
-    push_methods(L, method->type);
-    for (const luaL_Reg *known = method->type->methods; known->name != NULL; known++) {
-      lua_pushstring(L, known->name);
-      lua_rawget(L, -2);
-      if (lua_rawequal(L, -1, -3))
-        method->name = known->name;
-      lua_pop(L, 1);
-    }
+/* The function is on the top. */
+static const char *find_name(lua_State *L, const lt_Type *type) {
+  const char *name = NULL;
+  push_methods(L, type);
+  for (const luaL_Reg *known = type->methods; known != NULL && known->name != NULL; known++) {
+    lua_pushstring(L, known->name);
+    lua_rawget(L, -2);
+    if (lua_rawequal(L, -1, -3))
+      name = known->name;
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
+  return name;
+}
+
+bool lt_method_find(lua_State *L, int index, lt_Method *method) {
+  luaL_checkstack(L, 10, "too many values");
+  lua_pushvalue(L, index);
+  lt_push_registered(L, &types_key, NULL);
+  lua_insert(L, -2);
+  method->name = NULL;
+  lua_Integer count = (lua_Integer)lua_rawlen(L, -2);
+  for (lua_Integer i = 1; i <= count && method->name == NULL; i++) {
+    lua_rawgeti(L, -2, i);
+    method->type = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    method->name = find_name(L, method->type);
+  }
+  lua_pop(L, 2);
   return method->name != NULL;
 }
 

@@ -215,6 +215,30 @@ lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
   return result;
 }
 
+/* Less than it mostly takes to be woken from another processor. */
+#define SPIN ((plat_Time)16000)
+
+bool lt_spin(const lt_Parker *parker, plat_Time deadline, plat_Time between, lt_Look look,
+             void *context) {
+  if (!parker->apart)
+    return false;
+  plat_Time now = plat_now();
+  plat_Time end = now + SPIN < deadline ? now + SPIN : deadline;
+  while (now < end) {
+    plat_Time until = now + between;
+    for (; now < until; now = plat_now())
+      for (int i = 0; i < 16; i++)
+        plat_relax();
+    if (look(context))
+      return true;
+  }
+  return false;
+}
+
+/*
+** Unparking
+*/
+
 /* After 'woken' is set the waiter may be gone; the reference keeps its parker. */
 static lt_Parker *take(Bucket *bucket, Waiter *waiter, intptr_t handed) {
   lt_Parker *parker = waiter->parker;

@@ -103,6 +103,17 @@ struct lt_Wait {
 lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed);
 
 /*
+** Before a park: waits for a moment with the processor at work, if the last one who woke this
+** parker was on another. Looks every 'between' nanoseconds, and returns true once 'look' does.
+** Nothing is announced, so nobody needs to know of it. On one processor no waker is elsewhere, and
+** nobody spins.
+*/
+typedef bool (*lt_Look)(void *context);
+
+bool lt_spin(const lt_Parker *parker, plat_Time deadline, plat_Time between, lt_Look look,
+             void *context);
+
+/*
 ** Unparks the one that has waited longest. 'hand' is called under the bucket's mutex: with the time
 ** at which that waiter came and whether more wait behind it, or with LT_NOBODY. What it returns
 ** is handed over; LT_KEEP_PARKED leaves the waiter parked.

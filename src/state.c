@@ -89,6 +89,12 @@ void lt_state_adopt(lua_State *L, lt_Thread *thread, lua_CFunction on_close) {
 ** Fresh states
 */
 
+struct lt_FreshState {
+  lua_State *L;        /* NULL while it is closed */
+  lt_Context *context; /* NULL until it is open */
+  lt_Allocator *allocator;
+};
+
 /* The thread closes its own state; by then it is reached no more. */
 static int forget_thread(lua_State *L) {
   lt_Context *context = lua_touserdata(L, 1);
@@ -97,6 +103,20 @@ static int forget_thread(lua_State *L) {
   context->thread = NULL;
   if (context->allocator != NULL)
     lt_allocator_closing(context->allocator);
+  return 0;
+}
+
+/* The collector would find nothing while the libraries are opened. */
+static int open_libraries(lua_State *L) {
+  const luaL_Reg *modules = lua_touserdata(L, 1);
+  lua_gc(L, LUA_GCSTOP);
+  luaL_openlibs(L);
+  lua_pushcfunction(L, print_line);
+  lua_setglobal(L, "print");
+  lt_commands_replace(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  luaL_setfuncs(L, modules, 0);
+  lua_gc(L, LUA_GCRESTART);
   return 0;
 }
 
@@ -111,56 +131,77 @@ static void seed_random(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* The collector would find nothing while the libraries are opened. */
-static int open_state(lua_State *L) {
+/* What a state has of its own, and no snapshot may hold. */
+static int begin(lua_State *L) {
   lt_FreshState *fresh = lua_touserdata(L, 1);
-  const luaL_Reg *modules = lua_touserdata(L, 2);
-  lua_gc(L, LUA_GCSTOP);
-  luaL_openlibs(L);
-  seed_random(L);
   fresh->context = open_context(L, forget_thread);
-  lua_pushcfunction(L, print_line);
-  lua_setglobal(L, "print");
-  lt_commands_replace(L);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  luaL_setfuncs(L, modules, 0);
-  lua_gc(L, LUA_GCRESTART);
+  fresh->context->allocator = fresh->allocator;
+  seed_random(L);
   return 0;
 }
 
-lt_FreshState *lt_state_make(const luaL_Reg *modules) {
+static bool call(lua_State *L, lua_CFunction function, void *argument) {
+  lua_pushcfunction(L, function);
+  lua_pushlightuserdata(L, argument);
+  return lua_pcall(L, 1, 0, 0) == LUA_OK;
+}
+
+lt_FreshState *lt_state_make(const luaL_Reg *modules, bool again) {
   lt_FreshState *fresh = malloc(sizeof(*fresh));
   if (fresh == NULL)
     return NULL;
   fresh->context = NULL;
-  lt_Allocator *allocator;
-  fresh->L = lt_allocator_new_state(&allocator);
+  fresh->L = lt_allocator_new_state(&fresh->allocator);
   if (fresh->L == NULL) {
     free(fresh);
     return NULL;
   }
-  lua_pushcfunction(fresh->L, open_state);
-  lua_pushlightuserdata(fresh->L, fresh);
-  lua_pushlightuserdata(fresh->L, (void *)modules);
-  if (lua_pcall(fresh->L, 2, 0, 0) != LUA_OK) {
+  bool opened = call(fresh->L, open_libraries, (void *)modules);
+  if (opened)
+    lt_allocator_opened(fresh->allocator, again);
+  if (!opened || !call(fresh->L, begin, fresh)) {
     lt_state_discard(fresh);
     return NULL;
   }
-  fresh->context->allocator = allocator;
   return fresh;
 }
 
-void lt_state_discard(lt_FreshState *fresh) {
+lua_State *lt_state_take(lt_FreshState *fresh, lt_Thread *thread) {
+  give_context(fresh->context, thread);
+  return fresh->L;
+}
+
+bool lt_state_close(lt_FreshState *fresh) {
+  bool renewable = lt_allocator_has_snapshot(fresh->allocator);
+  lua_close(fresh->L);
+  fresh->L = NULL;
+  fresh->context = NULL;
+  if (!renewable)
+    free(fresh);
+  return renewable;
+}
+
+bool lt_state_renew(lt_FreshState *fresh) {
+  fresh->L = lt_allocator_restore(fresh->allocator);
+  bool begun = call(fresh->L, begin, fresh);
+  if (!begun)
+    lt_state_discard(fresh);
+  return begun;
+}
+
+static void close_unused(lt_FreshState *fresh) {
   lt_Coroutines *coroutines = fresh->context == NULL ? NULL : fresh->context->coroutines;
+  if (lt_allocator_has_snapshot(fresh->allocator))
+    lt_allocator_drop_snapshot(fresh->allocator);
   lua_close(fresh->L);
   if (coroutines != NULL)
     lt_coroutines_free(coroutines);
-  free(fresh);
 }
 
-lua_State *lt_state_take(lt_FreshState *fresh, lt_Thread *thread) {
-  lua_State *L = fresh->L;
-  give_context(fresh->context, thread);
+void lt_state_discard(lt_FreshState *fresh) {
+  if (fresh->L != NULL)
+    close_unused(fresh);
+  else
+    lt_allocator_free(fresh->allocator);
   free(fresh);
-  return L;
 }

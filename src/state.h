@@ -14,19 +14,25 @@
 void lt_state_adopt(lua_State *L, lt_Thread *thread, lua_CFunction on_close);
 
 /*
-** A new state, for a thread that will come: with the libraries, as a thread needs them, and with
-** 'modules' in package.preload. NULL without memory.
+** A state for threads that will come: with the libraries, as a thread needs them, and with
+** 'modules' in package.preload. 'again': it shall serve for several threads, one after the other.
+** NULL without memory.
 */
-typedef struct lt_FreshState {
-  lua_State *L;
-  lt_Context *context;
-} lt_FreshState;
+typedef struct lt_FreshState lt_FreshState;
 
-lt_FreshState *lt_state_make(const luaL_Reg *modules);
-void lt_state_discard(lt_FreshState *fresh);
+lt_FreshState *lt_state_make(const luaL_Reg *modules, bool again);
 
-/* Gives the state to a thread, and frees what described it. */
+/* Gives the state to a thread. */
 lua_State *lt_state_take(lt_FreshState *fresh, lt_Thread *thread);
+
+/* Closes it. True: it can be renewed; otherwise it is gone. */
+bool lt_state_close(lt_FreshState *fresh);
+
+/* Makes one that is closed what it was when it was made. False without memory: it is gone. */
+bool lt_state_renew(lt_FreshState *fresh);
+
+/* Frees one that no thread has, closed or not. */
+void lt_state_discard(lt_FreshState *fresh);
 
 /* Replaces a function of a library by another, if the state has Lua's own there. */
 void lt_state_replace(lua_State *L, const char *library, const char *name, lt_Stock which,

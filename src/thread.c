@@ -110,7 +110,6 @@ static void run_state(lua_State *L, lt_Thread *thread) {
   if (status != LUA_OK)
     report_error(L, thread);
   keep_result(L, thread, status == LUA_OK ? lua_gettop(L) - 1 : 1, status != LUA_OK);
-  lua_close(L);
 }
 
 static void show_name(lt_Thread *thread) {
@@ -121,8 +120,10 @@ static void show_name(lt_Thread *thread) {
   plat_set_thread_name(shown);
 }
 
-static void *make_state(void) {
-  return lt_state_make(modules);
+static void *make_state(void *left) {
+  if (left == NULL)
+    return lt_state_make(modules, true);
+  return lt_state_renew(left) ? left : NULL;
 }
 
 static void discard_state(void *kept) {
@@ -146,9 +147,10 @@ static void finish(lt_Worker *worker, lt_Thread *thread) {
   lt_object_release(&thread->object);
 }
 
-static void run(lt_Worker *worker, void *kept, void *argument) {
+static void run(lt_Worker *worker, void **kept, void *argument) {
   lt_Thread *thread = argument;
-  lt_FreshState *fresh = kept != NULL ? kept : lt_state_make(modules);
+  lt_FreshState *fresh = *kept != NULL ? *kept : lt_state_make(modules, false);
+  *kept = NULL;
   show_name(thread);
   if (fresh == NULL) {
     run_without_state(thread);
@@ -157,6 +159,8 @@ static void run(lt_Worker *worker, void *kept, void *argument) {
     run_without_state(thread);
   } else {
     run_state(lt_state_take(fresh, thread), thread);
+    if (lt_state_close(fresh))
+      *kept = fresh;
   }
   finish(worker, thread);
 }
@@ -265,9 +269,15 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start)
 ** Joining
 */
 
+#define BETWEEN_LOOKS ((plat_Time)200)
+
 static bool will_be_done(void *context) {
   lt_Status status = lt_thread_status(context);
   return status != LT_DONE && status != LT_UNSTARTED;
+}
+
+static bool is_done(void *context) {
+  return !will_be_done(context);
 }
 
 static uint64_t ident_of(void *context) {
@@ -283,5 +293,7 @@ lt_Parked lt_thread_join(lt_Thread *thread, lt_Parker *parker, plat_Time deadlin
                         .what = "join",
                         .ender = ident_of,
                         .relation = "of"};
+  if (lt_spin(parker, deadline, BETWEEN_LOOKS, is_done, thread))
+    return LT_CHANGED;
   return lt_park(parker, &wait, NULL);
 }

@@ -17,6 +17,8 @@ typedef enum State {
   DISMISSED /* taken off the list, to go */
 } State;
 
+#define BETWEEN_LOOKS ((plat_Time)500)
+
 struct lt_Worker {
   lt_Worker *next;
   State state;
@@ -65,6 +67,10 @@ static bool is_ready(void *context) {
   return ready;
 }
 
+static bool is_wanted(void *context) {
+  return !is_ready(context);
+}
+
 static bool was_offered(lt_Worker *worker) {
   plat_mutex_lock(&guard);
   bool offered = worker->state != BUSY;
@@ -73,7 +79,7 @@ static bool was_offered(lt_Worker *worker) {
 }
 
 static void be_ready(lt_Worker *worker) {
-  worker->kept = worker->keep->make();
+  worker->kept = worker->keep->make(worker->kept);
   plat_mutex_lock(&guard);
   if (worker->state == OFFERED)
     worker->state = READY;
@@ -88,7 +94,8 @@ static bool await_work(lt_Worker *worker) {
                         .deadline = plat_now() + LT_WORKER_STAYS,
                         .brief = true,
                         .what = "work"};
-  lt_park(worker->parker, &wait, NULL);
+  if (!lt_spin(worker->parker, wait.deadline, BETWEEN_LOOKS, is_wanted, worker))
+    lt_park(worker->parker, &wait, NULL);
   plat_mutex_lock(&guard);
   bool given = worker->state == GIVEN;
   if (worker->state == READY)
@@ -117,9 +124,7 @@ static void live(void *context) {
   lt_Worker *worker = context;
   bool stays;
   for (;;) {
-    void *kept = worker->kept;
-    worker->kept = NULL;
-    worker->work(worker, kept, worker->argument);
+    worker->work(worker, &worker->kept, worker->argument);
     stays = was_offered(worker);
     if (!stays)
       break;

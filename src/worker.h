@@ -15,12 +15,15 @@
 
 typedef struct lt_Worker lt_Worker;
 
-/* What a worker does; 'kept' is what the worker had made ready for it, or NULL. */
-typedef void (*lt_Work)(lt_Worker *worker, void *kept, void *argument);
+/*
+** What a worker does. '*kept' is what the worker had made ready for it, or NULL; what it leaves
+** there serves to make the next.
+*/
+typedef void (*lt_Work)(lt_Worker *worker, void **kept, void *argument);
 
 /* What a worker makes ready while nobody waits for it, and frees if it is not needed. */
 typedef struct lt_Keep {
-  void *(*make)(void);
+  void *(*make)(void *left);
   void (*discard)(void *kept);
 } lt_Keep;
 
