@@ -30,21 +30,30 @@ local function run(f, ...)
   return handle, place.native_id
 end
 
--- Runs earlier(...) in a thread, then later(...) in another, until both have had the same OS
--- thread. Returns their handles. How the earlier one ends is not looked at.
+-- Runs earlier(...) in three threads, one after the other, then later(...) in another, until all
+-- have had the same OS thread: what is kept from one to the next may be kept from the second on.
+-- Returns the handles of the last two. How the earlier ones end is not looked at.
 function reuse.both(earlier, later, ...)
-  local first, second, one, other
-  local function run_both(...)
-    first, one = run(earlier, ...)
-    second, other = run(later, ...)
+  local first, second, is_same
+  local function run_all(...)
+    local _, id = run(earlier, ...)
+    is_same = true
+    local function run_next(f, ...)
+      local handle, other = run(f, ...)
+      is_same = is_same and id == other
+      return handle
+    end
+    run_next(earlier, ...)
+    first = run_next(earlier, ...)
+    second = run_next(later, ...)
   end
   local limit = _thread.monotonic() + threads.LONG
   repeat
     if _thread.monotonic() > limit then
       error("no OS thread was used again", 2)
     end
-    reuse.with_stacks_of(SIZE, run_both, ...)
-  until one == other
+    reuse.with_stacks_of(SIZE, run_all, ...)
+  until is_same
   return first, second
 end
 
