@@ -43,6 +43,7 @@ SOURCES := $(PLATFORM_$(PLATFORM)) $(COMMON)
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
 HOST := spec/support/host.c $(if $(filter tsan,$(VARIANT)),,$(if $(filter Linux,$(UNAME)),spec/support/memory.c))
 FAILING := spec/support/failing.c
+NATIVE := spec/support/native.c
 LUA_FILES := $(wildcard lua/*.lua lua/*/*.lua)
 
 CFLAGS ?= -O2 -g
@@ -82,6 +83,11 @@ $(OUT)/spec/support/host.o: DEFINES += $(if $(WRAP),-DHAVE_MEMORY)
 $(OUT)/failing: $(OUT)/$(FAILING:.c=.o) $(OUT)/liblthread.a
 	$(LINK) $(EXPORT) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc -o $@ $^ $(LUA_LIB) $(LIBS)
 
+# A module of the specs alone: what they want of the system.
+$(OUT)/support/native.so: $(OUT)/$(NATIVE:.c=.o)
+	@mkdir -p $(@D)
+	$(LINK) $(SHARED) -o $@ $^ $(LIBS)
+
 $(OUT)/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -c -o $@ $<
@@ -91,18 +97,18 @@ $(OUT)/flags: FORCE
 	$(NEED_HEADERS)@mkdir -p $(@D)
 	@echo '$(COMPILE) $(SOURCES)' | cmp -s - $@ || echo '$(COMPILE) $(SOURCES)' >$@
 
--include $(OBJECTS:.o=.d) $(HOST:%.c=$(OUT)/%.d) $(OUT)/$(FAILING:.c=.d) $(OUT)/bench/floor.d
+-include $(OBJECTS:.o=.d) $(HOST:%.c=$(OUT)/%.d) $(OUT)/$(FAILING:.c=.d) $(OUT)/$(NATIVE:.c=.d) $(OUT)/bench/floor.d
 
 # Lua finds the modules of this tree, then the user's own, then those of its default path.
 RUN = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 \
 	LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/$(SCRIPTS)/?.lua;$(or $(LUA_PATH_5_4),$(LUA_PATH),;)' \
 	LUA_CPATH='$(BUILT);$(or $(LUA_CPATH_5_4),$(LUA_CPATH),;)'
-test demo soak bench: BUILT = $(CURDIR)/$(OUT)/?.so
+test demo soak bench run-host: BUILT = $(CURDIR)/$(OUT)/?.so
 SCRIPTS = spec
 
 ## test       the specs (ARGS="spec/lock_spec.lua", ARGS="--filter=word spec", LUA=lua5.4)
 ARGS ?= spec
-test: $(OUT)/lthread.so $(OUT)/failing
+test: $(OUT)/lthread.so $(OUT)/failing $(OUT)/support/native.so
 	$(NEED_LUA)$(RUN) LTHREAD_FAILING=$(CURDIR)/$(OUT)/failing LTHREAD_LUA=$(abspath $(shell command -v $(LUA))) $(LUA) spec/run.lua $(ARGS)
 
 ## demo       an example, run from the tree
@@ -143,14 +149,14 @@ tsan:
 # Shadow memory wants its addresses free, which some kernels' randomisation does not leave.
 FIXED_ADDRESSES = $(shell setarch $$(uname -m) -R true 2>/dev/null && echo setarch $$(uname -m) -R)
 
-run-host: $(OUT)/lua $(OUT)/failing
+run-host: $(OUT)/lua $(OUT)/failing $(OUT)/support/native.so
 	$(RUN) LTHREAD_FAILING=$(CURDIR)/$(OUT)/failing LTHREAD_LUA=$(CURDIR)/$< LTHREAD_SANITIZER=$(VARIANT) $(FIXED_ADDRESSES) $(CURDIR)/$< spec/run.lua $(ARGS)
 
 ## lint       every compiler and platform at hand without a warning, and the checkers
 LINT_PLATFORMS = $(if $(filter Linux,$(UNAME)),linux posix,posix)
 LINT_COMPILERS = $(foreach cc,gcc clang,$(if $(shell command -v $(cc)),$(cc)))
 LINT_BUILDS = $(foreach cc,$(LINT_COMPILERS),$(LINT_PLATFORMS:%=lint-$(cc)-%))
-LINT_SOURCES = $(COMMON) $(HOST) $(FAILING) bench/floor.c $(sort $(foreach platform,$(LINT_PLATFORMS),$(PLATFORM_$(platform))))
+LINT_SOURCES = $(COMMON) $(HOST) $(FAILING) $(NATIVE) bench/floor.c $(sort $(foreach platform,$(LINT_PLATFORMS),$(PLATFORM_$(platform))))
 C_FILES = $(wildcard $(foreach dir,. platform src lib spec/support bench examples examples/*,$(dir)/*.[ch]))
 
 lint: $(LINT_BUILDS) $(LINT_SOURCES:%=tidy/%)
@@ -162,7 +168,7 @@ $(LINT_BUILDS):
 	@$(MAKE) --silent --no-print-directory build-host VARIANT=$@ CC=$(word 2,$(subst -, ,$@)) PLATFORM=$(word 3,$(subst -, ,$@)) \
 		WARNINGS='$(WARNINGS) -Werror'
 
-build-host: $(OUT)/lthread.so $(OUT)/lua $(OUT)/failing $(OUT)/floor.so
+build-host: $(OUT)/lthread.so $(OUT)/lua $(OUT)/failing $(OUT)/support/native.so $(OUT)/floor.so
 
 tidy/%: FORCE
 	@clang-tidy --quiet $* -- $(FLAGS)

@@ -1,34 +1,59 @@
--- Each case is a process of its own. Those that hang are killed from outside after a while.
+-- Each case is a process of its own. Those that hang are ended from outside.
 local child = require "fixtures.child"
+local threads = require "support.threads"
+local watched = require "support.watched"
 
 local prelude = [[
 local _thread = require "lthread"
 local threads = require "support.threads"
 local held = threads.held
-local function alarm(seconds)
-  os.execute("(sleep " .. seconds .. "; kill -KILL $PPID) >/dev/null 2>&1 &")
+
+-- Waits until a thread has been blocked for longer than it takes to be looked at, by calling 'wait'
+-- as often as it takes. By default the main one, and a short sleep.
+local function await_look(ident, wait)
+  while threads.blocked_for(ident or 1) < 0.4 do
+    (wait or _thread.sleep)(0.01)
+  end
 end
 ]]
-
-local function run(code, environment)
-  return child(prelude .. code, environment or "LTHREAD_DEADLOCK=1")
-end
 
 local function reports(text)
   return select(2, text:gsub("lthread: deadlock:", ""))
 end
 
--- The process hangs, says so once, and is killed.
+-- The process hangs, and says so once.
 local function deadlocked(code, environment)
-  local text = run("alarm(3)\n" .. code, environment)
+  local text = watched {
+    code = prelude .. code,
+    environment = environment or "LTHREAD_DEADLOCK=1",
+    ready = function(text) return reports(text) > 0 end,
+  }
   assert.equal(1, reports(text), text)
   assert.falsy(text:find("status 0", 1, true), text)
   return text
 end
 
-local function fine(code, environment)
-  local text = run(code, environment)
-  assert.equal("status 0\n", text)
+-- The main thread has been blocked for a second, and this is said so often.
+local function reported(count, code, environment)
+  local text = watched {
+    code = prelude .. "_thread.dump_traceback_later(0.1, true)\n" .. code,
+    environment = environment,
+    ready = function(text)
+      return text:find "Thread MainThread [^\n]*, blocked on lock [^\n]* for 1%.%d+ s:\n"
+    end,
+  }
+  assert.equal(count, reports(text), text)
+  assert.falsy(text:find("status 0", 1, true), text)
+end
+
+-- Ctrl-C for a process whose main thread has gone to sleep again.
+local function interrupt_asleep(process)
+  threads.await_system_call(process, process)
+  os.execute("kill -INT " .. process)
+end
+
+local function fine(code)
+  assert.equal("status 0\n", child(prelude .. code, "LTHREAD_DEADLOCK=1"))
 end
 
 describe("the deadlock check", function()
@@ -112,33 +137,32 @@ describe("the deadlock check", function()
   end)
 
   it("reports once, also when the deadlock goes on", function()
-    deadlocked [[
+    reported(1, [[
       local lock = held()
       for _ = 1, 5 do
         _thread.start_new_thread(function() lock:acquire() end, {})
       end
       lock:acquire()
-    ]]
+    ]], "LTHREAD_DEADLOCK=1")
   end)
 
   it("is off without being asked for", function()
-    local text = run("alarm(2) held():acquire()", "LTHREAD_DEADLOCK=0")
-    assert.equal(0, reports(text), text)
-    text = run("alarm(2) held():acquire()", "env -u LTHREAD_DEADLOCK")
-    assert.equal(0, reports(text), text)
+    reported(0, "held():acquire()", "LTHREAD_DEADLOCK=0")
+    reported(0, "held():acquire()", "env -u LTHREAD_DEADLOCK")
   end)
 
   it("can be turned on and off by set_deadlock_check", function()
     deadlocked("_thread.set_deadlock_check(true) held():acquire()", "env -u LTHREAD_DEADLOCK")
-    local text = run("alarm(2) _thread.set_deadlock_check(false) held():acquire()")
-    assert.equal(0, reports(text), text)
+    reported(0, "_thread.set_deadlock_check(false) held():acquire()", "LTHREAD_DEADLOCK=1")
   end)
 
   it("lets an interrupt still break the wait", function()
-    local text = run [[
-      os.execute("(sleep 1; kill -INT $PPID) >/dev/null 2>&1 &")
-      print(pcall(held().acquire, held()))
-    ]]
+    local text = watched {
+      code = prelude .. "print(pcall(held().acquire, held()))",
+      environment = "LTHREAD_DEADLOCK=1",
+      ready = function(text) return reports(text) > 0 end,
+      act = interrupt_asleep,
+    }
     assert.equal(1, reports(text), text)
     assert.truthy(text:find("false\t[^\n]*interrupted!\nstatus 0\n$"), text)
   end)
@@ -149,7 +173,7 @@ describe("no deadlock is", function()
     fine [[
       local lock = held()
       local handle = threads.start(function() lock:acquire() end)
-      assert(not lock:acquire(true, 1))
+      await_look(handle.ident, function(seconds) assert(not lock:acquire(true, seconds)) end)
       lock:release()
       handle:join()
     ]]
@@ -158,7 +182,7 @@ describe("no deadlock is", function()
   it("a thread that sleeps", function()
     fine [[
       local lock = held()
-      local handle = threads.start(function() _thread.sleep(1) lock:release() end)
+      local handle = threads.start(function() await_look() lock:release() end)
       lock:acquire()
       handle:join()
     ]]
@@ -168,8 +192,7 @@ describe("no deadlock is", function()
     fine [[
       local lock = held()
       threads.start(function()
-        local limit = _thread.monotonic() + 1
-        while _thread.monotonic() < limit do end
+        await_look(1, function() for _ = 1, 1000000 do end end)
         lock:release()
       end)
       lock:acquire()
@@ -180,7 +203,7 @@ describe("no deadlock is", function()
     fine [[
       local lock = held()
       local handle = threads.start(function() lock:acquire() end)
-      os.execute "sleep 1"
+      await_look(handle.ident, function() os.execute "sleep 0.05" end)
       lock:release()
       handle:join()
     ]]
@@ -196,7 +219,7 @@ describe("no deadlock is", function()
         end
       end)
       for i = 1, 20003 do
-        if i <= 3 then _thread.sleep(0.3) end -- the other one has time to look
+        if i <= 3 then await_look(handle.ident) end
         ping:release()
         pong:acquire()
       end
@@ -214,7 +237,7 @@ describe("no deadlock is", function()
           end
         end)
       end
-      _thread.sleep(0.4)
+      await_look(handles[8].ident)
       baton:release()
       for i = 1, 8 do handles[i]:join() end
     ]]
@@ -222,7 +245,7 @@ describe("no deadlock is", function()
 
   it("the wait for threads at the end", function()
     fine [[
-      _thread.start_joinable_thread(function() _thread.sleep(1) end, {daemon = false})
+      _thread.start_joinable_thread(function() await_look() end, {daemon = false})
     ]]
   end)
 end)

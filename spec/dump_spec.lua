@@ -1,7 +1,9 @@
 local _thread = require "lthread"
 local child = require "fixtures.child"
 local raised = require "support.raised"
+local setups = require "support.setups"
 local threads = require "support.threads"
+local watched = require "support.watched"
 local held, await, start = threads.held, threads.await, threads.start
 
 -- A file that keeps what is written.
@@ -17,18 +19,17 @@ end
 
 -- The part of a dump that is of one thread.
 local function part_of(text, ident)
-  local from = text:find("Thread [^\n]*%(ident " .. ident .. "%)")
-  assert.is_truthy(from, text)
-  local to = text:find("\nThread ", from, true)
-  return text:sub(from, to or -1)
+  local part = threads.part_of_dump(text, ident)
+  assert.is_truthy(part, text)
+  return part
 end
 
-before_each(function()
-  assert.is_true(threads.eventually(function() return _thread._count() == 0 end))
-end)
+setups.alone()
+setups.quiet()
 
-setup(function() _thread.set_excepthook(function() end) end)
-teardown(function() _thread.set_excepthook(nil) end)
+local function count_of(text, what)
+  return select(2, text:gsub(what, ""))
+end
 
 local function stop(handle)
   handle:interrupt()
@@ -137,19 +138,21 @@ describe("dump_traceback", function()
   end)
 
   it("lists a thread in foreign C code without waiting for it", function()
-    local there = held()
+    local path = os.tmpname()
+    os.remove(path)
+    assert(os.execute("mkfifo '" .. path .. "'"))
+    finally(function() os.remove(path) end)
     local handle = start(function()
-      there:release()
-      os.execute("exec sleep 3")
-      return "slept"
+      os.execute("read line <'" .. path .. "'")
+      return "read"
     end)
-    assert.is_true(await(there))
     -- It may still be on its way into the call.
     assert.is_true(threads.eventually(function()
       return part_of(dump(), handle.ident):find("in C code that does not come back to Lua", 1, true)
     end))
     assert.is_false(handle:is_done())
-    assert.equal("slept", handle:result())
+    io.open(path, "w"):close()
+    assert.equal("read", threads.result(handle))
   end)
 
   it("lists threads that are starting and ending", function()
@@ -259,50 +262,61 @@ describe("dump_traceback", function()
 end)
 
 describe("dump_traceback_later", function()
+  local prelude = [[
+    local _thread = require "lthread"
+  ]]
+
+  -- Runs the code until so many dumps have been written, then sends Ctrl-C.
+  local function dumped(count, code)
+    return watched {
+      code = prelude .. code,
+      ready = function(text) return count_of(text, "Timeout") == count end,
+      act = function(process) os.execute("kill -INT " .. process) end,
+    }
+  end
+
   it("dumps once after the time", function()
-    local text = child [[
-      local _thread = require "lthread"
-      _thread.dump_traceback_later(0.05)
-      local limit = _thread.monotonic() + 2
+    local text = dumped(1, [[
+      _thread.dump_traceback_later(0.02)
+      print(pcall(function() while true do end end))
+      local limit = _thread.monotonic() + 0.1
       while _thread.monotonic() < limit do end
-      io.stderr:write "end\n"
-    ]]
-    assert.truthy(text:find("^Timeout %(0%.050 s%)!\nThread MainThread"), text)
-    assert.equal(1, select(2, text:gsub("Timeout", "")))
-    assert.truthy(text:find("end\nstatus 0\n$"), text)
+    ]])
+    assert.truthy(text:find("^Timeout %(0%.020 s%)!\nThread MainThread"), text)
+    assert.equal(1, count_of(text, "Timeout"), text)
+    assert.truthy(text:find("interrupted!\nstatus 0\n$"), text)
   end)
 
   it("dumps again and again with repeat", function()
-    local text = child [[
-      local _thread = require "lthread"
+    local text = dumped(3, [[
       _thread.dump_traceback_later{timeout = 0.05, ["repeat"] = true}
-      _thread.sleep(2)
-      io.stderr:write "end\n"
-    ]]
-    assert.is_true(select(2, text:gsub("Timeout", "")) > 2, text)
+      print(pcall(function() while true do _thread.sleep(0.001) end end))
+    ]])
     assert.truthy(text:find("blocked on sleep", 1, true), text)
-    assert.truthy(text:find("end\nstatus 0\n$"), text)
+    assert.truthy(text:find("interrupted!\n", 1, true), text)
+    assert.truthy(text:find("status 0\n$"), text)
   end)
 
   it("is taken back by cancel_dump_traceback_later", function()
-    local text = child [[
-      local _thread = require "lthread"
+    local text = dumped(1, [[
       _thread.dump_traceback_later(0.5, true)
       _thread.cancel_dump_traceback_later()
-      _thread.sleep(1)
       _thread.cancel_dump_traceback_later()
-    ]]
-    assert.equal("status 0\n", text)
+      _thread.dump_traceback_later(0.6)
+      print(pcall(function() while true do end end))
+    ]])
+    assert.truthy(text:find("^Timeout %(0%.600 s%)!\n"), text)
+    assert.equal(1, count_of(text, "Timeout"), text)
   end)
 
   it("replaces the one before", function()
-    local text = child [[
-      local _thread = require "lthread"
-      _thread.dump_traceback_later(0.4, true)
-      _thread.dump_traceback_later(1e6)
-      _thread.sleep(1)
-    ]]
-    assert.equal("status 0\n", text)
+    local text = dumped(1, [[
+      _thread.dump_traceback_later(0.5, true)
+      _thread.dump_traceback_later(0.6)
+      print(pcall(function() while true do end end))
+    ]])
+    assert.truthy(text:find("^Timeout %(0%.600 s%)!\n"), text)
+    assert.equal(1, count_of(text, "Timeout"), text)
   end)
 
   it("does not keep the process", function()
@@ -311,12 +325,25 @@ describe("dump_traceback_later", function()
   end)
 
   it("dumps while the end waits for threads", function()
-    local text = child [[
-      local _thread = require "lthread"
-      _thread.start_joinable_thread(function() _thread.sleep(1) end, {daemon = false})
-      _thread.dump_traceback_later(0.1)
-    ]]
-    assert.truthy(text:find("blocked on sleep", 1, true), text)
+    local path = os.tmpname()
+    local text = watched {
+      code = prelude .. ([[
+        local path = "%s"
+        local function is_there()
+          local file = io.open(path)
+          return file ~= nil and file:close()
+        end
+        _thread.start_joinable_thread(function()
+          while is_there() do _thread.sleep(0.001) end
+        end, {daemon = false})
+        _thread.dump_traceback_later(0.1, true)
+      ]]):format(path),
+      ready = function(text)
+        return text:find "Thread MainThread [^\n]*, blocked on the end of the other threads for"
+      end,
+      act = function() os.remove(path) end,
+    }
+    assert.truthy(text:find("Timeout (0.100 s)!\nThread MainThread", 1, true), text)
     assert.truthy(text:find("status 0\n$"), text)
   end)
 

@@ -1,14 +1,12 @@
 local _thread = require "lthread"
+local setups = require "support.setups"
 local threads = require "support.threads"
 
 local LONG, held, call = threads.LONG, threads.held, threads.call
 local raises, eventually, info_of = threads.raises, threads.eventually, threads.info_of
 local quiet = threads.quiet
 
--- Threads that nobody joins may still be on their way out when a test has ended.
-before_each(function()
-  assert.is_true(eventually(function() return _thread._count() == 0 end))
-end)
+setups.alone()
 
 describe("a handle", function()
   it("joins and knows the ident", function()
@@ -117,6 +115,66 @@ describe("a handle", function()
       assert.same({ true, "shared" }, { joiners[i]:result() })
     end
     assert.equal("shared", (handle:result()))
+  end)
+
+  it("is joined by more threads than are woken at a time", function()
+    local COUNT <const> = 200
+    local go = held()
+    local handle = _thread.start_joinable_thread(function()
+      go:acquire()
+      return "shared"
+    end)
+    local joiners = {}
+    for i = 1, COUNT do
+      joiners[i] = _thread.start_joinable_thread(function(timeout)
+        return handle:join(timeout), handle:is_done(), (handle:result())
+      end, { args = { i % 4 == 0 and LONG or nil } })
+    end
+    assert.is_true(eventually(function()
+      local blocked = 0
+      for _, info in ipairs(_thread.enumerate()) do
+        blocked = blocked + (info.state == "blocked" and 1 or 0)
+      end
+      return blocked == COUNT + 1
+    end))
+    go:release()
+    for i = 1, COUNT do
+      assert.is_true(joiners[i]:join(LONG))
+      assert.same({ true, true, "shared" }, { joiners[i]:result() })
+    end
+  end)
+
+  -- What goes along takes the one who starts a while, in which the other comes.
+  it("is started by one of two threads that try at the same moment", function()
+    local runs = _thread.shared { count = 0 }
+    local function try(handle, name, ready, go, load)
+      ready:release()
+      go:acquire()
+      local ok, e = pcall(_thread.start_joinable_thread, function(_, by)
+        _thread.add(runs, "count", 1)
+        return by
+      end, { handle = handle, args = { load, name } })
+      return ok, not ok and e.__class__.__name__, not ok and e.message, ok and e == handle
+    end
+    for round = 1, 100 do
+      local handle, load = _thread._ThreadHandle(), {}
+      for i = 1, 1000 do load[i] = { i } end
+      local triers, ready, gos = {}, held(), { held(), held() }
+      for i, name in ipairs { "one", "other" } do
+        triers[i] = threads.start(try, handle, name, ready, gos[i], load)
+        assert.is_true(threads.await(ready))
+      end
+      gos[round % 2 + 1]:release()
+      gos[2 - round % 2]:release()
+      local one, other = { threads.result(triers[1]) }, { threads.result(triers[2]) }
+      assert.are_not.equal(one[1], other[1])
+      local winner, loser = one, other
+      if other[1] then winner, loser = other, one end
+      assert.is_true(winner[4])
+      assert.same({ "RuntimeError", "thread already started" }, { loser[2], loser[3] })
+      assert.equal(winner == one and "one" or "other", (threads.result(handle)))
+      assert.equal(round, runs.count)
+    end
   end)
 
   it("crosses states by reference", function()

@@ -1,15 +1,12 @@
 -- Hooks that scripts set with debug.sethook, while threads are interrupted and dumped.
 local _thread = require "lthread"
 local raised = require "support.raised"
+local setups = require "support.setups"
 local threads = require "support.threads"
 local held, await, start = threads.held, threads.await, threads.start
 
-before_each(function()
-  assert.is_true(threads.eventually(function() return _thread._count() == 0 end))
-end)
-
-setup(function() _thread.set_excepthook(function() end) end)
-teardown(function() _thread.set_excepthook(nil) end)
+setups.alone()
+setups.quiet()
 
 -- What a hook may be set for: mask and count.
 local kinds = {

@@ -28,13 +28,9 @@ local function struck(signal, ready, f, ...)
   handle:join()
 end
 
--- Whether the main thread sleeps in the system, in whatever call.
-local function in_system_call()
-  local id = _thread.enumerate()[1].native_id
-  return threads.eventually(function()
-    local file <close> = io.open("/proc/self/task/" .. id .. "/stat")
-    return file:read("a"):match("%) (%a)") == "S"
-  end)
+-- Waits until a thread, by its place in the list of all, sleeps in the system.
+local function await_system_call(place)
+  return threads.await_system_call(_thread.enumerate()[place].native_id)
 end
 ]]
 
@@ -136,7 +132,7 @@ describe("Ctrl-C", function()
             local interrupt = prepare_kill "INT"
             ready:release()
             await(there)
-            in_system_call()
+            await_system_call(1)
             interrupt()
           end)
           await(ready)
@@ -168,23 +164,17 @@ describe("an interrupt", function()
                 while true do end
               end, function(e) print(e.__class__.__name__) os.exit(0) end)
             end
-            local function in_read(id)
-              return threads.eventually(function()
-                local file <close> = io.open("/proc/self/task/" .. id .. "/stat")
-                return file:read("a"):match("%) (%a)") == "S"
-              end)
-            end
             if "]] .. target .. [[" == "main" then
               threads.start(function()
                 await(there)
-                in_read(_thread.enumerate()[1].native_id)
+                await_system_call(1)
                 _thread.interrupt_main()
               end)
               read()
             else
               local handle = threads.start(read)
               await(there)
-              in_read(_thread.enumerate()[2].native_id)
+              await_system_call(2)
               handle:interrupt(_thread.KeyboardInterrupt)
               handle:join()
             end
@@ -365,7 +355,7 @@ describe("LTHREAD_DUMP", function()
             local dump = prepare_kill "USR1"
             ready:release()
             await(there)
-            in_system_call()
+            await_system_call(1)
             dump()
             _thread.sleep(1.5)
             local pipe <close> = io.open("]] .. input:match("'(.-)'") .. [[", "w")

@@ -1,14 +1,12 @@
 local _thread = require "lthread"
 local child = require "fixtures.child"
+local setups = require "support.setups"
 local threads = require "support.threads"
 
 local held, call, raises = threads.held, threads.call, threads.raises
-local eventually, quiet = threads.eventually, threads.quiet
+local quiet = threads.quiet
 
--- Threads that nobody joins may still be on their way out when a test has ended.
-before_each(function()
-  assert.is_true(eventually(function() return _thread._count() == 0 end))
-end)
+setups.alone()
 
 describe("stack_size", function()
   after_each(function()

@@ -1,14 +1,12 @@
 local _thread = require "lthread"
 local child = require "fixtures.child"
+local setups = require "support.setups"
 local threads = require "support.threads"
 
 local LONG, held, call = threads.LONG, threads.held, threads.call
 local raises, eventually, info_of = threads.raises, threads.eventually, threads.info_of
 
--- Threads that nobody joins may still be on their way out when a test has ended.
-before_each(function()
-  assert.is_true(eventually(function() return _thread._count() == 0 end))
-end)
+setups.alone()
 
 describe("start_new_thread", function()
   it("runs ten tasks", function()
@@ -394,6 +392,29 @@ describe("enumerate", function()
       handles[i]:join()
       assert.is_nil(info_of(idents[i]))
     end
+  end)
+end)
+
+describe("a name", function()
+  it("is made of the ident, unless one is given", function()
+    local function name()
+      return info_of(_thread.get_ident()).name
+    end
+    for _ = 1, 3 do
+      local handle = _thread.start_joinable_thread(name)
+      assert.equal("Thread-" .. handle.ident, (handle:result()))
+    end
+    local named = _thread.start_joinable_thread(name, { name = "a name" })
+    assert.equal("a name", (named:result()))
+    local go, seen = held(), held()
+    local ident = _thread.start_new_thread(function()
+      go:acquire()
+      seen:release()
+    end, {})
+    assert.equal("Thread-" .. ident, info_of(ident).name)
+    go:release()
+    assert.is_true(seen:acquire(true, LONG))
+    assert.equal("MainThread", info_of(_thread._get_main_thread_ident()).name)
   end)
 end)
 

@@ -45,6 +45,30 @@ function threads.await_blocked(ident)
   return threads.eventually(function() return threads.state(ident) == "blocked" end)
 end
 
+-- The part of a dump that is of one thread.
+function threads.part_of_dump(text, ident)
+  local from = text:find("Thread [^\n(]*%(ident " .. ident .. "%)")
+  return from and text:sub(from, text:find("\nThread ", from, true) or -1)
+end
+
+-- For how many seconds a thread has been blocked; 0 if it is not.
+function threads.blocked_for(ident)
+  local text = ""
+  _thread.dump_traceback { write = function(_, more) text = text .. more end }
+  local part = threads.part_of_dump(text, ident)
+  return part and tonumber(part:match ", blocked on [^\n]* for (%d+%.%d+) s:\n") or 0
+end
+
+-- Waits until an OS thread, of this process by default, sleeps in the system, in whatever call. At
+-- once where there is no /proc.
+function threads.await_system_call(native_id, process)
+  local path = ("/proc/%s/task/%d/stat"):format(process or "self", native_id)
+  return threads.eventually(function()
+    local file <close> = io.open(path)
+    return file == nil or file:read("a"):match("%) (%a)") == "S"
+  end)
+end
+
 function threads.start(f, ...)
   return _thread.start_joinable_thread(f, { args = table.pack(...) })
 end
@@ -61,6 +85,14 @@ function threads.raises(class, text, f, ...)
   assert.is_true(_thread.isinstance(e, class), tostring(e))
   assert.truthy(e.message:find(text, 1, true), e.message)
   return e
+end
+
+-- Joins a thread that must have ended by an exception of the class; returns that.
+function threads.ended_by(class, handle)
+  if not handle:join(threads.LONG) then
+    error("the thread has not ended", 2)
+  end
+  return threads.raises(class, "", handle.result, handle)
 end
 
 function threads.quiet(finally)
