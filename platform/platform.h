@@ -208,8 +208,17 @@ void plat_signal_deliver(plat_Thread thread, int number);
 int plat_watch_begin(int number); /* 0 or an errno */
 void plat_watch_wait(void);
 
-/* Has 'in_child' called in the child of every fork from now on. 0 or an errno. */
-int plat_at_fork(void (*in_child)(void));
+/* In the child of a fork: the signal does nothing until it is taken over there. */
+void plat_watch_forget(void);
+
+/* Has these called at every fork from now on. 0 or an errno. */
+typedef struct plat_ForkHandlers {
+  void (*before)(void);
+  void (*in_parent)(void);
+  void (*in_child)(void);
+} plat_ForkHandlers;
+
+int plat_at_fork(const plat_ForkHandlers *handlers);
 
 /*
 ** Commands, run by the shell. They begin with the signals blocked that the thread had blocked which

@@ -269,8 +269,8 @@ int plat_command_wait(plat_Process process) {
 ** Libraries and the error stream
 */
 
-int plat_at_fork(void (*in_child)(void)) {
-  return pthread_atfork(NULL, NULL, in_child);
+int plat_at_fork(const plat_ForkHandlers *handlers) {
+  return pthread_atfork(handlers->before, handlers->in_parent, handlers->in_child);
 }
 
 bool plat_pin_library(const void *address) {

@@ -121,7 +121,7 @@ void plat_signal_deliver(plat_Thread thread, int number) {
 ** Watching. The handler writes a byte into a pipe; the one who waits reads it.
 */
 
-static int watch_pipe[2];
+static int watch_pipe[2] = {-1, -1};
 
 PLAT_IN_HANDLER
 static void on_watched(int signal) {
@@ -144,6 +144,11 @@ int plat_watch_begin(int number) {
   action.sa_flags = SA_RESTART | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
   return sigaction(number, &action, NULL) == 0 ? 0 : errno;
+}
+
+/* What is written into the pipe of a parent would be read there. */
+void plat_watch_forget(void) {
+  watch_pipe[1] = -1;
 }
 
 void plat_watch_wait(void) {

@@ -39,6 +39,7 @@ typedef struct Shard {
 static Shard shards[SHARDS] = {EMPTY_4, EMPTY_4, EMPTY_4, EMPTY_4};
 static atomic_bool due;
 static lt_Lock running;
+static bool is_child; /* of a fork; written while there is no other thread */
 
 static Shard *shard_of(const lt_Traced *traced) {
   return &shards[((uint64_t)(uintptr_t)traced * UINT64_C(0x9E3779B97F4A7C15)) >> 60];
@@ -315,17 +316,39 @@ static bool collect(lt_Collection *collection) {
 }
 
 bool lt_collect(lt_Parker *parker, lt_Collection *collection) {
+  if (collection != NULL)
+    memset(collection, 0, sizeof(*collection));
+  if (is_child)
+    return true;
   if (!lt_lock_try(&running)) {
     if (parker == NULL)
       return false;
     lt_lock_acquire(&running, &(lt_Acquire){parker, 0, PLAT_FOREVER, true});
   }
   plat_Time begin = plat_now();
-  if (collection != NULL)
-    memset(collection, 0, sizeof(*collection));
   bool done = collect(collection);
   if (collection != NULL)
     collection->duration = plat_now() - begin;
   lt_lock_release(&running);
   return done;
+}
+
+/*
+** Forks
+*/
+
+void lt_collect_before_fork(void) {
+  for (int i = 0; i < SHARDS; i++)
+    plat_mutex_lock(&shards[i].mutex);
+}
+
+void lt_collect_go_on(void) {
+  for (int i = 0; i < SHARDS; i++)
+    plat_mutex_unlock(&shards[i].mutex);
+}
+
+void lt_collect_after_fork(void) {
+  is_child = true;
+  for (int i = 0; i < SHARDS; i++)
+    plat_mutex_init(&shards[i].mutex);
 }

@@ -17,6 +17,7 @@
 #include "src/deadlock.h"
 #include "src/dump.h"
 #include "src/state.h"
+#include "src/watch.h"
 #include "src/worker.h"
 
 /* The threads whose states run on this OS thread: several, if a host has several main states. */
@@ -86,6 +87,8 @@ bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message
   bool entered = thread->accepts && enter_request(thread, request);
   if (thread->accepts)
     ask(thread, LT_INTERRUPT);
+  if (thread->reachable && pthread_equal(thread->os_thread, plat_thread_self()))
+    thread->spares_next = false; /* what was to be spared is over: the thread is here */
   plat_mutex_unlock(&thread->guard);
   if (!entered)
     free_request(request);
@@ -365,8 +368,9 @@ void lt_wait_broken(lua_State *L, lt_Thread *thread) {
 }
 
 /*
-** A signal that came just before the wait wakes nobody, so the thread looks once more a little
-** later; where signals don't wake a thread at all, again and again.
+** A signal that came just before the wait, or while the thread was answering or reporting, wakes
+** nobody, so the thread looks once more a little later; where signals don't wake a thread at all,
+** again and again.
 */
 #define FIRST_LOOK (PLAT_SECOND / 100)
 #define LATER_LOOKS (PLAT_SECOND / 20)
@@ -379,6 +383,8 @@ static plat_Time attend_signals(const lt_Thread *thread, lt_Occasion occasion, p
   if (thread->waiting != NULL && (has_hook(thread, thread->waiting) ||
                                   has_hook(thread, lt_coroutines_main(thread->coroutines))))
     return LT_END_WAIT;
+  if (occasion == LT_WAIT_DISTURBED)
+    return plat_now() + FIRST_LOOK;
   return PLAT_SIGNALS_WAKE ? PLAT_FOREVER : plat_now() + LATER_LOOKS;
 }
 
@@ -390,8 +396,8 @@ static plat_Time attend(void *attendant, const lt_Wait *wait, plat_Time since,
     if (lua_gethook(lt_coroutines_main(thread->coroutines)) == hook && !lt_interrupted(thread))
       disarm(thread->waiting, thread); /* under it there may be one of the host */
   }
-  plat_Time next = attend_signals(thread, occasion, since);
   plat_Time check = lt_deadlock_attend(thread, wait, since);
+  plat_Time next = attend_signals(thread, occasion, since);
   return next < check ? next : check;
 }
 
@@ -434,6 +440,8 @@ static bool push_attachment(lt_Thread *thread) {
 
 /* Only the OS thread that forked is there; the runtimes it works for lose their other threads. */
 static void after_fork(void) {
+  lt_collect_after_fork();
+  lt_watch_after_fork();
   lt_park_after_fork();
   lt_loans_after_fork();
   lt_slots_after_fork();
@@ -445,11 +453,14 @@ static void after_fork(void) {
   }
 }
 
+static const plat_ForkHandlers fork_handlers = {lt_collect_before_fork, lt_collect_go_on,
+                                                after_fork};
+
 static int set_up(void) {
   static plat_Mutex guard = PLAT_MUTEX_INIT;
   static bool ready;
   plat_mutex_lock(&guard);
-  int error = ready ? 0 : plat_at_fork(after_fork);
+  int error = ready ? 0 : plat_at_fork(&fork_handlers);
   if (error == 0 && !ready)
     error = plat_poke_setup(on_poke);
   ready = error == 0;

@@ -176,7 +176,7 @@ static lt_Parked await(Bucket *bucket, Waiter *waiter, const lt_Wait *wait) {
     if (wake == PLAT_TIMED_OUT && until == wait->deadline) {
       result = LT_TIMED_OUT;
     } else if (wake != PLAT_UNPARKED || atomic_load(&parker->asked)) {
-      look = attend(waiter, wait, LT_WAIT_GOES_ON);
+      look = attend(waiter, wait, wake == PLAT_TIMED_OUT ? LT_WAIT_LOOKS : LT_WAIT_DISTURBED);
       if (look == LT_END_WAIT)
         result = LT_SIGNALLED;
     }

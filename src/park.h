@@ -22,7 +22,11 @@ typedef struct lt_Wait lt_Wait;
 ** handler ran. It returns when to be called again, or LT_END_WAIT: the wait ends with
 ** LT_SIGNALLED. It may itself park.
 */
-typedef enum lt_Occasion { LT_WAIT_BEGINS, LT_WAIT_GOES_ON } lt_Occasion;
+typedef enum lt_Occasion {
+  LT_WAIT_BEGINS,
+  LT_WAIT_DISTURBED, /* by lt_parker_ask or a signal handler */
+  LT_WAIT_LOOKS      /* at the time it named */
+} lt_Occasion;
 
 typedef plat_Time (*lt_Attend)(void *attendant, const lt_Wait *wait, plat_Time since,
                                lt_Occasion occasion);

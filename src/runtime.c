@@ -204,7 +204,7 @@ void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status) 
   plat_mutex_unlock(&runtime->guard);
   lt_unpark_all(&thread->status);
   lt_unpark_all(runtime);
-  if (is_last)
+  if (is_last && !runtime->is_forked)
     clear_globals(runtime->globals, thread->parker);
   lt_object_release(&thread->object);
 }
@@ -284,6 +284,7 @@ void lt_runtime_after_fork(lt_Thread *survivor) {
   survivor->previous = NULL;
   survivor->os_thread = plat_thread_self();
   survivor->native_id = plat_native_id();
+  runtime->is_forked = true;
   runtime->threads = survivor;
   runtime->count = !survivor->is_main;
 }

@@ -79,6 +79,7 @@ extern const lt_Type lt_thread_type; /* lib/handlelib.c */
 struct lt_Runtime {
   atomic_uint references;
   bool is_first;
+  bool is_forked; /* in the child of a fork: objects may be locked by threads that are not there */
   uint64_t main_ident;
   atomic_size_t stack_size; /* bytes, 0: the default */
   atomic_bool deadlocked;   /* it has been said */

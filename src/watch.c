@@ -192,3 +192,9 @@ void lt_watch_leave(lt_Runtime *runtime) {
     *place = runtime->next_watched;
   plat_mutex_unlock(&guard);
 }
+
+void lt_watch_after_fork(void) {
+  plat_mutex_init(&guard);
+  plat_watch_forget();
+  watcher_runs = false;
+}

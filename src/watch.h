@@ -20,4 +20,7 @@ void lt_watch_cancel(lt_Runtime *runtime);
 bool lt_watch_enter(lt_Runtime *runtime);
 void lt_watch_leave(lt_Runtime *runtime);
 
+/* In the child of a fork: its signals are nobody's until the next runtime is opened there. */
+void lt_watch_after_fork(void);
+
 #endif
