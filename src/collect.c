@@ -39,7 +39,7 @@ typedef struct Shard {
 static Shard shards[SHARDS] = {EMPTY_4, EMPTY_4, EMPTY_4, EMPTY_4};
 static atomic_bool due;
 static lt_Lock running;
-static bool is_child; /* of a fork; written while there is no other thread */
+static bool disabled; /* written in the child of a fork, where there is no other thread */
 
 static Shard *shard_of(const lt_Traced *traced) {
   return &shards[((uint64_t)(uintptr_t)traced * UINT64_C(0x9E3779B97F4A7C15)) >> 60];
@@ -318,7 +318,7 @@ static bool collect(lt_Collection *collection) {
 bool lt_collect(lt_Parker *parker, lt_Collection *collection) {
   if (collection != NULL)
     memset(collection, 0, sizeof(*collection));
-  if (is_child)
+  if (disabled)
     return true;
   if (!lt_lock_try(&running)) {
     if (parker == NULL)
@@ -347,8 +347,8 @@ void lt_collect_go_on(void) {
     plat_mutex_unlock(&shards[i].mutex);
 }
 
-void lt_collect_after_fork(void) {
-  is_child = true;
+void lt_collect_after_fork(bool was_alone) {
+  disabled = disabled || !was_alone;
   for (int i = 0; i < SHARDS; i++)
     plat_mutex_init(&shards[i].mutex);
 }

@@ -64,11 +64,12 @@ typedef struct lt_Collection {
 bool lt_collect(lt_Parker *parker, lt_Collection *collection);
 
 /*
-** Around a fork: the lists are complete at that moment. In the child nothing is collected any more,
-** since a collection may have been under way, and objects be locked by threads that are not there.
+** Around a fork: the lists are complete at that moment. In the child of a thread that was not alone
+** nothing is collected any more, since a collection may have been under way, and objects be locked
+** by threads that are not there.
 */
 void lt_collect_before_fork(void);
 void lt_collect_go_on(void);
-void lt_collect_after_fork(void);
+void lt_collect_after_fork(bool was_alone);
 
 #endif

@@ -440,7 +440,8 @@ static bool push_attachment(lt_Thread *thread) {
 
 /* Only the OS thread that forked is there; the runtimes it works for lose their other threads. */
 static void after_fork(void) {
-  lt_collect_after_fork();
+  bool was_alone = true;
+  unsigned runtimes = 0;
   lt_watch_after_fork();
   lt_park_after_fork();
   lt_loans_after_fork();
@@ -448,9 +449,12 @@ static void after_fork(void) {
   lt_workers_after_fork();
   for (lt_Attachment *each = attachments; each != NULL; each = each->next) {
     lt_Thread *thread = atomic_load(&each->thread);
-    if (thread != NULL && thread->runtime != NULL)
-      lt_runtime_after_fork(thread);
+    if (thread != NULL && thread->runtime != NULL) {
+      was_alone = lt_runtime_after_fork(thread) && was_alone;
+      runtimes++;
+    }
   }
+  lt_collect_after_fork(was_alone && runtimes == lt_runtimes_open());
 }
 
 static const plat_ForkHandlers fork_handlers = {lt_collect_before_fork, lt_collect_go_on,

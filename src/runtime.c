@@ -269,8 +269,13 @@ bool lt_runtime_close(lt_Runtime *runtime, const lt_Thread *than, bool at_any_ra
   return closing;
 }
 
-void lt_runtime_after_fork(lt_Thread *survivor) {
+unsigned lt_runtimes_open(void) {
+  return atomic_load(&open_runtimes);
+}
+
+bool lt_runtime_after_fork(lt_Thread *survivor) {
   lt_Runtime *runtime = survivor->runtime;
+  bool was_alone = survivor->next == NULL && survivor->previous == NULL;
   plat_mutex_init(&runtime->guard);
   for (lt_Thread *thread = runtime->threads; thread != NULL; thread = thread->next) {
     plat_mutex_init(&thread->guard);
@@ -284,9 +289,10 @@ void lt_runtime_after_fork(lt_Thread *survivor) {
   survivor->previous = NULL;
   survivor->os_thread = plat_thread_self();
   survivor->native_id = plat_native_id();
-  runtime->is_forked = true;
+  runtime->is_forked = runtime->is_forked || !was_alone;
   runtime->threads = survivor;
   runtime->count = !survivor->is_main;
+  return was_alone;
 }
 
 size_t lt_runtime_count(lt_Runtime *runtime) {

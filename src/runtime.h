@@ -79,7 +79,7 @@ extern const lt_Type lt_thread_type; /* lib/handlelib.c */
 struct lt_Runtime {
   atomic_uint references;
   bool is_first;
-  bool is_forked; /* in the child of a fork: objects may be locked by threads that are not there */
+  bool is_forked; /* in a child: objects may be locked by threads that are not there */
   uint64_t main_ident;
   atomic_size_t stack_size; /* bytes, 0: the default */
   atomic_bool deadlocked;   /* it has been said */
@@ -141,11 +141,15 @@ bool lt_ident_was_given(uint64_t ident);
 */
 bool lt_runtime_close(lt_Runtime *runtime, const lt_Thread *than, bool at_any_rate);
 
+/* How many runtimes there are in the process. */
+unsigned lt_runtimes_open(void);
+
 /*
 ** In the child of a fork, where this thread is the only one that there is: the others have ended.
-** Their states are left alone, and what they refer to is never freed.
+** Their states are left alone, and what they refer to is never freed. Returns whether there were
+** none.
 */
-void lt_runtime_after_fork(lt_Thread *survivor);
+bool lt_runtime_after_fork(lt_Thread *survivor);
 
 size_t lt_runtime_count(lt_Runtime *runtime);
 /* Whether another thread than this and the main one is there. */
