@@ -516,11 +516,8 @@ static void pack_by_identity(lua_State *L, Packer *packer) {
   }
   int type = lua_type(L, -1);
   lt_Object *object = type == LUA_TUSERDATA ? lt_object_at(L, -1) : NULL;
-  lt_Class *class_object = type == LUA_TTABLE ? lt_class_of_metatable(L, -1) : NULL;
   if (object != NULL)
     pack_object(L, packer, LT_TAG_OBJECT, object);
-  else if (class_object != NULL)
-    pack_object(L, packer, LT_TAG_CLASS_METATABLE, &class_object->object);
   else if (pack_if_named(L, packer, address))
     return;
   else if (type == LUA_TTABLE)
@@ -651,25 +648,35 @@ static void close_frame(lua_State *L, Packer *packer, const Frame *frame) {
   packer->depth--;
 }
 
+/* The metatable is not complete yet: it is set when everything is. */
+static void note_late_metatable(lua_State *L, Packer *packer, const Frame *frame,
+                                size_t metatable) {
+  if (packer->late_count == packer->late_capacity) {
+    size_t capacity = packer->late_capacity * 2 + 4;
+    packer->late = enlarge(L, packer->late, NULL, 0, capacity * sizeof(packer->late[0]));
+    packer->late_capacity = capacity;
+  }
+  packer->late[packer->late_count][0] = frame->node;
+  packer->late[packer->late_count][1] = metatable;
+  packer->late_count++;
+}
+
 static void pack_metatable(lua_State *L, Packer *packer, Frame *frame) {
   frame->phase = FIRST;
   if (!lua_getmetatable(L, frame->base))
     return;
   size_t metatable = find_node(packer, lua_topointer(L, -1));
   if (metatable != 0 && packer->nodes[metatable].open) {
-    if (packer->late_count == packer->late_capacity) {
-      size_t capacity = packer->late_capacity * 2 + 4;
-      packer->late = enlarge(L, packer->late, NULL, 0, capacity * sizeof(packer->late[0]));
-      packer->late_capacity = capacity;
-    }
-    packer->late[packer->late_count][0] = frame->node;
-    packer->late[packer->late_count][1] = metatable;
-    packer->late_count++;
+    note_late_metatable(L, packer, frame, metatable);
     lua_pop(L, 1);
-  } else {
-    packer->bytes[frame->sizes_offset + 2 * sizeof(uint32_t)] = 1;
-    pack_value(L, packer);
+    return;
   }
+  packer->bytes[frame->sizes_offset + 2 * sizeof(uint32_t)] = 1;
+  lt_Class *class_object = lt_class_of_metatable(L, -1);
+  if (class_object != NULL)
+    pack_object(L, packer, LT_TAG_CLASS_METATABLE, &class_object->object);
+  else
+    pack_value(L, packer);
 }
 
 static bool is_next_index(lua_State *L, int key, uint32_t array_size) {
