@@ -24,7 +24,7 @@ end
 
 -- Integers a second.
 local function rate(lthread)
-  local queue, count = require "lthread.queue".SimpleQueue(), 300000
+  local queue, count = require "lthread.queue".SimpleQueue(), 1000000
   return count / with_producer(lthread, function()
     for i = 1, count do queue:put(i) end
   end, function()
@@ -90,7 +90,7 @@ return {
   {
     what = "queue, 1 producer, 1 consumer, integers", unit = "M/s", at_least = 1.5,
     base = "CPython SimpleQueue",
-    floor = "queue 300000", ours = rate,
+    floor = "queue 1000000", ours = rate,
   },
   {
     what = "queue, integers by 100 at a time", unit = "M/s", at_least = 30e6, absolute = true,
