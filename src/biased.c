@@ -52,11 +52,6 @@ void lt_biased_init(lt_BiasedLock *lock) {
 */
 
 static void wait_for_lock(lt_BiasedLock *lock, lt_Parker *parker) {
-  for (int i = 0; i < SPINS; i++) {
-    plat_relax();
-    if (!lt_lock_locked(&lock->lock) && lt_lock_try(&lock->lock))
-      return;
-  }
   if (parker != NULL) {
     lt_lock_acquire(&lock->lock, &(lt_Acquire){parker, 0, PLAT_FOREVER, true});
   } else {
