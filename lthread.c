@@ -10,6 +10,7 @@
 #include "lib/libs.h"
 #include "src/deadlock.h"
 #include "src/excepthook.h"
+#include "src/fork.h"
 #include "src/interrupt.h"
 #include "src/shared.h"
 #include "src/shutdown.h"
@@ -491,11 +492,13 @@ static void heed_environment(lt_Runtime *runtime) {
 
 static int adopt_main(lua_State *L) {
   lt_Thread *main = lua_touserdata(L, 1);
-  int error = lt_interrupt_attach(main);
+  int error = lt_fork_setup();
+  if (error == 0)
+    error = lt_interrupt_attach(main);
   if (error != 0) {
     char reason[128];
     plat_describe_error(error, reason, sizeof(reason));
-    lt_raise(L, &lt_RuntimeError, "can't catch signals: %s", reason);
+    lt_raise(L, &lt_RuntimeError, "can't see to signals and forks: %s", reason);
   }
   heed_environment(main->runtime);
   lt_state_replace_print(L);

@@ -45,6 +45,7 @@ local function lthread(define, libraries, ...)
                "src/excepthook.c",
                "src/exception.c",
                "src/fetch.c",
+               "src/fork.c",
                "src/heap.c",
                "src/interrupt.c",
                "src/item.c",

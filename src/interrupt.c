@@ -12,13 +12,10 @@
 
 #include <stdlib.h>
 
-#include "src/biased.h"
 #include "src/closers.h"
 #include "src/deadlock.h"
 #include "src/dump.h"
 #include "src/state.h"
-#include "src/watch.h"
-#include "src/worker.h"
 
 /* The threads whose states run on this OS thread: several, if a host has several main states. */
 typedef struct lt_Attachment {
@@ -438,15 +435,9 @@ static bool push_attachment(lt_Thread *thread) {
   return true;
 }
 
-/* Only the OS thread that forked is there; the runtimes it works for lose their other threads. */
-static void after_fork(void) {
+bool lt_interrupt_after_fork(void) {
   bool was_alone = true;
   unsigned runtimes = 0;
-  lt_watch_after_fork();
-  lt_park_after_fork();
-  lt_loans_after_fork();
-  lt_slots_after_fork();
-  lt_workers_after_fork();
   for (lt_Attachment *each = attachments; each != NULL; each = each->next) {
     lt_Thread *thread = atomic_load(&each->thread);
     if (thread != NULL && thread->runtime != NULL) {
@@ -454,19 +445,14 @@ static void after_fork(void) {
       runtimes++;
     }
   }
-  lt_collect_after_fork(was_alone && runtimes == lt_runtimes_open());
+  return was_alone && runtimes == lt_runtimes_open();
 }
-
-static const plat_ForkHandlers fork_handlers = {lt_collect_before_fork, lt_collect_go_on,
-                                                after_fork};
 
 static int set_up(void) {
   static plat_Mutex guard = PLAT_MUTEX_INIT;
   static bool ready;
   plat_mutex_lock(&guard);
-  int error = ready ? 0 : plat_at_fork(&fork_handlers);
-  if (error == 0 && !ready)
-    error = plat_poke_setup(on_poke);
+  int error = ready ? 0 : plat_poke_setup(on_poke);
   ready = error == 0;
   plat_mutex_unlock(&guard);
   return error;

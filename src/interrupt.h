@@ -55,4 +55,10 @@ void lt_interrupt_finish(lua_State *L, lt_Thread *thread);
 /* Forgets all requests. With 'for_good' no others are accepted. */
 void lt_interrupt_clear(lua_State *L, lt_Thread *thread, bool for_good);
 
+/*
+** In the child of a fork, where this OS thread is the only one: the runtimes that it works for lose
+** their other threads. Returns whether there were none in the process.
+*/
+bool lt_interrupt_after_fork(void);
+
 #endif
