@@ -17,6 +17,7 @@
 #include "src/state.h"
 #include "src/stock.h"
 #include "src/thread.h"
+#include "src/wait.h"
 #include "src/watch.h"
 #include "src/worker.h"
 
@@ -495,6 +496,7 @@ static int adopt_main(lua_State *L) {
   int error = lt_fork_setup();
   if (error == 0)
     error = lt_interrupt_attach(main);
+  lt_wait_setup(main);
   if (error != 0) {
     char reason[128];
     plat_describe_error(error, reason, sizeof(reason));

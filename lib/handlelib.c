@@ -7,6 +7,7 @@
 
 #include "src/interrupt.h"
 #include "src/thread.h"
+#include "src/wait.h"
 
 /*
 ** _ThreadHandle() -> handle

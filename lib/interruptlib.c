@@ -8,6 +8,7 @@
 #include "src/deadlock.h"
 #include "src/dump.h"
 #include "src/interrupt.h"
+#include "src/wait.h"
 #include "src/watch.h"
 
 /*

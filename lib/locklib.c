@@ -8,6 +8,7 @@
 #include "src/deadlock.h"
 #include "src/interrupt.h"
 #include "src/lock.h"
+#include "src/wait.h"
 
 typedef struct LockObject {
   lt_Object object;

@@ -11,6 +11,7 @@
 #include "src/interrupt.h"
 #include "src/named.h"
 #include "src/queue.h"
+#include "src/wait.h"
 
 LT_CLASS(lt_Empty, "Empty", &lt_Exception, NULL);
 LT_CLASS(lt_Full, "Full", &lt_Exception, NULL);

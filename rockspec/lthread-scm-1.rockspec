@@ -71,6 +71,7 @@ local function lthread(define, libraries, ...)
                "src/thread.c",
                "src/unpack.c",
                "src/value.c",
+               "src/wait.c",
                "src/watch.c",
                "src/worker.c",
                "lib/atomiclib.c",

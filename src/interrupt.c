@@ -13,7 +13,6 @@
 #include <stdlib.h>
 
 #include "src/closers.h"
-#include "src/deadlock.h"
 #include "src/dump.h"
 #include "src/state.h"
 
@@ -25,8 +24,6 @@ typedef struct lt_Attachment {
 } lt_Attachment;
 
 static PLAT_THREAD_LOCAL lt_Attachment *volatile attachments;
-
-static const char heed_key;
 
 typedef struct lt_Request {
   struct lt_Request *next;
@@ -134,8 +131,12 @@ PLAT_IN_HANDLER static void on_poke(void) {
     arm_if_asked(each);
 }
 
+bool lt_interrupt_armed(lua_State *L) {
+  return lua_gethook(L) == hook;
+}
+
 /* A poke may come between the look and the disarming, so it looks again. */
-static void disarm(lua_State *L, lt_Thread *thread) {
+void lt_interrupt_disarm(lua_State *L, lt_Thread *thread) {
   lt_coroutines_disarm(thread->coroutines, L, hook);
   if (lt_interrupted(thread) || atomic_load(&thread->parker->asked))
     lt_coroutines_arm(thread->coroutines, hook, 1);
@@ -160,7 +161,7 @@ static void hook(lua_State *L, lua_Debug *event) {
   lt_coroutines_forward(thread->coroutines, L, event);
   lt_dump_answer(L, thread, NULL);
   if (!lt_interrupted(thread))
-    disarm(L, thread);
+    lt_interrupt_disarm(L, thread);
   else if (event->event != LUA_HOOKCOUNT)
     count_anew(thread);
   else if (thread->spares_next)
@@ -251,7 +252,7 @@ bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level) {
   if (lt_in_closer(L, thread->coroutines, thread->bottom))
     return true;
   bool found = take_request(thread, &request);
-  disarm(L, thread);
+  lt_interrupt_disarm(L, thread);
   if (found)
     raise_request(L, thread, request, level);
   return false;
@@ -276,7 +277,7 @@ static void free_requests(lt_Thread *thread, bool for_good) {
 void lt_interrupt_clear(lua_State *L, lt_Thread *thread, bool for_good) {
   free_requests(thread, for_good);
   if (thread->coroutines != NULL)
-    disarm(L, thread);
+    lt_interrupt_disarm(L, thread);
 }
 
 void lt_interrupt_finish(lua_State *L, lt_Thread *thread) {
@@ -286,116 +287,6 @@ void lt_interrupt_finish(lua_State *L, lt_Thread *thread) {
   plat_mutex_unlock(&thread->guard);
   if (pending)
     (void)lt_interrupt_deliver(L, thread, 0);
-}
-
-/*
-** Waiting
-*/
-
-lt_Parker *lt_wait_begin(lua_State *L, lt_Thread *thread) {
-  thread->waiting = L;
-  return thread->parker;
-}
-
-/* Those of scripts, which want to know of their lines and calls only, are left alone. */
-static bool has_hook(const lt_Thread *thread, lua_State *L) {
-  lua_Hook set = lua_gethook(L);
-  return set != NULL && lua_gethookmask(L) != 0 && set != hook && set != thread->heeded &&
-         set != lt_stock_hook();
-}
-
-/* A function that does nothing, but in Lua, so that every kind of hook is called. */
-static void call_hooks(lua_State *L) {
-  luaL_checkstack(L, 2, "too many values");
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &heed_key) != LUA_TFUNCTION) {
-    lua_pop(L, 1);
-    if (luaL_loadbuffer(L, "return", 6, "=(signal)") != LUA_OK)
-      lt_throw(L);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &heed_key);
-  }
-  lua_call(L, 0, 0);
-}
-
-typedef struct Hook {
-  lua_Hook function;
-  int mask;
-  int count;
-} Hook;
-
-static Hook get_hook(lua_State *L) {
-  return (Hook){lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L)};
-}
-
-static void set_hook(lua_State *L, const Hook *set) {
-  lua_sethook(L, set->function, set->mask, set->count);
-}
-
-/*
-** A signal handler of the host sets its hook on the coroutine that it knows, the main one. It is
-** moved from there to L, where the hook, if it raises, removes it.
-*/
-static void heed_hook_of_main(lua_State *L, lua_State *main) {
-  const Hook before = get_hook(L);
-  const Hook host = get_hook(main);
-  lua_sethook(main, NULL, 0, 0);
-  set_hook(L, &host);
-  call_hooks(L);
-  if (lua_gethook(L) == host.function && lua_gethook(main) == NULL)
-    set_hook(main, &host);
-  set_hook(L, &before);
-}
-
-/* One that is still there afterwards is there to stay, and ends no other wait. */
-static void heed_hooks(lua_State *L, lt_Thread *thread) {
-  lua_State *main = lt_coroutines_main(thread->coroutines);
-  if (has_hook(thread, L)) {
-    call_hooks(L);
-    thread->heeded = lua_gethook(L);
-  } else if (has_hook(thread, main)) {
-    heed_hook_of_main(L, main);
-    thread->heeded = lua_gethook(main);
-  }
-}
-
-void lt_wait_broken(lua_State *L, lt_Thread *thread) {
-  if (lt_interrupted(thread))
-    thread->parker->deaf = lt_interrupt_deliver(L, thread, 1);
-  heed_hooks(L, thread);
-}
-
-/*
-** A signal that came just before the wait, or while the thread was answering or reporting, wakes
-** nobody, so the thread looks once more a little later; where signals don't wake a thread at all,
-** again and again.
-*/
-#define FIRST_LOOK (PLAT_SECOND / 100)
-#define LATER_LOOKS (PLAT_SECOND / 20)
-
-static plat_Time attend_signals(const lt_Thread *thread, lt_Occasion occasion, plat_Time since) {
-  if (!thread->is_main)
-    return PLAT_FOREVER;
-  if (occasion == LT_WAIT_BEGINS)
-    return since + FIRST_LOOK;
-  if (thread->waiting != NULL && (has_hook(thread, thread->waiting) ||
-                                  has_hook(thread, lt_coroutines_main(thread->coroutines))))
-    return LT_END_WAIT;
-  if (occasion == LT_WAIT_DISTURBED)
-    return plat_now() + FIRST_LOOK;
-  return PLAT_SIGNALS_WAKE ? PLAT_FOREVER : plat_now() + LATER_LOOKS;
-}
-
-static plat_Time attend(void *attendant, const lt_Wait *wait, plat_Time since,
-                        lt_Occasion occasion) {
-  lt_Thread *thread = attendant;
-  if (thread->waiting != NULL) {
-    lt_dump_answer(thread->waiting, thread, &(lt_Blocked){wait, since});
-    if (lua_gethook(lt_coroutines_main(thread->coroutines)) == hook && !lt_interrupted(thread))
-      disarm(thread->waiting, thread); /* under it there may be one of the host */
-  }
-  plat_Time check = lt_deadlock_attend(thread, wait, since);
-  plat_Time next = attend_signals(thread, occasion, since);
-  return next < check ? next : check;
 }
 
 /*
@@ -464,8 +355,6 @@ int lt_interrupt_attach(lt_Thread *thread) {
     error = PLAT_NO_MEMORY;
   if (error != 0)
     return error;
-  thread->parker->attend = attend;
-  thread->parker->attendant = thread;
   plat_mutex_lock(&thread->guard);
   thread->os_thread = plat_thread_self();
   thread->native_id = plat_native_id();

@@ -36,9 +36,12 @@ bool lt_interrupted(const lt_Thread *thread);
 */
 bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level);
 
-/* Before a wait in L: the parker to wait with. After one that was broken: may raise. */
-lt_Parker *lt_wait_begin(lua_State *L, lt_Thread *thread);
-void lt_wait_broken(lua_State *L, lt_Thread *thread);
+/*
+** Whether L has the hook that is set for a request; and takes it from all coroutines of the thread,
+** unless it is asked at the moment.
+*/
+bool lt_interrupt_armed(lua_State *L);
+void lt_interrupt_disarm(lua_State *L, lt_Thread *thread);
 
 /* Replaces debug.sethook, if it is Lua's own, by one that keeps the thread reachable. */
 void lt_interrupt_replace_sethook(lua_State *L);

@@ -1,6 +1,7 @@
 #include "src/shutdown.h"
 
 #include "src/interrupt.h"
+#include "src/wait.h"
 
 /* How long threads have to end, and when those that catch SystemExit are not asked any more. */
 #define GRACE (2 * PLAT_SECOND)

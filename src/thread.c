@@ -16,6 +16,7 @@
 #include "src/interrupt.h"
 #include "src/package.h"
 #include "src/state.h"
+#include "src/wait.h"
 #include "src/worker.h"
 
 static const char traceback_key;
@@ -158,6 +159,7 @@ static void run(lt_Worker *worker, void **kept, void *argument) {
     lt_state_discard(fresh);
     run_without_state(thread);
   } else {
+    lt_wait_setup(thread);
     run_state(lt_state_take(fresh, thread), thread);
     if (lt_state_close(fresh))
       *kept = fresh;
