@@ -50,6 +50,18 @@ describe("Shared memory", function()
     assert.is_true(_thread.shared_memory() - before < 1e6)
   end)
 
+  for _, kind in ipairs { "SimpleQueue", "LifoQueue", "PriorityQueue" } do
+    it("is counted for a " .. kind, function()
+      local q = require "lthread.queue"[kind]()
+      for i = 1, 10000 do q:put(i) end
+      assert.is_true(_thread.shared_memory() - before >= 160000)
+      q:get_many(10000)
+      q = nil -- luacheck: ignore
+      collectgarbage()
+      assert.is_true(_thread.shared_memory() <= before)
+    end)
+  end
+
   it("is freed at once with the last reference, however long the chain", function()
     local t = _thread.shared()
     t.chain = {}

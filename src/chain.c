@@ -5,8 +5,9 @@
 */
 #include "src/chain.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "src/memory.h"
 
 struct lt_Segment {
   lt_Segment *next;
@@ -18,16 +19,25 @@ struct lt_Segment {
 #define FIRST_CAPACITY 16u
 #define LARGEST_CAPACITY 256u
 
+static size_t size_of(size_t capacity) {
+  return sizeof(lt_Segment) + capacity * sizeof(lt_Item);
+}
+
 lt_Segment *lt_segment_new(size_t capacity) {
   if (capacity > UINT32_MAX)
     return NULL;
-  lt_Segment *segment = malloc(sizeof(*segment) + capacity * sizeof(lt_Item));
+  lt_Segment *segment = lt_alloc(size_of(capacity));
   if (segment != NULL) {
     segment->next = NULL;
     segment->begin = 0;
     segment->capacity = (uint32_t)capacity;
   }
   return segment;
+}
+
+void lt_segment_free(lt_Segment *segment) {
+  if (segment != NULL)
+    lt_free(segment, size_of(segment->capacity));
 }
 
 lt_Item *lt_segment_items(lt_Segment *segment) {
@@ -59,7 +69,7 @@ static void recycle(lt_Segment *segment, lt_Spare *spare) {
     /* Release: the appender finds it as it is left here. Acquire: so do we with the other one. */
     segment = atomic_exchange_explicit(spare, segment, memory_order_acq_rel);
   }
-  free(segment);
+  lt_segment_free(segment);
 }
 
 static bool has_room(lt_Place *tail, lt_Spare *spare) {
@@ -124,8 +134,8 @@ void lt_chain_free(lt_Place *head, lt_Spare *spare, uint64_t count) {
   }
   while (head->segment != NULL) {
     lt_Segment *next = head->segment->next;
-    free(head->segment);
+    lt_segment_free(head->segment);
     head->segment = next;
   }
-  free(atomic_load(spare));
+  lt_segment_free(atomic_load(spare));
 }

@@ -37,6 +37,7 @@ const lt_Item *lt_chain_at(lt_Place *place);
 
 /* A segment of its own for items that may come back to the front; NULL without memory. */
 lt_Segment *lt_segment_new(size_t capacity);
+void lt_segment_free(lt_Segment *segment); /* NULL is fine */
 lt_Item *lt_segment_items(lt_Segment *segment);
 
 /* Puts a segment that holds 'count' items before what is taken next. */

@@ -4,8 +4,9 @@
 #include "src/heap.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "src/memory.h"
 
 void lt_heap_entry_free(lt_HeapEntry *entry) {
   lt_item_free(&entry->item);
@@ -71,7 +72,8 @@ bool lt_heap_reserve(lt_Heap *heap) {
   size_t capacity = heap->capacity == 0 ? 16 : heap->capacity * 2;
   if (capacity > SIZE_MAX / sizeof(lt_HeapEntry))
     return false;
-  lt_HeapEntry *entries = realloc(heap->entries, capacity * sizeof(lt_HeapEntry));
+  lt_HeapEntry *entries = lt_realloc(heap->entries, heap->capacity * sizeof(lt_HeapEntry),
+                                     capacity * sizeof(lt_HeapEntry));
   if (entries == NULL)
     return false;
   heap->entries = entries;
@@ -145,5 +147,5 @@ void lt_heap_put_back(lt_Heap *heap, const lt_HeapEntry *entry) {
 void lt_heap_free(lt_Heap *heap) {
   for (size_t i = 0; i < heap->count; i++)
     lt_heap_entry_free(&heap->entries[i]);
-  free(heap->entries);
+  lt_free(heap->entries, heap->capacity * sizeof(lt_HeapEntry));
 }

@@ -42,6 +42,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/memory.h"
 #include "src/spinner.h"
 
 typedef struct End {
@@ -133,13 +134,13 @@ static void init_end(End *end) {
 }
 
 lt_Queue *lt_queue_new(const lt_Type *type, lt_Order order, uint64_t maxsize) {
-  lt_Queue *queue = aligned_alloc(PLAT_CACHE_LINE, sizeof(*queue));
+  lt_Queue *queue = lt_alloc_lines(sizeof(*queue));
   if (queue == NULL)
     return NULL;
   memset(queue, 0, sizeof(*queue));
   if (order == LT_FIRST_FIRST &&
       !lt_chain_init(&queue->tail.place, &queue->head.place, &queue->spare)) {
-    free(queue);
+    lt_free(queue, sizeof(*queue));
     return NULL;
   }
   queue->heap.is_stack = order == LT_LAST_FIRST;
@@ -163,7 +164,7 @@ void lt_queue_destroy(lt_Object *object) {
                   count_at(&queue->tail) - count_at(&queue->head));
   else
     lt_heap_free(&queue->heap);
-  free(queue);
+  lt_free(queue, sizeof(*queue));
 }
 
 /*
@@ -367,7 +368,7 @@ static bool allocate_batch(lt_Queue *queue, lt_User user, size_t max, lt_Batch *
 }
 
 static void free_room(lt_Batch *batch) {
-  free(batch->segment);
+  lt_segment_free(batch->segment);
   free(batch->entries);
 }
 
