@@ -231,8 +231,8 @@ lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
 ** woken. Where others compute there, it may take long to come back, and a wake-up would be faster:
 ** after that, or if it was in vain, it is left out for twice as many waits each time.
 */
-bool lt_yield(lt_Parker *parker, lt_Look look, void *context) {
-  if (parker->apart)
+bool lt_yield(lt_Parker *parker, plat_Time deadline, lt_Look look, void *context) {
+  if (parker->apart || deadline != PLAT_FOREVER)
     return false;
   if (parker->stays_left > 0) {
     parker->stays_left--;
@@ -264,7 +264,7 @@ static bool keep_looking(plat_Time deadline, plat_Time between, lt_Look look, vo
 bool lt_spin(lt_Parker *parker, plat_Time deadline, plat_Time between, lt_Look look,
              void *context) {
   return parker->apart ? keep_looking(deadline, between, look, context)
-                       : lt_yield(parker, look, context);
+                       : lt_yield(parker, deadline, look, context);
 }
 
 /*

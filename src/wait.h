@@ -1,7 +1,6 @@
 /*
 ** How threads of Lua wait: a wait can be interrupted, it heeds the hooks that signal handlers of
-*the
-** host set, and meanwhile the thread answers dumps and looks for deadlocks.
+** the host set, and meanwhile the thread answers dumps and looks for deadlocks.
 */
 #ifndef lt_wait_h
 #define lt_wait_h

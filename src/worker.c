@@ -94,7 +94,7 @@ static bool await_work(lt_Worker *worker) {
                         .deadline = plat_now() + LT_WORKER_STAYS,
                         .brief = true,
                         .what = "work"};
-  if (!lt_spin(worker->parker, wait.deadline, BETWEEN_LOOKS, is_wanted, worker))
+  if (!lt_spin(worker->parker, PLAT_FOREVER, BETWEEN_LOOKS, is_wanted, worker))
     lt_park(worker->parker, &wait, NULL);
   plat_mutex_lock(&guard);
   bool given = worker->state == GIVEN;
