@@ -1,0 +1,173 @@
+/*
+** Functions. One of Lua takes along its code, its upvalues and the globals that it names. One of C
+** goes by its address, or, if it is a method of this library, as such.
+*/
+#include "platform/platform.h"
+#include "src/packer.h"
+
+/*
+** Lua functions
+*/
+
+/* The upvalue whose fields are the globals: the state's own, or a table that stands before them. */
+static int find_environment(lua_State *L, int function) {
+  const char *name;
+  int found = LT_NO_ENVIRONMENT;
+  lua_pushglobaltable(L);
+  for (int i = 1; found == LT_NO_ENVIRONMENT && (name = lua_getupvalue(L, function, i)) != NULL;
+       i++) {
+    if (lua_type(L, -1) == LUA_TTABLE) {
+      if (lua_rawequal(L, -1, -2)) {
+        found = i;
+      } else if (strcmp(name, "_ENV") == 0 && luaL_getmetafield(L, -1, "__index") != LUA_TNIL) {
+        lua_pop(L, 1);
+        found = i;
+      }
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return found;
+}
+
+static void open_function(lua_State *L, Packer *packer) {
+  int function = lua_gettop(L);
+  if (!lua_checkstack(L, 20))
+    lt_refuse(L, packer, "a value that is nested too deeply");
+  lt_Code *code = lt_code_push(L, function, find_environment(L, function));
+  uint32_t reference = lt_add_object(L, packer, &code->object);
+  lua_pop(L, 1);
+  write_tag(L, packer, LT_TAG_FUNCTION);
+  size_t node = lt_add_node(L, packer, lua_topointer(L, -1), true);
+  Frame *frame = lt_push_frame(L, packer, node);
+  frame->is_function = true;
+  frame->phase = UPVALUE;
+  frame->code = code;
+  while (lua_getupvalue(L, function, frame->upvalue_count + 1) != NULL) {
+    lua_pop(L, 1);
+    frame->upvalue_count++;
+  }
+  unsigned char upvalue_count = (unsigned char)frame->upvalue_count;
+  reserve(L, packer, sizeof(reference) + 1);
+  put(packer, &reference, sizeof(reference));
+  put(packer, &upvalue_count, 1);
+}
+
+static void pack_upvalue(lua_State *L, Packer *packer, const Frame *frame) {
+  const void *cell = lua_upvalueid(L, frame->base, frame->position);
+  if (frame->position == frame->code->environment) {
+    write_tag(L, packer, LT_TAG_ENVIRONMENT);
+    return;
+  }
+  size_t node = find_node(packer, cell);
+  if (node != 0) {
+    uint32_t slot = slot_of(packer, node);
+    write_tagged(L, packer, LT_TAG_SAME_CELL, &slot, sizeof(slot));
+    return;
+  }
+  write_tag(L, packer, LT_TAG_CELL);
+  lt_add_node(L, packer, cell, false);
+  lua_getupvalue(L, frame->base, frame->position);
+  lt_pack_value(L, packer);
+}
+
+/* The global on the top is one that every state has under this name. */
+static bool is_standard(lua_State *L, Packer *packer, const char *name) {
+  lt_Path path;
+  if (!lua_isfunction(L, -1) && !lua_istable(L, -1))
+    return false;
+  return find_path(L, packer, lua_topointer(L, -1), &path) &&
+         lt_named_is_standard_global(&path, name);
+}
+
+static void pack_global(lua_State *L, Packer *packer, const Frame *frame) {
+  size_t length;
+  lt_Name place = frame->code->names[frame->position - 1];
+  lua_getupvalue(L, frame->base, frame->code->environment);
+  if (packer->anchors == 0 && luaL_getmetafield(L, -1, "__index") != LUA_TNIL) {
+    packer->starts_over = true;
+    lua_pop(L, 2);
+    return;
+  }
+  lua_pushlstring(L, (const char *)frame->code->bytes + place.offset, place.length);
+  const char *name = lua_tolstring(L, -1, &length);
+  /* The string is a constant of the function, so its address is not used again meanwhile. */
+  if (find_node(packer, name) != 0) {
+    lua_pop(L, 2);
+    return;
+  }
+  lua_pushvalue(L, -1);
+  lua_gettable(L, -3);
+  lua_remove(L, -3);
+  if (lua_isnil(L, -1) || is_standard(L, packer, name)) {
+    lua_pop(L, 2);
+    return;
+  }
+  write_tag(L, packer, LT_TAG_GLOBAL);
+  lt_add_node(L, packer, name, false);
+  write_string(L, packer, name, length);
+  lua_remove(L, -2);
+  lt_pack_value(L, packer);
+}
+
+void lt_step_function(lua_State *L, Packer *packer, Frame *frame) {
+  int name_count = (int)frame->code->name_count;
+  if (frame->phase == UPVALUE && frame->position == frame->upvalue_count) {
+    frame->phase = NAME;
+    frame->position = 0;
+  }
+  if (frame->phase == NAME && frame->position == name_count) {
+    lt_close_frame(L, packer, frame);
+    return;
+  }
+  frame->position++;
+  if (frame->phase == UPVALUE)
+    pack_upvalue(L, packer, frame);
+  else
+    pack_global(L, packer, frame);
+}
+
+/*
+** C functions
+*/
+
+/* A C function may be called in another state only while its library is there. */
+static void pin_function(const void *address) {
+  enum { REMEMBERED = 64 };
+  static _Atomic(const void *) pinned[REMEMBERED];
+  _Atomic(const void *) *place = &pinned[((uintptr_t)address >> 4) % REMEMBERED];
+  /* Relaxed: it only saves doing again what is harmless to do again. */
+  if (atomic_load_explicit(place, memory_order_relaxed) != address) {
+    plat_pin_library(address);
+    atomic_store_explicit(place, address, memory_order_relaxed);
+  }
+}
+
+static void pack_c_function(lua_State *L, Packer *packer) {
+  if (lua_getupvalue(L, -1, 1) != NULL)
+    lt_refuse(L, packer, "a C function with upvalues");
+  lua_CFunction function = lua_tocfunction(L, -1);
+  const void *address = lua_topointer(L, -1);
+  pin_function(address);
+  write_tagged(L, packer, LT_TAG_CFUNCTION, &function, sizeof(function));
+  lua_pop(L, 1);
+}
+
+static bool pack_if_method(lua_State *L, Packer *packer) {
+  lt_Method method;
+  if (!lt_method_find(L, -1, &method))
+    return false;
+  write_tag(L, packer, LT_TAG_METHOD);
+  lt_add_node(L, packer, lua_topointer(L, -1), false);
+  reserve(L, packer, sizeof(method));
+  put(packer, &method, sizeof(method));
+  lua_pop(L, 1);
+  return true;
+}
+
+void lt_pack_function(lua_State *L, Packer *packer) {
+  if (!lua_iscfunction(L, -1))
+    open_function(L, packer);
+  else if (!pack_if_method(L, packer))
+    pack_c_function(L, packer);
+}

@@ -1,0 +1,83 @@
+/*
+** Refusals: they name the path to the value, from the values that lie on the Lua stack.
+*/
+#include <ctype.h>
+
+#include "src/exception.h"
+#include "src/packer.h"
+
+enum { SHOWN_FRAMES = 12 };
+
+static bool is_identifier(const char *name) {
+  if (!isalpha((unsigned char)*name) && *name != '_')
+    return false;
+  while (isalnum((unsigned char)*name) || *name == '_')
+    name++;
+  return *name == '\0';
+}
+
+void lt_push_key_step(lua_State *L, int key) {
+  if (lua_isinteger(L, key)) {
+    lua_pushfstring(L, "[%I]", lua_tointeger(L, key));
+  } else if (lua_type(L, key) == LUA_TSTRING) {
+    const char *name = lua_tostring(L, key);
+    lua_pushfstring(L, is_identifier(name) ? ".%s" : "[\"%s\"]", name);
+  } else if (lua_type(L, key) == LUA_TNUMBER) {
+    lua_pushfstring(L, "[%f]", lua_tonumber(L, key));
+  } else {
+    lua_pushfstring(L, "[%s]", luaL_typename(L, key));
+  }
+}
+
+static void push_step(lua_State *L, const Frame *frame) {
+  switch (frame->phase) {
+  case METATABLE:
+  case FIRST:
+    lua_pushliteral(L, "'s metatable");
+    break;
+  case KEY:
+    lua_pushliteral(L, "'s key ");
+    lt_push_key_step(L, frame->base + 1);
+    lua_concat(L, 2);
+    break;
+  case CONTENT:
+    lt_push_key_step(L, frame->base + 1);
+    break;
+  case UPVALUE: {
+    const char *name = lua_getupvalue(L, frame->base, frame->position);
+    lua_pop(L, 1);
+    lua_pushfstring(L, "'s upvalue %s", name);
+    break;
+  }
+  case NAME: {
+    lt_Name name = frame->code->names[frame->position - 1];
+    lua_pushliteral(L, "'s global ");
+    lua_pushlstring(L, (const char *)frame->code->bytes + name.offset, name.length);
+    lua_concat(L, 2);
+    break;
+  }
+  }
+}
+
+_Noreturn void lt_refuse(lua_State *L, Packer *packer, const char *what) {
+  size_t first = packer->depth > SHOWN_FRAMES ? packer->depth - SHOWN_FRAMES : 0;
+  if (!lua_checkstack(L, 10))
+    lt_raise_memory(L);
+  lua_pushfstring(L, "cannot transfer %s (", what);
+  if (packer->describe != NULL)
+    packer->describe(L, packer->root);
+  else
+    lua_pushliteral(L, "value");
+  if (first > 0) {
+    lua_pushliteral(L, "...");
+    lua_concat(L, 2);
+  }
+  for (size_t i = first; i < packer->depth; i++) {
+    push_step(L, &packer->frames[i]);
+    lua_concat(L, 2);
+  }
+  lua_pushliteral(L, ")");
+  lua_concat(L, 3);
+  packer->refused = true;
+  lt_throw(L);
+}

@@ -1,0 +1,177 @@
+/*
+** The packer's memory. Each of its arrays begins in the packer itself and is replaced when it is
+** full, so that until then a message costs no allocation but its own.
+*/
+#include "src/packer.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "src/exception.h"
+
+/* Replaces an array by a larger one; 'own' is the one that was not allocated. */
+static void *enlarge(lua_State *L, void *array, const void *own, size_t size, size_t larger) {
+  void *moved = realloc(array == own ? NULL : array, larger);
+  if (moved == NULL)
+    lt_raise_memory(L);
+  if (array == own && size > 0)
+    memcpy(moved, own, size);
+  return moved;
+}
+
+static void free_unless(void *array, const void *own) {
+  if (array != own)
+    free(array);
+}
+
+void lt_grow_bytes(lua_State *L, Packer *packer, size_t size) {
+  size_t capacity = packer->capacity * 2 + size;
+  packer->bytes = enlarge(L, packer->bytes, packer->own_bytes, packer->size, capacity);
+  packer->capacity = capacity;
+}
+
+/*
+** References
+*/
+
+void lt_reserve_reference(lua_State *L, Packer *packer) {
+  size_t capacity = packer->reference_capacity;
+  if (packer->reference_count < capacity)
+    return;
+  packer->references =
+      enlarge(L, packer->references, packer->own_references, capacity * sizeof(lt_Reference),
+              2 * capacity * sizeof(lt_Reference));
+  packer->reference_capacity = 2 * capacity;
+}
+
+uint32_t lt_add_object(lua_State *L, Packer *packer, lt_Object *object) {
+  lt_reserve_reference(L, packer);
+  lt_object_retain(object);
+  return add_reference(packer, NULL, object);
+}
+
+void lt_release_references(const lt_Reference *references, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (references[i].rule != NULL)
+      references[i].rule->discard(references[i].target);
+    else
+      lt_object_release(references[i].target);
+  }
+}
+
+/*
+** Nodes
+*/
+
+static void hash_node(Packer *packer, size_t node) {
+  size_t place = hash(packer, packer->nodes[node].address);
+  while (packer->table[place] != 0)
+    place = (place + 1) & packer->table_mask;
+  packer->table[place] = (uint32_t)node;
+}
+
+static void grow_nodes(lua_State *L, Packer *packer) {
+  size_t capacity = packer->node_capacity * 2;
+  if (capacity > UINT32_MAX)
+    lt_raise_memory(L);
+  packer->nodes = enlarge(L, packer->nodes, packer->own_nodes, packer->node_count * sizeof(Node),
+                          capacity * sizeof(Node));
+  uint32_t *table = calloc(capacity * 2, sizeof(uint32_t));
+  if (table == NULL)
+    lt_raise_memory(L);
+  free_unless(packer->table, packer->own_table);
+  packer->table = table;
+  packer->table_mask = capacity * 2 - 1;
+  packer->node_capacity = capacity;
+  for (size_t node = 1; node < packer->node_count; node++)
+    hash_node(packer, node);
+}
+
+size_t lt_add_node(lua_State *L, Packer *packer, const void *address, bool open) {
+  static const uint32_t none = 0;
+  if (packer->anchors != 0) {
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, packer->anchors, (lua_Integer)++packer->anchored);
+  }
+  if (packer->node_count >= packer->node_capacity)
+    grow_nodes(L, packer);
+  reserve(L, packer, sizeof(none));
+  size_t node = packer->node_count++;
+  packer->nodes[node] = (Node){address, packer->size, 0, open};
+  put(packer, &none, sizeof(none));
+  hash_node(packer, node);
+  return node;
+}
+
+/*
+** Frames
+*/
+
+/* The Lua stack is made large enough for some frames at once; each keeps up to so many values. */
+enum { FRAMES_AT_ONCE = 8, STACK_OF_FRAME = 4 };
+
+Frame *lt_push_frame(lua_State *L, Packer *packer, size_t node) {
+  if (packer->depth % FRAMES_AT_ONCE == 0 &&
+      !lua_checkstack(L, 20 + FRAMES_AT_ONCE * STACK_OF_FRAME))
+    lt_refuse(L, packer, "a value that is nested too deeply");
+  if (packer->depth == packer->frame_capacity) {
+    size_t size = packer->depth * sizeof(Frame);
+    packer->frames = enlarge(L, packer->frames, packer->own_frames, size, 2 * size);
+    packer->frame_capacity *= 2;
+  }
+  Frame *frame = &packer->frames[packer->depth++];
+  memset(frame, 0, sizeof(*frame));
+  frame->base = lua_gettop(L);
+  frame->node = node;
+  return frame;
+}
+
+void lt_close_frame(lua_State *L, Packer *packer, const Frame *frame) {
+  write_tag(L, packer, LT_TAG_END);
+  packer->nodes[frame->node].open = false;
+  lua_settop(L, frame->base - 1);
+  packer->depth--;
+}
+
+void lt_note_late_metatable(lua_State *L, Packer *packer, const Frame *frame, size_t metatable) {
+  if (packer->late_count == packer->late_capacity) {
+    size_t capacity = packer->late_capacity * 2 + 4;
+    packer->late = enlarge(L, packer->late, NULL, 0, capacity * sizeof(packer->late[0]));
+    packer->late_capacity = capacity;
+  }
+  packer->late[packer->late_count][0] = frame->node;
+  packer->late[packer->late_count][1] = metatable;
+  packer->late_count++;
+}
+
+/*
+** The whole
+*/
+
+void lt_init_packer(Packer *packer, lt_Strings strings, lt_Describe describe, lt_Names *names) {
+  memset(packer, 0, offsetof(Packer, recent));
+  packer->bytes = packer->own_bytes;
+  packer->capacity = OWN_BYTES;
+  packer->references = packer->own_references;
+  packer->reference_capacity = OWN_REFERENCES;
+  packer->nodes = packer->own_nodes;
+  packer->node_count = 1;
+  packer->node_capacity = OWN_NODES;
+  packer->table = packer->own_table;
+  packer->table_mask = 2 * OWN_NODES - 1;
+  packer->frames = packer->own_frames;
+  packer->frame_capacity = OWN_FRAMES;
+  packer->strings = strings;
+  packer->describe = describe;
+  packer->names = names;
+}
+
+void lt_free_packer(Packer *packer) {
+  lt_release_references(packer->references, packer->reference_count);
+  free_unless(packer->bytes, packer->own_bytes);
+  free_unless(packer->references, packer->own_references);
+  free_unless(packer->nodes, packer->own_nodes);
+  free_unless(packer->table, packer->own_table);
+  free_unless(packer->frames, packer->own_frames);
+  free(packer->late);
+}

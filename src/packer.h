@@ -1,0 +1,268 @@
+/*
+** Packing, private to its files, each of which knows those above it:
+**
+**   pack_refusal.c   the error for what can't be transferred
+**   packer.c         what has been written and met so far, and its memory
+**   pack_function.c  functions; their upvalues and globals are values again: lt_pack_value
+**   pack_value.c     all other values, and the walk through all of them
+**   pack.c           the message
+**
+** Packing walks depth-first, on the Lua stack and a stack of frames of its own, so that nesting is
+** bounded by Lua's stack and not by C's. Whatever takes a state may raise, and leaves behind
+** nothing but the packer, which lt_pack frees.
+*/
+#ifndef lt_packer_h
+#define lt_packer_h
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "src/code.h"
+#include "src/message.h"
+
+/*
+** What has been met: tables, functions, named values, upvalue cells and the names of globals, by
+** address.
+*/
+typedef struct Node {
+  const void *address;
+  size_t slot_offset; /* where in the bytes its slot goes */
+  uint32_t slot;
+  bool open; /* its contents are still being packed */
+} Node;
+
+typedef enum Phase { METATABLE, FIRST, CONTENT, KEY, UPVALUE, NAME } Phase;
+
+/* A table or a function whose contents are being packed. It lies at 'base' on the Lua stack. */
+typedef struct Frame {
+  Phase phase;
+  bool is_function;
+  bool keyed;
+  int base;
+  size_t node;
+  size_t sizes_offset; /* table: where its sizes go */
+  uint32_t array_size;
+  uint32_t hash_size;
+  int upvalue_count; /* function */
+  int position;      /* function: of the upvalue, then of the name */
+  const lt_Code *code;
+} Frame;
+
+/*
+** What suffices for a small value lies in the packer itself: then one allocation makes a message.
+*/
+enum { OWN_BYTES = 512, OWN_REFERENCES = 4, OWN_NODES = 16, OWN_FRAMES = 8 };
+
+/* A string that has come lately; it is not written again. */
+typedef struct Recent {
+  const char *address;
+  size_t slot_offset;
+  uint32_t slot; /* 0: it has come once */
+} Recent;
+
+/*
+** Whether a string has come is looked up only after some: a small value hardly repeats one. Of the
+** strings that share a place among the recent ones, only the last is known.
+*/
+enum { UNCOUNTED_STRINGS = 16, RECENT_STRINGS = 64 };
+
+typedef struct Packer {
+  unsigned char *bytes;
+  size_t size;
+  size_t capacity;
+  lt_Reference *references;
+  size_t reference_count;
+  size_t reference_capacity;
+  uint32_t slot_count;
+  Node *nodes; /* node 0 is unused */
+  size_t node_count;
+  size_t node_capacity;
+  uint32_t *table; /* hashed by address: the number of a node, 0 for none */
+  size_t table_mask;
+  Frame *frames;
+  size_t depth;
+  size_t frame_capacity;
+  size_t (*late)[2]; /* nodes: a table and the metatable that was still open */
+  size_t late_count;
+  size_t late_capacity;
+  lt_Names *names;
+  lt_Strings strings;
+  lt_Describe describe;
+  int root;
+  int anchors;      /* where on the stack the table is that keeps what was met; 0: there is none */
+  size_t anchored;  /* how many it keeps */
+  bool starts_over; /* there must be one */
+  bool refused;     /* the error is the reason, a string */
+  lt_Message *message;
+  size_t text_size; /* of the long strings that are not lent */
+  unsigned string_count;
+  uint32_t own_table[2 * OWN_NODES];
+  Recent recent[RECENT_STRINGS]; /* all 0 from the string on after the uncounted ones */
+  Node own_nodes[OWN_NODES];
+  Frame own_frames[OWN_FRAMES];
+  lt_Reference own_references[OWN_REFERENCES];
+  unsigned char own_bytes[OWN_BYTES];
+} Packer;
+
+/*
+** Bytes
+*/
+
+/* Makes room for so many bytes, and for more to come. */
+void lt_grow_bytes(lua_State *L, Packer *packer, size_t size);
+
+/* Makes room for so many bytes. */
+static inline void reserve(lua_State *L, Packer *packer, size_t size) {
+  if (size > packer->capacity - packer->size)
+    lt_grow_bytes(L, packer, size);
+}
+
+/* Room for what follows must have been reserved. */
+static inline void put(Packer *packer, const void *bytes, size_t size) {
+  memcpy(packer->bytes + packer->size, bytes, size);
+  packer->size += size;
+}
+
+static inline void put_tag(Packer *packer, lt_Tag tag) {
+  packer->bytes[packer->size++] = (unsigned char)tag;
+}
+
+static inline void write_tag(lua_State *L, Packer *packer, lt_Tag tag) {
+  reserve(L, packer, 1);
+  put_tag(packer, tag);
+}
+
+static inline void write_tagged(lua_State *L, Packer *packer, lt_Tag tag, const void *bytes,
+                                size_t size) {
+  reserve(L, packer, 1 + size);
+  put_tag(packer, tag);
+  put(packer, bytes, size);
+}
+
+/* The name of a global, or a step of a path. */
+static inline void write_string(lua_State *L, Packer *packer, const char *string, size_t length) {
+  reserve(L, packer, sizeof(length) + length);
+  put(packer, &length, sizeof(length));
+  put(packer, string, length);
+}
+
+static inline void write_same(lua_State *L, Packer *packer, uint32_t slot) {
+  write_tagged(L, packer, LT_TAG_SAME, &slot, sizeof(slot));
+}
+
+static inline void patch(Packer *packer, size_t offset, uint32_t value) {
+  memcpy(packer->bytes + offset, &value, sizeof(value));
+}
+
+/*
+** References
+*/
+
+/* Makes room for one more. Called before the target is taken, so that nothing can fail between. */
+void lt_reserve_reference(lua_State *L, Packer *packer);
+
+/* Returns the number of the reference; room for it must have been reserved. */
+static inline uint32_t add_reference(Packer *packer, const lthread_Transfer *rule, void *target) {
+  packer->references[packer->reference_count] = (lt_Reference){rule, target};
+  return (uint32_t)packer->reference_count++;
+}
+
+/* The same for a shared object, which is retained. */
+uint32_t lt_add_object(lua_State *L, Packer *packer, lt_Object *object);
+
+/* Gives back what they refer to. */
+void lt_release_references(const lt_Reference *references, size_t count);
+
+/*
+** Nodes
+*/
+
+static inline size_t hash(const Packer *packer, const void *address) {
+  return (size_t)((uint64_t)(uintptr_t)address * UINT64_C(0x9E3779B97F4A7C15) >> 24) &
+         packer->table_mask;
+}
+
+/* Returns 0 where the address has not been met. */
+static inline size_t find_node(const Packer *packer, const void *address) {
+  size_t place = hash(packer, address);
+  while (packer->table[place] != 0 && packer->nodes[packer->table[place]].address != address)
+    place = (place + 1) & packer->table_mask;
+  return packer->table[place];
+}
+
+/*
+** A new node, whose slot is written here as 0 until the value comes again. What has the address is
+** on the top, or is kept by a function that has one already.
+*/
+size_t lt_add_node(lua_State *L, Packer *packer, const void *address, bool open);
+
+/* The slot of a value that comes again. */
+static inline uint32_t slot_of(Packer *packer, size_t node) {
+  Node *known = &packer->nodes[node];
+  if (known->slot == 0) {
+    known->slot = ++packer->slot_count;
+    patch(packer, known->slot_offset, known->slot);
+  }
+  return known->slot;
+}
+
+/*
+** Names
+*/
+
+/* Looks for the value with this address among those that every state can get (see named.h). */
+static inline bool find_path(lua_State *L, Packer *packer, const void *address, lt_Path *path) {
+  if (packer->names == NULL)
+    packer->names = lt_names_of(L);
+  return lt_named_find(L, packer->names, address, path);
+}
+
+/*
+** Frames
+*/
+
+/* Opens a frame for the table or function on the top. It is valid until the next one is opened. */
+Frame *lt_push_frame(lua_State *L, Packer *packer, size_t node);
+
+/* Its contents are packed: pops it and what lies on the stack from its base on. */
+void lt_close_frame(lua_State *L, Packer *packer, const Frame *frame);
+
+/* The metatable of a table is not complete yet: it is set when everything is. */
+void lt_note_late_metatable(lua_State *L, Packer *packer, const Frame *frame, size_t metatable);
+
+/*
+** The packer itself
+*/
+
+/* 'names' may be NULL: they are looked up when the first is needed. */
+void lt_init_packer(Packer *packer, lt_Strings strings, lt_Describe describe, lt_Names *names);
+
+/* Frees its memory and releases the references that no message has taken. */
+void lt_free_packer(Packer *packer);
+
+/*
+** pack_refusal.c
+*/
+
+/* Raises the TypeError "cannot transfer <what> (args[1].job.co)". */
+_Noreturn void lt_refuse(lua_State *L, Packer *packer, const char *what);
+
+/*
+** pack_function.c and pack_value.c. A value that is packed lies on the top and is popped; a table
+** or a Lua function stays there until its frame is closed.
+*/
+
+/* A function that has not come before and has no name. */
+void lt_pack_function(lua_State *L, Packer *packer);
+
+/* Packs the next upvalue or global of the function whose frame is the last, or closes the frame. */
+void lt_step_function(lua_State *L, Packer *packer, Frame *frame);
+
+/* Returns whether the value is done; otherwise its frame is. */
+bool lt_pack_value(lua_State *L, Packer *packer);
+
+/* Packs the value with all that it holds, unless packing is to start over. */
+void lt_pack_root(lua_State *L, Packer *packer);
+
+#endif
