@@ -111,15 +111,15 @@ lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed);
 /*
 ** Before a park, waits for a moment, because others often come soon; returns whether 'look' says
 ** that they have. If the last one who woke this parker was on another processor, it keeps its own
-** at work, and looks every 'between' nanoseconds. Otherwise it lets others run on this one, once.
-** Nothing is announced, so nobody needs to know of it.
+** at work, and looks every 'between' nanoseconds. Otherwise it lets others run on this one, once,
+** unless the deadline is near. Nothing is announced, so nobody needs to know of it.
 */
 typedef bool (*lt_Look)(void *context);
 
 bool lt_spin(lt_Parker *parker, plat_Time deadline, plat_Time between, lt_Look look, void *context);
 
 /* The second half of it alone, for one who has spun by himself. */
-bool lt_yield(lt_Parker *parker, lt_Look look, void *context);
+bool lt_yield(lt_Parker *parker, plat_Time deadline, lt_Look look, void *context);
 
 /*
 ** Unparks the one that has waited longest. 'hand' is called under the bucket's mutex: with the time

@@ -608,7 +608,7 @@ lt_Parked lt_queue_await_item(lt_Queue *queue, lt_User user, plat_Time deadline)
                         .what = "queue get",
                         .shown = queue};
   if (lt_spinner_spin(&queue->get_spinner, items_there, queue) ||
-      lt_yield(user.parker, is_item_there, queue))
+      lt_yield(user.parker, deadline, is_item_there, queue))
     return LT_CHANGED;
   reconsider_bias(&queue->tail, &queue->tail.lock, user);
   lt_Parked parked = lt_park(user.parker, &wait, NULL);
@@ -625,7 +625,7 @@ lt_Parked lt_queue_await_room(lt_Queue *queue, lt_User user, plat_Time deadline)
                         .what = "queue put",
                         .shown = queue};
   if (lt_spinner_spin(&queue->put_spinner, room_there, queue) ||
-      lt_yield(user.parker, is_room_there, queue))
+      lt_yield(user.parker, deadline, is_room_there, queue))
     return LT_CHANGED;
   reconsider_bias(&queue->head, head_lock(queue), user);
   lt_Parked parked = lt_park(user.parker, &wait, NULL);
