@@ -56,8 +56,7 @@ typedef struct Chunk {
 } Chunk;
 
 typedef struct Snapshot {
-  size_t size;
-  char bytes[]; /* of the first chunk */
+  char bytes[FIRST_CHUNK];
 } Snapshot;
 
 /* It lies in the first chunk, which therefore is never wholly free. */
@@ -470,15 +469,13 @@ static void discount_snapshot(void) {
   atomic_fetch_sub_explicit(&snapshot_count, 1, memory_order_relaxed);
 }
 
+/* Of the whole chunk: there may be blocks behind 'uncut', if that lies in one that was free. */
 static Snapshot *take_snapshot(lt_Allocator *allocator) {
-  const char *begin = (const char *)first_chunk(allocator);
-  size_t size = (size_t)(allocator->uncut - begin);
-  Snapshot *snapshot = malloc(sizeof(*snapshot) + size);
+  Snapshot *snapshot = malloc(sizeof(*snapshot));
   if (snapshot == NULL)
     return NULL;
-  snapshot->size = size;
   allocator->snapshot = snapshot;
-  memcpy(snapshot->bytes, begin, size);
+  memcpy(snapshot->bytes, first_chunk(allocator), sizeof(snapshot->bytes));
   return snapshot;
 }
 
@@ -495,7 +492,7 @@ bool lt_allocator_has_snapshot(const lt_Allocator *allocator) {
 
 lua_State *lt_allocator_restore(lt_Allocator *allocator) {
   const Snapshot *snapshot = allocator->snapshot;
-  memcpy(first_chunk(allocator), snapshot->bytes, snapshot->size);
+  memcpy(first_chunk(allocator), snapshot->bytes, sizeof(snapshot->bytes));
   return allocator->L;
 }
 

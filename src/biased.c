@@ -71,14 +71,19 @@ static void wait_for_slot(const lt_BiasedLock *lock, unsigned slot) {
   }
 }
 
-/* Relaxed: the heavy barrier orders it before the look at the slots. */
+/*
+** Relaxed: the heavy barrier orders it before the look at the slots. Release: who finds the lock
+** unbiased, by lt_biased_is, sees all that was done by the bias; before that it has to pass a heavy
+** barrier of its own.
+*/
 static void remove_bias(lt_BiasedLock *lock, unsigned bias) {
-  atomic_store_explicit(&lock->bias, LT_UNBIASED, memory_order_relaxed);
+  atomic_store_explicit(&lock->bias, LT_UNBIASING, memory_order_relaxed);
   plat_heavy_barrier();
   for (unsigned slot = 1; bias == LT_READERS && slot < LT_SLOTS; slot++)
     wait_for_slot(lock, slot);
   if (bias != LT_READERS)
     wait_for_slot(lock, bias);
+  atomic_store_explicit(&lock->bias, LT_UNBIASED, memory_order_release);
   lock->run = 0;
   lock->reads = 0;
   if (lock->needed < MOST_NEEDED)

@@ -30,6 +30,7 @@ extern lt_Slot lt_slots[LT_SLOTS];
 /* What a lock is biased to: a slot's number, or one of these. */
 #define LT_UNBIASED 0u
 #define LT_READERS UINT_MAX
+#define LT_UNBIASING (UINT_MAX - 1) /* to no one any more, but who was may still be at work */
 
 typedef struct lt_BiasedLock {
   lt_Lock lock;

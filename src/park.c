@@ -226,19 +226,24 @@ lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
 
 #define MOST_STAYS 1023
 
+/* Others may have the processor for as long: with less time left than this it is not given away. */
+#define TIME_TO_YIELD (PLAT_SECOND / 20)
+
 /*
 ** Where threads take turns on one processor this passes it on with less work than parking and being
 ** woken. Where others compute there, it may take long to come back, and a wake-up would be faster:
 ** after that, or if it was in vain, it is left out for twice as many waits each time.
 */
 bool lt_yield(lt_Parker *parker, plat_Time deadline, lt_Look look, void *context) {
-  if (parker->apart || deadline != PLAT_FOREVER)
+  if (parker->apart)
     return false;
   if (parker->stays_left > 0) {
     parker->stays_left--;
     return false;
   }
   plat_Time begin = plat_now();
+  if (deadline - begin < TIME_TO_YIELD)
+    return false;
   plat_yield();
   bool seen = look(context);
   bool well = seen && plat_now() - begin < SPIN;

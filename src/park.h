@@ -111,9 +111,8 @@ lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed);
 /*
 ** Before a park, waits for a moment, because others often come soon; returns whether 'look' says
 ** that they have. If the last one who woke this parker was on another processor, it keeps its own
-** at work, and looks every 'between' nanoseconds. Otherwise it lets others run on this one, once.
-** Nothing is announced, so nobody needs to know of it. To come back may take some milliseconds, so
-** a wait with a deadline does not yield.
+** at work, and looks every 'between' nanoseconds. Otherwise it lets others run on this one, once,
+** unless the deadline is near. Nothing is announced, so nobody needs to know of it.
 */
 typedef bool (*lt_Look)(void *context);
 
