@@ -372,13 +372,12 @@ static int queue_put_many(lua_State *L) {
 ** Getting
 */
 
-/* Whether to try again, after a wait. An interrupt that follows lets the message be kept. */
+/* Whether to try again, after a wait. */
 static bool await_item(lua_State *L, lt_Queue *queue, Patience *patience) {
   if (!patience->waits)
     return false;
   lt_Thread *self = lt_self(L);
   patience->waits = wait(L, self, queue, lt_queue_await_item, patience->deadline);
-  lt_interrupt_spare_next(self);
   return true;
 }
 
@@ -402,9 +401,10 @@ static lt_Outcome get_patiently(lua_State *L, lt_Queue *queue, lt_Item *item) {
 */
 static int queue_get(lua_State *L) {
   lt_Queue *queue = check_queue(L);
+  lt_Thread *self = lt_calling_thread(L);
   lt_Item item;
   lt_Outcome outcome =
-      lua_gettop(L) == 1 ? lt_queue_get(queue, lt_caller(L), &item) : LT_QUEUE_EMPTY;
+      lua_gettop(L) == 1 ? lt_queue_get(queue, lt_user(self), &item) : LT_QUEUE_EMPTY;
   if (outcome == LT_QUEUE_EMPTY)
     outcome = get_patiently(L, queue, &item);
   if (outcome != LT_QUEUE_DONE)
@@ -413,6 +413,7 @@ static int queue_get(lua_State *L) {
     lt_queue_task_done(queue);
     lt_throw(L);
   }
+  lt_interrupt_spare_next(self);
   return 1;
 }
 
@@ -498,6 +499,7 @@ static int queue_get_many(lua_State *L) {
   if (getting->batch.count > 0)
     lt_batch_free(queue, lt_caller(L), &getting->batch);
   getting->batch.count = 0;
+  lt_interrupt_spare_next(lt_calling_thread(L));
   return 1;
 }
 

@@ -291,6 +291,36 @@ describe("threads that wait in a queue", function()
     end
   end)
 
+  it("keep what they have got, wherever an interrupt strikes", function()
+    for _, take in ipairs {
+      function(q, got) while true do got[q:get_nowait()] = true end end,
+      function(q, got) while true do got[q:get()] = true end end,
+    } do
+      local q, got, COUNT = queue.SimpleQueue(), _thread.shared(), 2000
+      _thread.set_excepthook(function() end)
+      local put, rounds = 0, 0
+      while put < COUNT do
+        local taker = start(take, q, got)
+        for _ = 1, 100 do
+          put = put + 1
+          q:put(put)
+        end
+        while q:qsize() > 50 and not taker:is_done() do _thread.sleep(0) end
+        _thread.interrupt(taker.ident, _thread.KeyboardInterrupt)
+        taker:join()
+        rounds = rounds + 1
+      end
+      _thread.set_excepthook(nil)
+      while not q:empty() do got[q:get()] = true end
+      local lost = {}
+      for i = 1, COUNT do
+        if not got[i] then lost[#lost + 1] = i end
+      end
+      assert.equal("", table.concat(lost, " "))
+      assert.is_true(rounds >= 20)
+    end
+  end)
+
   describe("end by an interrupt", function()
     local blocks, KeyboardInterrupt = waiting.blocks, _thread.KeyboardInterrupt
 

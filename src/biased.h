@@ -66,7 +66,7 @@ void lt_biased_unlock(lt_BiasedLock *lock);
 /*
 ** Whether the lock is biased, for one who has written something before that he wants those with the
 ** bias to see: false, and they will; true, and they will after plat_heavy_barrier, if they pass the
-** light one. Sequentially consistent: see set_bias.
+** light one. Sequentially consistent: see set_bias and remove_bias.
 */
 static inline bool lt_biased_is(const lt_BiasedLock *lock) {
   return atomic_load(&lock->bias) != LT_UNBIASED;

@@ -183,10 +183,6 @@ void lt_interrupt_replace_sethook(lua_State *L) {
   lt_state_replace(L, "debug", "sethook", LT_STOCK_SETHOOK, sethook);
 }
 
-void lt_interrupt_spare_next(lt_Thread *thread) {
-  thread->spares_next = true;
-}
-
 /*
 ** Delivering
 */

@@ -46,8 +46,14 @@ void lt_interrupt_disarm(lua_State *L, lt_Thread *thread);
 /* Replaces debug.sethook, if it is Lua's own, by one that keeps the thread reachable. */
 void lt_interrupt_replace_sethook(lua_State *L);
 
-/* The caller's result must reach the next instruction of its caller, which takes care of it. */
-void lt_interrupt_spare_next(lt_Thread *thread);
+/*
+** What the caller returns must reach the next instruction of its caller, which takes care of it.
+** Of no thread nothing is asked.
+*/
+static inline void lt_interrupt_spare_next(lt_Thread *thread) {
+  if (thread != NULL)
+    thread->spares_next = true;
+}
 
 /*
 ** The function of the thread has ended: from now on none is accepted. Raises what has come before,

@@ -204,8 +204,7 @@ static int push_protected(lua_State *L) {
 ** The collector does now what a string of this length would make it do, so that it runs no
 ** finalizer during the pin; the second step takes back what the first one has counted. Stopping it
 ** would not do: when it is started again it has forgotten how much has been allocated, and a state
-** that receives on and on would hardly collect at all. Only when the memory for the string is not
-** there at the first try may a finalizer still come; the bytes stay where they are even then.
+** that receives on and on would hardly collect at all. A collection for want of memory runs none.
 */
 static void collect_beforehand(lua_State *L, size_t length) {
   int kilobytes = (int)(length / 1024) + 16; /* with what belongs to a call */

@@ -554,7 +554,7 @@ static void leave_waiting(End *end) {
 
 /*
 ** Before a wait. A bias saves some nanoseconds of each change, and costs each wait a heavy barrier.
-** So where there are few changes between two waits, it is taken away. Relaxed: a guess.
+** So where there are few changes between two waits, it is taken from others. Relaxed: a guess.
 */
 #define CHANGES_WORTH_A_BARRIER 1024
 

@@ -176,9 +176,13 @@ static inline lt_User lt_user(const lt_Thread *self) {
   return self == NULL ? (lt_User){0, NULL} : (lt_User){self->slot, self->parker};
 }
 
-static inline lt_User lt_caller(lua_State *L) {
+static inline lt_Thread *lt_calling_thread(lua_State *L) {
   const lt_Context *context = (const lt_Context *)lua_touserdata(L, lua_upvalueindex(1));
-  return lt_user(context == NULL ? NULL : context->thread);
+  return context == NULL ? NULL : context->thread;
+}
+
+static inline lt_User lt_caller(lua_State *L) {
+  return lt_user(lt_calling_thread(L));
 }
 
 #endif
