@@ -103,12 +103,12 @@ return {
     peers = { python3 = "memory 1000" },
   },
   {
-    what = "10,000 blocked threads, starts a second", unit = "/s", at_least = 1, rounds = 3,
+    what = "10,000 blocked threads, starts a second", unit = "/s", at_least = 1, rounds = 5,
     base = "1,000 of ours",
     floor = rate_at(1000), ours = rate_at(10000),
   },
   {
-    what = "10,000 blocked threads, against C", unit = "/s", rounds = 3,
+    what = "10,000 blocked threads, against C", unit = "/s", rounds = 5,
     base = "10,000 C threads with states",
     floor = function() return 10000 / floor.block(10000, nothing) end,
     ours = rate_at(10000),
