@@ -23,7 +23,7 @@ lua_State *lt_allocator_new_state(lt_Allocator **allocator);
 
 /*
 ** The state has its libraries. With 'again' a snapshot of it is kept, byte for byte, to come back
-** to after lua_close: that takes a tenth of the time of a new one. There is none without memory,
+** to after lua_close: that takes a seventh of the time of a new one. There is none without memory,
 ** nor if LT_SNAPSHOTS of other states are kept already.
 */
 #define LT_SNAPSHOTS 8
