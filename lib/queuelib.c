@@ -168,6 +168,10 @@ static void describe_message(lua_State *L, int value) {
   lua_pushliteral(L, "message");
 }
 
+static void describe_element(lua_State *L, int value) {
+  lua_pushfstring(L, "list[%d]", value + 1);
+}
+
 /* Items on their way into a queue; the first 'put' of them are in it. */
 typedef struct Putting {
   size_t count;
@@ -212,14 +216,15 @@ static void push_priority(lua_State *L, int arg) {
 
 /* The message on the top is added, and popped. It counts at once, so that what there is of it is
  * freed when it raises. */
-static void add_message(lua_State *L, Putting *putting, int arg, lt_Names *names) {
+static void add_message(lua_State *L, Putting *putting, int arg, const lt_Row *row) {
   size_t number = putting->count++;
   if (putting->keys != NULL) {
     push_priority(L, arg);
     lt_item_from(L, -1, &putting->keys[number], LT_COPY_STRINGS, NULL, NULL);
     lua_pop(L, 1);
   }
-  lt_item_from(L, -1, &putting->items[number], LT_LEND_STRINGS, describe_message, names);
+  lt_item_from(L, -1, &putting->items[number], LT_LEND_STRINGS,
+               row == NULL ? describe_message : describe_element, row);
   lua_pop(L, 1);
 }
 
@@ -349,10 +354,11 @@ static int queue_put_many(lua_State *L) {
   size_t count = check_list(L, 2);
   Patience patience = opt_patience(L, 3);
   Putting *putting = push_putting(L, queue, count);
-  lt_Names *names = lt_names_of(L);
+  lt_Row row = {lt_names_of(L), 0};
   for (size_t i = 1; i <= count; i++) {
     lua_rawgeti(L, 2, (lua_Integer)i);
-    add_message(L, putting, 2, names);
+    row.first = (int)(i - 1);
+    add_message(L, putting, 2, &row);
   }
   lt_Outcome outcome = put_all(L, queue, putting, patience);
   if (outcome == LT_QUEUE_DONE)

@@ -45,7 +45,7 @@ bool lt_item_from_small(lua_State *L, int index, lt_Item *item) {
 }
 
 void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Strings strings, lt_Describe describe,
-                  lt_Names *names) {
+                  const lt_Row *row) {
   if (lt_item_from_small(L, index, item))
     return;
   lt_Object *object = lt_object_at(L, index);
@@ -59,7 +59,7 @@ void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Strings strings, lt
   } else {
     luaL_checkstack(L, 1, "too many values");
     lua_pushvalue(L, index);
-    item->value.as.message = lt_pack_knowing(L, 1, strings, describe, names);
+    item->value.as.message = lt_pack_in_row(L, 1, strings, describe, row);
     item->value.kind = LT_ITEM_MESSAGE;
   }
 }

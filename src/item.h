@@ -65,12 +65,12 @@ static inline void lt_item_copy(lt_Item *to, const lt_Item *from) {
 bool lt_item_from_small(lua_State *L, int index, lt_Item *item);
 
 /*
-** Makes an item of the value at 'index'. 'strings', 'describe' and 'names', the last two of which
-** may be NULL, are as for lt_pack_knowing. Raises TypeError for what can't be transferred, or for
+** Makes an item of the value at 'index'. 'strings', 'describe' and 'row', the last two of which may
+** be NULL, are as for lt_pack_in_row. Raises TypeError for what can't be transferred, or for
 ** want of memory; then there is no item.
 */
 void lt_item_from(lua_State *L, int index, lt_Item *item, lt_Strings strings, lt_Describe describe,
-                  lt_Names *names);
+                  const lt_Row *row);
 
 /* Pushes the value. It may raise; the item stays as it is. */
 void lt_item_push(lua_State *L, const lt_Item *item);

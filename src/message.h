@@ -98,9 +98,17 @@ typedef void (*lt_Describe)(lua_State *L, int value);
 
 lt_Message *lt_pack(lua_State *L, int count, lt_Strings strings, lt_Describe describe);
 
-/* The same, for many messages in a row: with the state's names looked up once (see named.h). */
-lt_Message *lt_pack_knowing(lua_State *L, int count, lt_Strings strings, lt_Describe describe,
-                            lt_Names *names);
+/*
+** The same for one of many messages in a row: the state's names have been looked up once for all
+** (see named.h), and the values are counted from 'first'. NULL is for one alone.
+*/
+typedef struct lt_Row {
+  lt_Names *names;
+  int first;
+} lt_Row;
+
+lt_Message *lt_pack_in_row(lua_State *L, int count, lt_Strings strings, lt_Describe describe,
+                           const lt_Row *row);
 
 /*
 ** Pushes the values of a message, and raises what goes wrong in making them. The globals that its

@@ -55,8 +55,9 @@ static void make_message(lua_State *L, Packer *packer, int count) {
 
 /* From the beginning, with a table of anchors, which takes the place above the values. */
 static void start_over(lua_State *L, Packer *packer, int count) {
+  const lt_Row row = {packer->names, packer->first};
   lt_free_packer(packer);
-  lt_init_packer(packer, packer->strings, packer->describe, packer->names);
+  lt_init_packer(packer, packer->strings, packer->describe, &row);
   lua_settop(L, count + 1);
   lua_newtable(L);
   packer->anchors = count + 2;
@@ -84,11 +85,11 @@ static int pack_protected(lua_State *L) {
   return 0;
 }
 
-lt_Message *lt_pack_knowing(lua_State *L, int count, lt_Strings strings, lt_Describe describe,
-                            lt_Names *names) {
+lt_Message *lt_pack_in_row(lua_State *L, int count, lt_Strings strings, lt_Describe describe,
+                           const lt_Row *row) {
   Packer packer;
   luaL_checkstack(L, 4, "too many values");
-  lt_init_packer(&packer, strings, describe, names);
+  lt_init_packer(&packer, strings, describe, row);
   lua_pushcfunction(L, pack_protected);
   lua_insert(L, -1 - count);
   lua_pushlightuserdata(L, &packer);
@@ -103,7 +104,7 @@ lt_Message *lt_pack_knowing(lua_State *L, int count, lt_Strings strings, lt_Desc
 }
 
 lt_Message *lt_pack(lua_State *L, int count, lt_Strings strings, lt_Describe describe) {
-  return lt_pack_knowing(L, count, strings, describe, NULL);
+  return lt_pack_in_row(L, count, strings, describe, NULL);
 }
 
 /*

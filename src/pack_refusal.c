@@ -65,7 +65,7 @@ _Noreturn void lt_refuse(lua_State *L, Packer *packer, const char *what) {
     lt_raise_memory(L);
   lua_pushfstring(L, "cannot transfer %s (", what);
   if (packer->describe != NULL)
-    packer->describe(L, packer->root);
+    packer->describe(L, packer->first + packer->root);
   else
     lua_pushliteral(L, "value");
   if (first > 0) {

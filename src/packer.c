@@ -148,7 +148,7 @@ void lt_note_late_metatable(lua_State *L, Packer *packer, const Frame *frame, si
 ** The whole
 */
 
-void lt_init_packer(Packer *packer, lt_Strings strings, lt_Describe describe, lt_Names *names) {
+void lt_init_packer(Packer *packer, lt_Strings strings, lt_Describe describe, const lt_Row *row) {
   memset(packer, 0, offsetof(Packer, recent));
   packer->bytes = packer->own_bytes;
   packer->capacity = OWN_BYTES;
@@ -163,7 +163,8 @@ void lt_init_packer(Packer *packer, lt_Strings strings, lt_Describe describe, lt
   packer->frame_capacity = OWN_FRAMES;
   packer->strings = strings;
   packer->describe = describe;
-  packer->names = names;
+  packer->names = row == NULL ? NULL : row->names;
+  packer->first = row == NULL ? 0 : row->first;
 }
 
 void lt_free_packer(Packer *packer) {

@@ -89,6 +89,7 @@ typedef struct Packer {
   lt_Names *names;
   lt_Strings strings;
   lt_Describe describe;
+  int first; /* the number of the first root for 'describe' */
   int root;
   int anchors;      /* where on the stack the table is that keeps what was met; 0: there is none */
   size_t anchored;  /* how many it keeps */
@@ -236,7 +237,7 @@ void lt_note_late_metatable(lua_State *L, Packer *packer, const Frame *frame, si
 */
 
 /* 'names' may be NULL: they are looked up when the first is needed. */
-void lt_init_packer(Packer *packer, lt_Strings strings, lt_Describe describe, lt_Names *names);
+void lt_init_packer(Packer *packer, lt_Strings strings, lt_Describe describe, const lt_Row *row);
 
 /* Frees its memory and releases the references that no message has taken. */
 void lt_free_packer(Packer *packer);
