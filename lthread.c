@@ -495,7 +495,9 @@ static int adopt_main(lua_State *L) {
   lt_Thread *main = lua_touserdata(L, 1);
   int error = lt_fork_setup();
   if (error == 0)
-    error = lt_interrupt_attach(main);
+    error = lt_interrupt_setup();
+  if (error == 0 && !lt_interrupt_attach(main))
+    error = PLAT_NO_MEMORY;
   lt_wait_setup(main);
   if (error != 0) {
     char reason[128];

@@ -84,7 +84,7 @@ static LT_CLASS(priority_queue_class, "queue.PriorityQueue", &queue_class, new_p
 ** Arguments
 */
 
-static inline lt_Queue *check_queue(lua_State *L) {
+static lt_Queue *check_queue(lua_State *L) {
   lt_Object *object = lt_object_at(L, 1);
   if (object == NULL || object->type->destroy != lt_queue_destroy)
     lt_arg_type_error(L, 1, "queue");
@@ -382,19 +382,8 @@ static int queue_put_many(lua_State *L) {
 static bool await_item(lua_State *L, lt_Queue *queue, Patience *patience) {
   if (!patience->waits)
     return false;
-  lt_Thread *self = lt_self(L);
-  patience->waits = wait(L, self, queue, lt_queue_await_item, patience->deadline);
+  patience->waits = wait(L, lt_self(L), queue, lt_queue_await_item, patience->deadline);
   return true;
-}
-
-/* With arguments, or when there was no message at once. */
-static lt_Outcome get_patiently(lua_State *L, lt_Queue *queue, lt_Item *item) {
-  lt_User user = lt_caller(L);
-  Patience patience = opt_patience(L, 2);
-  lt_Outcome outcome = lt_queue_get(queue, user, item);
-  while (outcome == LT_QUEUE_EMPTY && await_item(L, queue, &patience))
-    outcome = lt_queue_get(queue, user, item);
-  return outcome;
 }
 
 /*
@@ -407,12 +396,12 @@ static lt_Outcome get_patiently(lua_State *L, lt_Queue *queue, lt_Item *item) {
 */
 static int queue_get(lua_State *L) {
   lt_Queue *queue = check_queue(L);
+  Patience patience = opt_patience(L, 2);
   lt_Thread *self = lt_calling_thread(L);
   lt_Item item;
-  lt_Outcome outcome =
-      lua_gettop(L) == 1 ? lt_queue_get(queue, lt_user(self), &item) : LT_QUEUE_EMPTY;
-  if (outcome == LT_QUEUE_EMPTY)
-    outcome = get_patiently(L, queue, &item);
+  lt_Outcome outcome = lt_queue_get(queue, lt_user(self), &item);
+  while (outcome == LT_QUEUE_EMPTY && await_item(L, queue, &patience))
+    outcome = lt_queue_get(queue, lt_user(self), &item);
   if (outcome != LT_QUEUE_DONE)
     return raise_outcome(L, outcome);
   if (lt_item_receive(L, &item) != LUA_OK) {

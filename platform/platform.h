@@ -44,6 +44,18 @@ static inline void plat_mutex_unlock(plat_Mutex *mutex) {
   pthread_mutex_unlock(mutex);
 }
 
+/* What is set up once for the process, by whichever thread comes first. */
+typedef struct plat_Once {
+  plat_Mutex mutex;
+  bool done;
+} plat_Once;
+
+#define PLAT_ONCE_INIT                                                                             \
+  { PLAT_MUTEX_INIT, false }
+
+/* Calls 'set_up' if that has not succeeded yet; 0, or its errno. */
+int plat_once(plat_Once *once, int (*set_up)(void));
+
 /* For one who waits for a few instructions of another thread. */
 static inline void plat_relax(void) {
 #if defined(__x86_64__) || defined(__i386__)

@@ -36,6 +36,14 @@ void plat_mutex_destroy(plat_Mutex *mutex) {
   pthread_mutex_destroy(mutex);
 }
 
+int plat_once(plat_Once *once, int (*set_up)(void)) {
+  plat_mutex_lock(&once->mutex);
+  int error = once->done ? 0 : set_up();
+  once->done = error == 0;
+  plat_mutex_unlock(&once->mutex);
+  return error;
+}
+
 void plat_yield(void) {
   sched_yield();
 }

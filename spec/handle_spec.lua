@@ -8,6 +8,15 @@ local quiet = threads.quiet
 
 setups.alone()
 
+-- The handle of a thread that returns when the lock is released.
+local function start_held()
+  local go = held()
+  return _thread.start_joinable_thread(function()
+    go:acquire()
+    return "shared"
+  end), go
+end
+
 describe("a handle", function()
   it("joins and knows the ident", function()
     local handle = _thread.start_joinable_thread(_thread.get_ident)
@@ -99,11 +108,7 @@ describe("a handle", function()
   end)
 
   it("is joined from several threads at once", function()
-    local go = held()
-    local handle = _thread.start_joinable_thread(function()
-      go:acquire()
-      return "shared"
-    end)
+    local handle, go = start_held()
     local joiners = {}
     for i = 1, 5 do
       joiners[i] = _thread.start_joinable_thread(function()
@@ -119,11 +124,7 @@ describe("a handle", function()
 
   it("is joined by more threads than are woken at a time", function()
     local COUNT <const> = 200
-    local go = held()
-    local handle = _thread.start_joinable_thread(function()
-      go:acquire()
-      return "shared"
-    end)
+    local handle, go = start_held()
     local joiners = {}
     for i = 1, COUNT do
       joiners[i] = _thread.start_joinable_thread(function(timeout)

@@ -1,7 +1,5 @@
 #include "src/fork.h"
 
-#include <stdbool.h>
-
 #include "platform/platform.h"
 #include "src/biased.h"
 #include "src/collect.h"
@@ -21,13 +19,12 @@ static void in_child(void) {
   lt_collect_after_fork(lt_interrupt_after_fork());
 }
 
-int lt_fork_setup(void) {
+static int set_up(void) {
   static const plat_ForkHandlers handlers = {lt_collect_before_fork, lt_collect_go_on, in_child};
-  static plat_Mutex guard = PLAT_MUTEX_INIT;
-  static bool ready;
-  plat_mutex_lock(&guard);
-  int error = ready ? 0 : plat_at_fork(&handlers);
-  ready = error == 0;
-  plat_mutex_unlock(&guard);
-  return error;
+  return plat_at_fork(&handlers);
+}
+
+int lt_fork_setup(void) {
+  static plat_Once once = PLAT_ONCE_INIT;
+  return plat_once(&once, set_up);
 }

@@ -336,28 +336,24 @@ bool lt_interrupt_after_fork(void) {
 }
 
 static int set_up(void) {
-  static plat_Mutex guard = PLAT_MUTEX_INIT;
-  static bool ready;
-  plat_mutex_lock(&guard);
-  int error = ready ? 0 : plat_poke_setup(on_poke);
-  ready = error == 0;
-  plat_mutex_unlock(&guard);
-  return error;
+  return plat_poke_setup(on_poke);
 }
 
-int lt_interrupt_attach(lt_Thread *thread) {
-  int error = set_up();
-  if (error == 0 && !push_attachment(thread))
-    error = PLAT_NO_MEMORY;
-  if (error != 0)
-    return error;
+int lt_interrupt_setup(void) {
+  static plat_Once once = PLAT_ONCE_INIT;
+  return plat_once(&once, set_up);
+}
+
+bool lt_interrupt_attach(lt_Thread *thread) {
+  if (!push_attachment(thread))
+    return false;
   plat_mutex_lock(&thread->guard);
   thread->os_thread = plat_thread_self();
   thread->native_id = plat_native_id();
   thread->reachable = true;
   plat_mutex_unlock(&thread->guard);
   plat_poke_accept();
-  return 0;
+  return true;
 }
 
 /*

@@ -11,8 +11,12 @@
 #include "src/exception.h"
 #include "src/runtime.h"
 
-/* Lets the calling OS thread, which runs this thread's state, be interrupted; 0 or an errno. */
-int lt_interrupt_attach(lt_Thread *thread);
+/* Before all else here; any number of calls. 0 or an errno. */
+int lt_interrupt_setup(void);
+
+/* Lets the calling OS thread, which runs this thread's state, be interrupted; false without memory.
+ */
+bool lt_interrupt_attach(lt_Thread *thread);
 void lt_interrupt_detach(lt_Thread *thread);
 
 /*

@@ -155,7 +155,7 @@ static void run(lt_Worker *worker, void **kept, void *argument) {
   show_name(thread);
   if (fresh == NULL) {
     run_without_state(thread);
-  } else if (lt_interrupt_attach(thread) != 0) {
+  } else if (!lt_interrupt_attach(thread)) {
     lt_state_discard(fresh);
     run_without_state(thread);
   } else {
