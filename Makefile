@@ -111,6 +111,10 @@ ARGS ?= spec
 test: $(OUT)/lthread.so $(OUT)/failing $(OUT)/support/native.so
 	$(NEED_LUA)$(RUN) LTHREAD_FAILING=$(CURDIR)/$(OUT)/failing LTHREAD_LUA=$(abspath $(shell command -v $(LUA))) $(LUA) spec/run.lua $(ARGS)
 
+## model      the models of spec/model with spin, as they are and without each step that matters
+model:
+	sh spec/model/check.sh $(MODELS)
+
 ## demo       an example, run from the tree
 demo: $(OUT)/lthread.so
 	$(NEED_LUA)$(RUN) $(LUA) examples/wordcount.lua
@@ -211,5 +215,5 @@ help:
 
 FORCE:
 
-.PHONY: all test demo soak bench asan tsan run-host lint $(LINT_BUILDS) build-host format install uninstall \
+.PHONY: all test model demo soak bench asan tsan run-host lint $(LINT_BUILDS) build-host format install uninstall \
 	clean help FORCE

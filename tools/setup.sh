@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what `make test` and `make demo` need, where it is missing.
-# usage: sh tools/setup.sh [ci]     ci: also what lint, asan, tsan and the rock need
+# usage: sh tools/setup.sh [ci]     ci: also what lint, asan, tsan, models and the rock need
 
 set -u
 
@@ -52,6 +52,7 @@ find_missing() {
     has clang-tidy || missing="$missing clang-tidy"
     has clang-format || missing="$missing clang-format"
     has luacheck || missing="$missing lua-check"
+    has spin || missing="$missing spin"
     has luarocks || missing="$missing luarocks"
   fi
 }

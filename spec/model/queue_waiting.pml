@@ -1,0 +1,141 @@
+/*
+** Queues, src/queue.c: who puts counts an item and wakes one that waits for it, and who waits may
+** give up at any time.
+**
+** Invariant: when nothing moves any more, nobody is parked while there is an item. It holds because
+** never more are parked than are counted in 'waiting' or about to be unparked.
+**
+** Putter: lt_queue_put with call_waiters and wake. Getter: lt_queue_get, await_item and leave_waiting,
+** with lt_park and give_up of src/park.c. Those who wait for room do the same at the other end. The
+** mutex of the bucket is an atomic block; the bias is another model.
+*/
+#define PUTTERS 2
+#define PUTS 2
+#define GETTERS 3
+
+byte items = 0;
+byte waiting = 0; /* parked, and not about to be unparked */
+byte called = 0;  /* taken off 'waiting', and not yet unparked */
+byte parked = 0;
+bool is_parked[GETTERS];
+bool is_woken[GETTERS];
+
+inline take_off_waiting() {
+  if
+  :: waiting > 0 -> waiting--
+  :: else
+  fi
+}
+
+/* Compare-and-swap in a loop is one step here, what was read before it is not. */
+proctype Putter() {
+  byte puts = 0;
+  byte i;
+  bool calls;
+  do
+  :: puts == PUTS -> break
+  :: else ->
+    items++;
+    atomic {
+      calls = waiting > 0;
+      if
+      :: calls -> waiting--; called++
+      :: else
+      fi
+    }
+    if
+    :: calls ->
+      atomic {
+        called--;
+        i = 0;
+        do
+        :: i == GETTERS -> break
+        :: i < GETTERS && is_parked[i] ->
+          is_parked[i] = false;
+          is_woken[i] = true;
+          parked--;
+          break
+        :: else -> i++
+        od;
+        i = 0
+      }
+    :: else
+    fi;
+    puts++
+  od
+}
+
+proctype Getter(byte me; bool patient) {
+  bool got, parks, gives_up;
+try_again:
+  atomic {
+    got = items > 0;
+    if
+    :: got -> items--
+    :: else
+    fi
+  }
+  if
+  :: got -> goto try_again
+  :: else
+  fi;
+  atomic { /* the validation: it counts itself, and then looks once more */
+    is_woken[me] = false;
+    waiting++;
+    parks = items == 0;
+    if
+    :: parks -> is_parked[me] = true; parked++
+    :: else -> take_off_waiting()
+    fi
+  }
+  if
+  :: !parks -> goto try_again
+  :: else
+  fi;
+end_parked:
+  if
+  :: is_woken[me] -> goto try_again
+  :: !patient /* the time is up, or an interrupt has come */
+  fi;
+  atomic {
+    gives_up = is_parked[me];
+    if
+    :: gives_up ->
+      is_parked[me] = false;
+      parked--;
+#ifndef WITHOUT_LEAVING_IN_ONE_STEP
+      take_off_waiting()
+#endif
+    :: else
+    fi
+  }
+  if
+  :: !gives_up -> goto try_again /* a wake-up that has come is not lost with it */
+  :: else
+  fi;
+#ifdef WITHOUT_LEAVING_IN_ONE_STEP
+  atomic { take_off_waiting() }
+#endif
+}
+
+active proctype Observer() {
+end_before:
+  timeout -> assert(items == 0 || parked == 0)
+}
+
+#ifndef WITHOUT_LEAVING_IN_ONE_STEP
+active proctype Count() {
+end_before:
+  atomic { !(parked <= waiting + called) -> assert(false) }
+}
+#endif
+
+init {
+  atomic {
+    run Getter(0, false);
+    run Getter(1, false);
+    run Getter(2, true);
+    run Putter();
+    run Putter()
+  }
+}
