@@ -136,12 +136,15 @@ unsigned lt_parker_blocked(const lt_Parker *parker) {
 */
 
 /* True when the waiter was still queued; false when somebody has woken it meanwhile. */
-static bool give_up(Bucket *bucket, Waiter *waiter) {
+static bool give_up(Bucket *bucket, Waiter *waiter, const lt_Wait *wait) {
   plat_mutex_lock(&bucket->mutex);
   /* Relaxed: 'woken' is written under this mutex. */
   bool queued = !atomic_load_explicit(&waiter->woken, memory_order_relaxed);
-  if (queued)
+  if (queued) {
     dequeue(bucket, waiter);
+    if (wait->leave != NULL)
+      wait->leave(wait->context);
+  }
   plat_mutex_unlock(&bucket->mutex);
   return queued;
 }
@@ -170,7 +173,7 @@ static lt_Parked await(Bucket *bucket, Waiter *waiter, const lt_Wait *wait) {
     if (is_interrupted(parker, wait))
       result = LT_INTERRUPTED;
     if (result != LT_UNPARKED)
-      return give_up(bucket, waiter) ? result : LT_UNPARKED;
+      return give_up(bucket, waiter, wait) ? result : LT_UNPARKED;
     plat_Time until = look < wait->deadline ? look : wait->deadline;
     plat_Wake wake = plat_park(&parker->native, until);
     if (wake == PLAT_TIMED_OUT && until == wait->deadline) {

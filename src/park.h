@@ -85,15 +85,19 @@ typedef enum lt_Parked {
 /*
 ** Parks on 'address'. 'validate' is called under the bucket's mutex, so that no unpark can come
 ** between it and the wait: it returns false when there is nothing to wait for. If the one who
-** unparks hands something over, 'handed' receives it.
+** unparks hands something over, 'handed' receives it. If nobody has woken the waiter when it gives
+** up, 'leave' is called in the step that takes it out of the bucket, under the mutex, too: what
+** 'validate' has counted is taken back there.
 */
 typedef bool (*lt_Validate)(void *context);
+typedef void (*lt_Leave)(void *context);
 
 typedef uint64_t (*lt_Ender)(void *context);
 
 struct lt_Wait {
   const void *address;
   lt_Validate validate;
+  lt_Leave leave; /* NULL: there is nothing to take back */
   void *context;
   plat_Time since;    /* when it began, if it is a wait that goes on; 0: now */
   plat_Time deadline; /* PLAT_FOREVER for none */

@@ -30,9 +30,10 @@
 **   - While the lock is biased, it is only read, after a light barrier; the waiter passes a heavy
 **     one before it looks at the counts.
 ** For each change it takes one off 'waiting' and, without the lock, unparks one. A waiter that does
-** not park after all, or gives up, takes itself off, if the count is not 0. Hence there are never
-** more parked than are counted in 'waiting' and about to be unparked, and no wake-up is lost; an
-** unpark that finds nobody does no harm.
+** not park after all, or gives up, takes itself off, if the count is not 0: still under the mutex,
+** else it might take off another one who has parked in between. Hence there are never more parked
+** than are counted in 'waiting' and about to be unparked, and no wake-up is lost; an unpark that
+** finds nobody does no harm. Checked by spec/model/queue_waiting.pml.
 **
 ** The collector takes the head's lock with the tail's held; nobody does the opposite.
 */
@@ -579,6 +580,14 @@ static bool count_waiter(lt_Queue *queue, End *end, const lt_BiasedLock *lock, l
   return must_wait;
 }
 
+static void leave_tail(void *context) {
+  leave_waiting(&((lt_Queue *)context)->tail);
+}
+
+static void leave_head(void *context) {
+  leave_waiting(&((lt_Queue *)context)->head);
+}
+
 static bool wait_for_item(void *context) {
   lt_Queue *queue = context;
   return count_waiter(queue, &queue->tail, &queue->tail.lock, items_there);
@@ -604,6 +613,7 @@ static bool wait_for_done(void *context) {
 lt_Parked lt_queue_await_item(lt_Queue *queue, lt_User user, plat_Time deadline) {
   const lt_Wait wait = {.address = &queue->tail.waiting,
                         .validate = wait_for_item,
+                        .leave = leave_tail,
                         .context = queue,
                         .deadline = deadline,
                         .what = "queue get",
@@ -612,15 +622,13 @@ lt_Parked lt_queue_await_item(lt_Queue *queue, lt_User user, plat_Time deadline)
       lt_yield(user.parker, deadline, is_item_there, queue))
     return LT_CHANGED;
   reconsider_bias(&queue->tail, &queue->tail.lock, user);
-  lt_Parked parked = lt_park(user.parker, &wait, NULL);
-  if (parked != LT_UNPARKED && parked != LT_CHANGED)
-    leave_waiting(&queue->tail);
-  return parked;
+  return lt_park(user.parker, &wait, NULL);
 }
 
 lt_Parked lt_queue_await_room(lt_Queue *queue, lt_User user, plat_Time deadline) {
   const lt_Wait wait = {.address = &queue->head.waiting,
                         .validate = wait_for_room,
+                        .leave = leave_head,
                         .context = queue,
                         .deadline = deadline,
                         .what = "queue put",
@@ -629,10 +637,7 @@ lt_Parked lt_queue_await_room(lt_Queue *queue, lt_User user, plat_Time deadline)
       lt_yield(user.parker, deadline, is_room_there, queue))
     return LT_CHANGED;
   reconsider_bias(&queue->head, head_lock(queue), user);
-  lt_Parked parked = lt_park(user.parker, &wait, NULL);
-  if (parked != LT_UNPARKED && parked != LT_CHANGED)
-    leave_waiting(&queue->head);
-  return parked;
+  return lt_park(user.parker, &wait, NULL);
 }
 
 lt_Parked lt_queue_await_done(lt_Queue *queue, lt_User user, plat_Time deadline) {

@@ -5,9 +5,9 @@
 ** Invariant: when nothing moves any more, nobody is parked while there is an item. It holds because
 ** never more are parked than are counted in 'waiting' or about to be unparked.
 **
-** Putter: lt_queue_put with call_waiters and wake. Getter: lt_queue_get, await_item and leave_waiting,
-** with lt_park and give_up of src/park.c. Those who wait for room do the same at the other end. The
-** mutex of the bucket is an atomic block; the bias is another model.
+** Putter: lt_queue_put with call_waiters and wake. Getter: lt_queue_get, count_waiter and
+** leave_waiting, with lt_park and give_up of src/park.c. Those who wait for room do the same at the
+** other end. The mutex of the bucket is an atomic block; the bias is another model.
 */
 #define PUTTERS 2
 #define PUTS 2
