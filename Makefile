@@ -44,6 +44,7 @@ OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
 HOST := spec/support/host.c $(if $(filter tsan,$(VARIANT)),,$(if $(filter Linux,$(UNAME)),spec/support/memory.c))
 FAILING := spec/support/failing.c
 NATIVE := spec/support/native.c
+HOSTS := $(wildcard spec/hosts/*.c)
 LUA_FILES := $(wildcard lua/*.lua lua/*/*.lua)
 
 CFLAGS ?= -O2 -g
@@ -83,6 +84,14 @@ $(OUT)/spec/support/host.o: DEFINES += $(if $(WRAP),-DHAVE_MEMORY)
 $(OUT)/failing: $(OUT)/$(FAILING:.c=.o) $(OUT)/liblthread.a
 	$(LINK) $(EXPORT) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc -o $@ $^ $(LUA_LIB) $(LIBS)
 
+# Programs that embed Lua and lthread each in a way of its own.
+$(OUT)/hosts/%: $(OUT)/spec/hosts/%.o $(OUT)/liblthread.a
+	@mkdir -p $(@D)
+	$(LINK) $(EXPORT) -o $@ $^ $(LUA_LIB) $(LIBS)
+
+BUILT_HOSTS := $(HOSTS:spec/hosts/%.c=$(OUT)/hosts/%)
+.SECONDARY: $(HOSTS:%.c=$(OUT)/%.o)
+
 # A module of the specs alone: what they want of the system.
 $(OUT)/support/native.so: $(OUT)/$(NATIVE:.c=.o)
 	@mkdir -p $(@D)
@@ -97,7 +106,7 @@ $(OUT)/flags: FORCE
 	$(NEED_HEADERS)@mkdir -p $(@D)
 	@echo '$(COMPILE) $(SOURCES)' | cmp -s - $@ || echo '$(COMPILE) $(SOURCES)' >$@
 
--include $(OBJECTS:.o=.d) $(HOST:%.c=$(OUT)/%.d) $(OUT)/$(FAILING:.c=.d) $(OUT)/$(NATIVE:.c=.d) $(OUT)/bench/floor.d
+-include $(OBJECTS:.o=.d) $(HOST:%.c=$(OUT)/%.d) $(OUT)/$(FAILING:.c=.d) $(OUT)/$(NATIVE:.c=.d) $(HOSTS:%.c=$(OUT)/%.d) $(OUT)/bench/floor.d
 
 # Lua finds the modules of this tree, then the user's own, then those of its default path.
 RUN = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 \
@@ -108,8 +117,8 @@ SCRIPTS = spec
 
 ## test       the specs (ARGS="spec/lock_spec.lua", ARGS="--filter=word spec", LUA=lua5.4)
 ARGS ?= spec
-test: $(OUT)/lthread.so $(OUT)/failing $(OUT)/support/native.so
-	$(NEED_LUA)$(RUN) LTHREAD_FAILING=$(CURDIR)/$(OUT)/failing LTHREAD_LUA=$(abspath $(shell command -v $(LUA))) $(LUA) spec/run.lua $(ARGS)
+test: $(OUT)/lthread.so $(OUT)/failing $(OUT)/support/native.so $(BUILT_HOSTS)
+	$(NEED_LUA)$(RUN) LTHREAD_FAILING=$(CURDIR)/$(OUT)/failing LTHREAD_HOSTS=$(CURDIR)/$(OUT)/hosts LTHREAD_LUA=$(abspath $(shell command -v $(LUA))) $(LUA) spec/run.lua $(ARGS)
 
 ## model      the models of spec/model with spin, as they are and without each step that matters
 model:
@@ -153,15 +162,15 @@ tsan:
 # Shadow memory wants its addresses free, which some kernels' randomisation does not leave.
 FIXED_ADDRESSES = $(shell setarch $$(uname -m) -R true 2>/dev/null && echo setarch $$(uname -m) -R)
 
-run-host: $(OUT)/lua $(OUT)/failing $(OUT)/support/native.so
-	$(RUN) LTHREAD_FAILING=$(CURDIR)/$(OUT)/failing LTHREAD_LUA=$(CURDIR)/$< LTHREAD_SANITIZER=$(VARIANT) $(FIXED_ADDRESSES) $(CURDIR)/$< spec/run.lua $(ARGS)
+run-host: $(OUT)/lua $(OUT)/failing $(OUT)/support/native.so $(BUILT_HOSTS)
+	$(RUN) LTHREAD_FAILING=$(CURDIR)/$(OUT)/failing LTHREAD_HOSTS=$(CURDIR)/$(OUT)/hosts LTHREAD_LUA=$(CURDIR)/$< LTHREAD_SANITIZER=$(VARIANT) $(FIXED_ADDRESSES) $(CURDIR)/$< spec/run.lua $(ARGS)
 
 ## lint       every compiler and platform at hand without a warning, and the checkers
 LINT_PLATFORMS = $(if $(filter Linux,$(UNAME)),linux posix,posix)
 LINT_COMPILERS = $(foreach cc,gcc clang,$(if $(shell command -v $(cc)),$(cc)))
 LINT_BUILDS = $(foreach cc,$(LINT_COMPILERS),$(LINT_PLATFORMS:%=lint-$(cc)-%))
-LINT_SOURCES = $(COMMON) $(HOST) $(FAILING) $(NATIVE) bench/floor.c $(sort $(foreach platform,$(LINT_PLATFORMS),$(PLATFORM_$(platform))))
-C_FILES = $(wildcard $(foreach dir,. platform src lib spec/support bench examples examples/*,$(dir)/*.[ch]))
+LINT_SOURCES = $(COMMON) $(HOST) $(FAILING) $(NATIVE) $(HOSTS) bench/floor.c $(sort $(foreach platform,$(LINT_PLATFORMS),$(PLATFORM_$(platform))))
+C_FILES = $(wildcard $(foreach dir,. platform src lib spec/hosts spec/support bench examples examples/*,$(dir)/*.[ch]))
 
 lint: $(LINT_BUILDS) $(LINT_SOURCES:%=tidy/%)
 	$(NEED_LUA)$(LUA) tools/rockspec.lua rockspec/*.rockspec
@@ -172,7 +181,7 @@ $(LINT_BUILDS):
 	@$(MAKE) --silent --no-print-directory build-host VARIANT=$@ CC=$(word 2,$(subst -, ,$@)) PLATFORM=$(word 3,$(subst -, ,$@)) \
 		WARNINGS='$(WARNINGS) -Werror'
 
-build-host: $(OUT)/lthread.so $(OUT)/lua $(OUT)/failing $(OUT)/support/native.so $(OUT)/floor.so
+build-host: $(OUT)/lthread.so $(OUT)/lua $(OUT)/failing $(OUT)/support/native.so $(BUILT_HOSTS) $(OUT)/floor.so
 
 tidy/%: FORCE
 	@clang-tidy --quiet $* -- $(FLAGS)

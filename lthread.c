@@ -471,7 +471,7 @@ static int close_runtime(lua_State *L) {
   lt_coroutines_close(main->coroutines);
   if (!lt_coroutines_unwrap(main->coroutines, L))
     main->coroutines = NULL; /* the host's allocator still goes through it */
-  lt_runtime_leave(main->runtime, main, LT_DONE);
+  lt_runtime_leave(main->runtime, main, LT_DONE, NULL);
   lt_workers_close(main->parker);
   lt_object_release(&main->object);
   return 0;
@@ -517,7 +517,7 @@ static void discard_runtime(lua_State *L, lt_Thread *main) {
   lt_interrupt_detach(main);
   if (main->coroutines != NULL && !lt_coroutines_unwrap(main->coroutines, L))
     main->coroutines = NULL;
-  lt_runtime_leave(main->runtime, main, LT_DONE);
+  lt_runtime_leave(main->runtime, main, LT_DONE, NULL);
   lt_workers_close(main->parker);
   lt_object_release(&main->object);
 }

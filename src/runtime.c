@@ -193,18 +193,20 @@ static void clear_globals(lt_Object *globals, lt_Parker *parker) {
   lt_collect(parker, NULL);
 }
 
-void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status) {
+void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status, lt_Worker *worker) {
   lt_slot_give(thread->slot);
   thread->slot = 0;
   plat_mutex_lock(&runtime->guard);
   unlink_thread(runtime, thread);
-  bool is_last = runtime->threads == NULL;
+  bool clears = runtime->threads == NULL && !runtime->is_forked;
+  if (worker != NULL && !clears)
+    lt_worker_offer(worker);
   runtime->count -= !thread->is_main;
   atomic_store(&thread->status, status);
   plat_mutex_unlock(&runtime->guard);
   lt_unpark_all(&thread->status);
   lt_unpark_all(runtime);
-  if (is_last && !runtime->is_forked)
+  if (clears)
     clear_globals(runtime->globals, thread->parker);
   lt_object_release(&thread->object);
 }

@@ -17,6 +17,7 @@
 #include "src/message.h"
 #include "src/object.h"
 #include "src/park.h"
+#include "src/worker.h"
 
 typedef struct lt_Runtime lt_Runtime;
 typedef struct lt_Thread lt_Thread;
@@ -111,9 +112,12 @@ bool lt_runtime_enter(lt_Runtime *runtime, lt_Thread *thread);
 
 /*
 ** Takes a thread off the list and, in one step, sets its status. Those who wait for
-** either are woken. With the last one goes what is in the shared globals.
+** either are woken. With the last one goes what is in the shared globals. Before anybody can see
+*the
+** status, 'worker', unless it is NULL, is offered for the next thread; but not one that has the
+** globals to clear, since a thread of another runtime would wait for that.
 */
-void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status);
+void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status, lt_Worker *worker);
 
 /*
 ** All threads that are alive, with a reference each: to be released, and freed. NULL: no memory.

@@ -140,11 +140,10 @@ static void run_without_state(lt_Thread *thread) {
   lt_excepthook_no_memory(thread);
 }
 
-/* Who has joined the thread may start the next one at once, so the worker is offered before. */
+/* Who has joined the thread may start the next one at once, so leaving offers the worker. */
 static void finish(lt_Worker *worker, lt_Thread *thread) {
   lt_interrupt_detach(thread);
-  lt_worker_offer(worker);
-  lt_runtime_leave(thread->runtime, thread, LT_DONE);
+  lt_runtime_leave(thread->runtime, thread, LT_DONE, worker);
   lt_object_release(&thread->object);
 }
 
@@ -261,7 +260,7 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start)
   lt_object_retain(&thread->object);
   int error = lt_worker_start(atomic_load(&self->runtime->stack_size), &keep, run, thread);
   if (error != 0) {
-    lt_runtime_leave(self->runtime, thread, LT_STARTING);
+    lt_runtime_leave(self->runtime, thread, LT_STARTING, NULL);
     lt_object_release(&thread->object);
     start_failed(L, thread, error);
   }

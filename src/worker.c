@@ -3,7 +3,12 @@
 ** open, under 'guard'. A worker's 'state' is under it too; its work is written by whoever gives it
 ** while the state is OFFERED or READY, and read by the worker once it is GIVEN.
 **
-** The guard is taken within the mutex of a bucket (by a validation), so nobody is woken under it.
+** The guard is taken within the mutex of a bucket (by a validation) and the guard of a runtime (by
+*an
+** offer), so nobody is woken under it. Whoever makes false what a wait is for wakes it: the one for
+** work, when it gives that or dismisses; the one for the end of all workers, when a worker goes or
+** gets work, and when a runtime opens that may use them. spec/model/workers.pml shows that nothing
+*else is needed.
 */
 #include "src/worker.h"
 
@@ -155,6 +160,7 @@ static lt_Worker *find(size_t stack_size) {
 static bool give(size_t stack_size, lt_Work work, void *argument) {
   plat_mutex_lock(&guard);
   lt_Worker *worker = find(stack_size);
+  bool is_awaited = runtime_count == 0;
   if (worker != NULL) {
     unlist(worker, GIVEN);
     staying_count--;
@@ -166,6 +172,8 @@ static bool give(size_t stack_size, lt_Work work, void *argument) {
   if (worker == NULL)
     return false;
   lt_unpark_all(worker); /* it may have found its work by itself, and even be gone */
+  if (is_awaited)
+    lt_unpark_all(&staying_count);
   return true;
 }
 
@@ -198,6 +206,7 @@ void lt_workers_open(void) {
   plat_mutex_lock(&guard);
   runtime_count++;
   plat_mutex_unlock(&guard);
+  lt_unpark_all(&staying_count);
 }
 
 static lt_Worker *dismiss_one(void) {

@@ -32,7 +32,7 @@ int lt_worker_start(size_t stack_size, const lt_Keep *keep, lt_Work work, void *
 
 /*
 ** Called by the work when it is about to tell others that it is done: the worker can be given the
-** next from now on.
+** next from now on, so nothing that takes long may follow.
 */
 void lt_worker_offer(lt_Worker *worker);
 
