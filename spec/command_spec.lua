@@ -1,4 +1,5 @@
 local _thread = require "lthread"
+local threads = require "support.threads"
 
 local function call(f, ...)
   return _thread.start_joinable_thread(f, { args = table.pack(...) }):result()
@@ -53,9 +54,9 @@ describe("os.execute in a thread", function()
   end)
 
   it("runs in several threads at once", function()
-    local threads = {}
+    local handles = {}
     for i = 1, 8 do
-      threads[i] = _thread.start_joinable_thread(function()
+      handles[i] = _thread.start_joinable_thread(function()
         for round = 0, 9 do
           local _, what, code = os.execute("exit " .. round)
           assert(what == "exit" and code == round)
@@ -66,7 +67,7 @@ describe("os.execute in a thread", function()
       end)
     end
     for i = 1, 8 do
-      assert.is_true((threads[i]:result()))
+      assert.is_true((handles[i]:result()))
     end
   end)
 end)
@@ -119,16 +120,23 @@ describe("io.popen in a thread", function()
   end)
 
   it("waits for the command when a file is collected", function()
-    assert.is_true((call(function()
-      local path = os.tmpname()
-      popen("sleep 0.1; echo done >" .. path)
+    local go, done, collecting = os.tmpname(), os.tmpname(), threads.held()
+    os.remove(go)
+    assert(os.execute("mkfifo '" .. go .. "'"))
+    finally(function() os.remove(go) os.remove(done) end)
+    local handle = threads.start(function()
+      popen(("read line <'%s'; echo done >'%s'"):format(go, done))
+      local native_id = _thread.get_native_id()
+      setmetatable({}, { __gc = function() collecting:release() end })
       collectgarbage()
       collectgarbage()
-      local file <close> = io.open(path)
-      local done = file:read() == "done"
-      os.remove(path)
-      return done
-    end)))
+      local file <close> = io.open(done)
+      return file:read(), native_id
+    end)
+    assert.is_true(threads.await(collecting))
+    assert.is_true(threads.await_system_call(threads.info_of(handle.ident).native_id))
+    io.open(go, "w"):close()
+    assert.equal("done", (threads.result(handle)))
   end)
 
   it("refuses what Lua's own does, in its words", function()
@@ -148,7 +156,7 @@ describe("io.popen in a thread", function()
       local closed = first:close() -- cat ends when nobody can write to it any more
       return closed and second:close()
     end)
-    assert.is_true(thread:join(30))
+    assert.is_true(thread:join(threads.LONG))
     assert.is_true((thread:result()))
   end)
 end)

@@ -33,13 +33,14 @@ local function deadlocked(code, environment)
   return text
 end
 
--- The main thread has been blocked for a second, and this is said so often.
+-- The main thread has been blocked for more than a second, and this is said so often.
 local function reported(count, code, environment)
   local text = watched {
     code = prelude .. "_thread.dump_traceback_later(0.1, true)\n" .. code,
     environment = environment,
     ready = function(text)
-      return text:find "Thread MainThread [^\n]*, blocked on lock [^\n]* for 1%.%d+ s:\n"
+      return reports(text) >= count
+        and text:find "Thread MainThread [^\n]*, blocked on lock [^\n]* for [1-9]%d*%.%d+ s:\n"
     end,
   }
   assert.equal(count, reports(text), text)

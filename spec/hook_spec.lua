@@ -220,7 +220,7 @@ describe("a hook", function()
   it("is not called for what the library does while it waits", function()
     local seen = {}
     local lock = held()
-    local handle = start(function() _thread.sleep(0.1) lock:release() end)
+    local handle = start(function() threads.await_blocked() lock:release() end)
     debug.sethook(function(event)
       local info = debug.getinfo(2, "S")
       seen[#seen + 1] = event .. " " .. info.short_src
@@ -236,7 +236,7 @@ describe("a hook", function()
   it("is not called either in a coroutine", function()
     local seen = {}
     local lock = held()
-    local handle = start(function() _thread.sleep(0.1) lock:release() end)
+    local handle = start(function() threads.await_blocked() lock:release() end)
     debug.sethook(function() seen[#seen + 1] = debug.getinfo(2, "S").short_src end, "crl")
     coroutine.wrap(function() lock:acquire() end)()
     debug.sethook()

@@ -53,7 +53,7 @@ describe("interrupt_main", function()
   for what, f in pairs(computing) do
     it("breaks " .. what, function()
       local there = held()
-      main_raises(function() f(there) end, function() return there:acquire(true, 60) end)
+      main_raises(function() f(there) end, function() return threads.await(there) end)
     end)
   end
 

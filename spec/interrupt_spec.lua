@@ -148,10 +148,11 @@ describe("interrupt", function()
   end)
 
   it("that was accepted comes to pass, also when the thread is just ending", function()
-    local accepted = 0
-    for round = 1, 300 do
+    local accepted, round = 0, 0
+    assert.is_true(threads.eventually(function()
+      round = round + 1
       local go = held()
-      local handle = start(function() go:acquire(true, 60) return 1 end)
+      local handle = start(function() await(go) return 1 end)
       go:release()
       for _ = 1, round % 20 * 20 do end
       if handle:interrupt(_thread.ValueError) then
@@ -160,18 +161,19 @@ describe("interrupt", function()
       else
         assert.equal(1, handle:result())
       end
-    end
-    assert.is_true(accepted > 0)
+      return round >= 300 and accepted > 0
+    end))
   end)
 
   it("that comes during the thread's last call of C is its end", function()
     local path = os.tmpname()
-    local handle = start(os.execute, ("rm '%s'; exec sleep 0.5"):format(path))
-    assert.is_true(threads.eventually(function()
-      local file = io.open(path)
-      return file == nil or not file:close()
-    end))
+    os.remove(path)
+    assert(os.execute("mkfifo '" .. path .. "'"))
+    finally(function() os.remove(path) end)
+    local handle = start(os.execute, ("read line <'%s'"):format(path))
+    local writer <close> = io.open(path, "w") -- waits for the command, which waits for its end
     assert.is_true(handle:interrupt(_thread.ValueError))
+    writer:close()
     ended_by(_thread.ValueError, handle)
   end)
 

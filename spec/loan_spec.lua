@@ -313,7 +313,7 @@ describe("while a string is copied no code runs that may wait for its sender:", 
       if go:locked() then
         go:release()
       end
-      return sender:join(10)
+      return sender:join(threads.LONG)
     end
   end
 

@@ -2,6 +2,7 @@ local _thread = require "lthread"
 local child = require "fixtures.child"
 local raised = require "support.raised"
 local waiting = require "support.waiting"
+local LONG = require "support.threads".LONG
 
 local isinstance = _thread.isinstance
 local start, blocks = waiting.start, waiting.blocks
@@ -84,7 +85,7 @@ for _, class in ipairs { _thread.LockType, _thread.RLock } do
       end
       lock:release()
       for i = 1, 5 do
-        assert.is_true(threads[i]:join(20))
+        assert.is_true(threads[i]:join(LONG))
         assert.is_true(threads[i]:result())
       end
       assert.is_false(lock:locked())
@@ -119,7 +120,7 @@ for _, class in ipairs { _thread.LockType, _thread.RLock } do
       local contended = start(function()
         return lock:acquire(true, 0), lock:acquire { timeout = 0 }
       end)
-      assert.is_true(contended:join(20))
+      assert.is_true(contended:join(LONG))
       assert.same({ false, false }, { contended:result() })
       lock:release()
       assert.is_true(lock:acquire(true, 0))
@@ -418,7 +419,7 @@ for _, class in ipairs { _thread.LockType, _thread.RLock } do
         end
         return rounds
       end)
-      assert.is_true(first:acquire(true, 60))
+      assert.is_true(first:acquire(true, LONG))
       local patient = start(function()
         for _ = 1, 20 do
           lock:acquire()
@@ -426,7 +427,7 @@ for _, class in ipairs { _thread.LockType, _thread.RLock } do
         end
         return "served"
       end)
-      local served = patient:join(60)
+      local served = patient:join(LONG)
       run:release()
       assert.is_true(greedy:result() > 0)
       assert.is_true(served)
@@ -584,7 +585,7 @@ describe("a lock", function()
     timed_out:acquire()
     lock:acquire()
     local signaller = send_signals(function()
-      if not timed_out:acquire(true, 20) then
+      if not timed_out:acquire(true, LONG) then
         lock:release()
       end
     end)
@@ -646,7 +647,7 @@ describe("a lock", function()
     end)
     for _ = 1, 500 do
       ping:release()
-      assert.is_true(pong:acquire(true, 60))
+      assert.is_true(pong:acquire(true, LONG))
     end
     assert.equal(500, echo:result())
   end)

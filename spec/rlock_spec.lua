@@ -1,5 +1,6 @@
 local _thread = require "lthread"
 local raised = require "support.raised"
+local waiting = require "support.waiting"
 
 local isinstance = _thread.isinstance
 
@@ -193,7 +194,7 @@ describe("an RLock", function()
       local count, owner = rlock:_release_save()
       return count, owner == _thread.get_ident()
     end)
-    assert.is_false(restorer:join(0.02))
+    assert.is_true(waiting.blocks(restorer))
     let_go()
     assert.same({ 5, true }, { restorer:result() })
     assert.equal(0, holder:result())

@@ -13,7 +13,7 @@ local function run(code)
   local file = io.open(script, "w")
   file:write(code)
   file:close()
-  local pipe = io.popen(("timeout 60 '%s' '%s' 2>&1"):format(lua, script))
+  local pipe = io.popen(("timeout 300 '%s' '%s' 2>&1"):format(lua, script))
   local text = pipe:read "a"
   local ok = pipe:close()
   os.remove(script)

@@ -1,5 +1,6 @@
 -- Real signals to real processes. A thread of the process sends them, when the main one is there.
 local child = require "fixtures.child"
+local watched = require "support.watched"
 
 -- kill(name) sends a signal to this process, 'seen' prints how the main thread's function ended.
 local prelude = [[
@@ -28,6 +29,11 @@ local function struck(signal, ready, f, ...)
   handle:join()
 end
 
+local function is_there(path)
+  local file = io.open(path)
+  return file ~= nil and file:close()
+end
+
 -- Waits until a thread, by its place in the list of all, sleeps in the system.
 local function await_system_call(place)
   return threads.await_system_call(_thread.enumerate()[place].native_id)
@@ -40,13 +46,17 @@ end
 
 local has_proc = io.open("/proc/self/stat") ~= nil
 
--- A pipe that is open and in which nothing ever comes.
-local function with_empty_pipe(f)
+local function with_fifo(f)
   local path = os.tmpname()
   os.remove(path)
   assert(os.execute("mkfifo '" .. path .. "'"))
-  f("<>'" .. path .. "'")
+  f(path)
   os.remove(path)
+end
+
+-- A pipe that is open and in which nothing ever comes.
+local function with_empty_pipe(f)
+  with_fifo(function(path) f("<>'" .. path .. "'") end)
 end
 
 local waits = {
@@ -316,57 +326,74 @@ describe("LTHREAD_DUMP", function()
     await(there)
     local other = _thread.start_joinable_thread(function() never:acquire() end, {name = "waiter"})
     threads.await_blocked(other.ident)
-    SEND
+    -- The dump is written by a thread of its own.
+    while is_there "%s" do
+      SEND
+      never:acquire(true, 0.1)
+    end
     io.stderr:write "end\n"
   ]]
 
-  local function dumped(environment, send)
-    return run(script:gsub("SEND", function() return send end), environment)
+  -- Sends the signal until a dump has come in which all this is found. The process goes on and
+  -- ends, maybe while it writes another one.
+  local function dumped(environment, send, ...)
+    local path, patterns = os.tmpname(), { ... }
+    local text = watched {
+      code = prelude .. script:format(path):gsub("SEND", function() return send end),
+      environment = environment,
+      ready = function(text)
+        for _, pattern in ipairs(patterns) do
+          if not text:find(pattern) then return false end
+        end
+        return true
+      end,
+      act = function() os.remove(path) end,
+    }
+    assert.truthy(text:find("\nend\n", 1, true), text)
+    assert.truthy(text:find("status 0\n$"), text)
   end
 
   for _, name in ipairs { "USR1", "SIGUSR1", "10" } do
     it("=" .. name .. " makes the signal dump, and the process goes on", function()
-      local text = dumped("LTHREAD_DUMP=" .. name, [[
-        kill "USR1"
-        -- The dump is written by a thread of its own.
-        print(never:acquire(true, 2))]])
-      assert.truthy(text:find("Signal!\nThread MainThread (ident 1)", 1, true), text)
-      assert.truthy(text:find("in function 'spin'", 1, true)
-        or text:find("in local 'spin'", 1, true) or text:find("in upvalue 'spin'", 1, true), text)
-      assert.truthy(text:find("Thread waiter %(ident %d+%)[^\n]*, blocked on lock 0x%x+"), text)
-      assert.truthy(text:find("false\n", 1, true), text)
-      assert.truthy(text:find("end\nstatus 0\n$"), text)
+      dumped("LTHREAD_DUMP=" .. name, 'kill "USR1"',
+        "Signal!\nThread MainThread %(ident 1%)", "in %l+ 'spin'",
+        "Thread waiter %(ident %d+%)[^\n]*, blocked on lock 0x%x+")
     end)
   end
 
   it("works by interrupt_main too", function()
-    local text = dumped("LTHREAD_DUMP=USR1", "_thread.interrupt_main(10) never:acquire(true, 2)")
-    assert.truthy(text:find("Signal!\nThread MainThread", 1, true), text)
-    assert.truthy(text:find("end\nstatus 0\n$"), text)
+    dumped("LTHREAD_DUMP=USR1", "_thread.interrupt_main(10)", "Signal!\nThread MainThread")
   end)
 
   -- The thread sanitizer holds such a signal back until the read has ended.
   if has_proc and os.getenv "LTHREAD_SANITIZER" ~= "tsan" then
     it("dumps a main thread that sits in io.read, and lets it read on", function()
-      with_empty_pipe(function(input)
-        local text = run([[
-          local there, ready = held(), held()
-          threads.start(function()
-            local dump = prepare_kill "USR1"
-            ready:release()
-            await(there)
-            await_system_call(1)
-            dump()
-            _thread.sleep(1.5)
-            local pipe <close> = io.open("]] .. input:match("'(.-)'") .. [[", "w")
+      with_fifo(function(path)
+        local text = watched {
+          code = prelude .. ([[
+            local there, ready = held(), held()
+            threads.start(function()
+              local dump = prepare_kill "USR1"
+              ready:release()
+              await(there)
+              await_system_call(1)
+              dump()
+            end)
+            await(ready)
+            local pipe <close> = io.open("%s", "r+")
+            there:release()
+            print(pipe:read())
+          ]]):format(path),
+          environment = "LTHREAD_DUMP=USR1",
+          ready = function(text)
+            return text:find("Thread MainThread %(ident 1%)[^\n]*, running, in C code that "
+              .. "does not come back")
+          end,
+          act = function()
+            local pipe <close> = io.open(path, "r+")
             pipe:write("hello\n")
-          end)
-          await(ready)
-          there:release()
-          print(io.read())
-        ]], "LTHREAD_DUMP=USR1", input)
-        assert.truthy(text:find(
-          "Thread MainThread %(ident 1%)[^\n]*, running, in C code that does not come back"), text)
+          end,
+        }
         assert.truthy(text:find("hello\nstatus 0\n$"), text)
       end)
     end)

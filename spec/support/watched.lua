@@ -15,7 +15,7 @@ return function(options)
   file:write(options.code)
   file:close()
   local pipe <close> = io.popen(
-    ([[%s timeout 60 sh -c 'echo $$; exec "$0" "$1"' '%s' '%s' 2>&1; echo status $?]]):format(
+    ([[%s timeout 300 sh -c 'echo $$; exec "$0" "$1"' '%s' '%s' 2>&1; echo status $?]]):format(
       options.environment or "", interpreter, path))
   local process = pipe:read "l"
   local text, acted = "", false
