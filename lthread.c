@@ -462,6 +462,7 @@ static int close_runtime(lua_State *L) {
   lt_Thread *main = context->thread;
   if (main == NULL)
     return 0;
+  lt_thread_come_home(main);
   lt_shutdown(L, main);
   lt_watch_cancel(main->runtime); /* not before: a dump tells whom the end waits for */
   context->thread = NULL;
@@ -550,12 +551,12 @@ static void open_runtime(lua_State *L) {
 /* In a program that is linked with the library there is no other way to find it. */
 static void preload_queue(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_pushcfunction(L, luaopen_lthread_queue);
+  lua_pushcfunction(L, lt_open_queue);
   lua_setfield(L, -2, "lthread.queue");
   lua_pop(L, 1);
 }
 
-int luaopen_lthread(lua_State *L) {
+int lt_open(lua_State *L) {
   luaL_checkversion(L);
   if (lt_thread_of(L) == NULL) {
     open_runtime(L);
@@ -570,9 +571,17 @@ int luaopen_lthread(lua_State *L) {
   return 1;
 }
 
-int luaopen_lthread_queue(lua_State *L) {
-  luaL_requiref(L, "lthread", luaopen_lthread, 0);
+int lt_open_queue(lua_State *L) {
+  luaL_requiref(L, "lthread", lt_open, 0);
   lua_pop(L, 1);
   lt_push_queue_module(L);
   return 1;
+}
+
+int luaopen_lthread(lua_State *L) {
+  return lt_open(L);
+}
+
+int luaopen_lthread_queue(lua_State *L) {
+  return lt_open_queue(L);
 }

@@ -186,15 +186,28 @@ void plat_describe_error(int error, char *buffer, size_t length); /* what an err
 #endif
 
 /*
-** Runs 'handler' on another thread, between two of its instructions. The handler may only
-** do what a signal handler may. plat_poke needs a thread that has not ended. A poke that breaks
-** makes a system call in which the thread is blocked return early; the other one lets it go on.
+** Pokes run 'handler' on another thread, between two of its instructions. The handler may only do
+** what a signal handler may. A poke that breaks makes a system call in which the thread is blocked
+** return early; the other one lets it go on. The signals belong to others, too: what is sent by
+** others goes to the handler that was there before, or has been installed since.
 */
 typedef enum plat_Poke { PLAT_POKE_BREAKS, PLAT_POKE_LETS_GO_ON } plat_Poke;
+#define PLAT_POKES 2
 
-int plat_poke_setup(void (*handler)(void)); /* once; 0 or an errno */
-void plat_poke_accept(void);                /* lets the calling thread be poked */
-void plat_poke(plat_Thread thread, plat_Poke poke);
+/* An OS thread that may be poked. It lies in the thread's own storage, so it ends with it. */
+typedef struct plat_Target {
+  plat_Thread thread;
+  atomic_bool poked[PLAT_POKES]; /* the signal has been sent, and its handler has not begun yet */
+} plat_Target;
+
+extern PLAT_THREAD_LOCAL plat_Target plat_own_target;
+
+/* 'at_end' is called by each thread that has accepted, when it ends. Once; 0 or an errno. */
+int plat_poke_setup(void (*handler)(void), void (*at_end)(void));
+int plat_poke_accept(void); /* lets the calling thread be poked; 0 or an errno */
+
+/* 'again': the poke before may have been lost. The target must not have ended. */
+void plat_poke(plat_Target *target, plat_Poke poke, bool again);
 
 /*
 ** Signals of the host. Its numbers are those of the system; 0 stands for none. Whether a handler

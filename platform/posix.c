@@ -110,7 +110,6 @@ static void mask_host_signals(sigset_t *previous) {
 void plat_thread_renew(const plat_Origin *origin) {
   own_origin = *origin;
   mask_host_signals(NULL);
-  plat_poke_accept();
   uselocale(LC_GLOBAL_LOCALE);
   fesetenv(FE_DFL_ENV);
 }

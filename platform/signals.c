@@ -27,58 +27,146 @@ extern int __sigaction(int signal, const struct sigaction *action, struct sigact
 #endif
 
 /*
-** Pokes. The signals are such as do nothing by default and programs hardly use. Those that are not
-** pokes go to the handler that was there before.
+** Pokes. The signals are such as do nothing by default and programs hardly use. A signal that was
+** no poke goes to the action that was there when ours was installed or, if that was found replaced
+** since, to the latest one that was found. That one may pass it on to us, as another copy of this
+** library does: what comes back goes to the first.
 */
 
-static const int poke_signals[] = {SIGURG, SIGWINCH}; /* by plat_Poke */
-#define POKE_COUNT ((int)(sizeof(poke_signals) / sizeof(poke_signals[0])))
+static const int poke_signals[PLAT_POKES] = {SIGURG, SIGWINCH}; /* by plat_Poke */
 
+typedef struct Action {
+  struct sigaction action;
+  struct Action *next;
+} Action;
+
+typedef struct Others {
+  Action first;
+  _Atomic(Action *)
+      found; /* all that were ever found; they stay, because a handler may read them */
+  _Atomic(Action *) latest; /* where signals of others go */
+} Others;
+
+static Others others[PLAT_POKES];
 static void (*poke_handler)(void);
-static struct sigaction actions_before[POKE_COUNT];
+static pthread_key_t end_key;
 
+PLAT_THREAD_LOCAL plat_Target plat_own_target;
+static PLAT_THREAD_LOCAL volatile sig_atomic_t passing_on[PLAT_POKES];
+
+PLAT_IN_HANDLER
+static void call(const struct sigaction *action, int signal, siginfo_t *info, void *context) {
+  if (action->sa_flags & SA_SIGINFO)
+    action->sa_sigaction(signal, info, context);
+  else if (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN)
+    action->sa_handler(signal);
+}
+
+PLAT_IN_HANDLER
+static void pass_on(int poke, int signal, siginfo_t *info, void *context) {
+  const Action *to = passing_on[poke] > 0 ? &others[poke].first : atomic_load(&others[poke].latest);
+  passing_on[poke]++;
+  call(&to->action, signal, info, context);
+  passing_on[poke]--;
+}
+
+/* A signal of others that comes while a poke is on its way may be the same one to the system. */
 PLAT_IN_HANDLER
 static void on_poke(int signal, siginfo_t *info, void *context) {
   int error = errno;
-  const struct sigaction *before = &actions_before[signal == poke_signals[0] ? 0 : 1];
-  if (info->si_code <= 0 && info->si_pid == getpid())
-    poke_handler();
-  else if (before->sa_flags & SA_SIGINFO)
-    before->sa_sigaction(signal, info, context);
-  else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN)
-    before->sa_handler(signal);
+  int poke = signal == poke_signals[0] ? 0 : 1;
+  bool ours = atomic_exchange(&plat_own_target.poked[poke], false);
+  poke_handler();
+  if (!ours)
+    pass_on(poke, signal, info, context);
   errno = error;
 }
 
-static int install_pokes(void) {
+static bool is_ours(const struct sigaction *action) {
+  return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_poke;
+}
+
+static bool is_same(const struct sigaction *one, const struct sigaction *other) {
+  if ((one->sa_flags & SA_SIGINFO) != (other->sa_flags & SA_SIGINFO))
+    return false;
+  return one->sa_flags & SA_SIGINFO ? one->sa_sigaction == other->sa_sigaction
+                                    : one->sa_handler == other->sa_handler;
+}
+
+/* What the action of others wants to be blocked meanwhile is blocked. */
+static int install(int poke, const struct sigaction *other, struct sigaction *replaced) {
   struct sigaction action;
   memset(&action, 0, sizeof(action));
   action.sa_sigaction = on_poke;
-  sigemptyset(&action.sa_mask);
-  for (int poke = 0; poke < POKE_COUNT; poke++) {
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK | (poke == PLAT_POKE_BREAKS ? 0 : SA_RESTART);
-    if (sigaction_unheld(poke_signals[poke], NULL, &actions_before[poke]) != 0 ||
-        sigaction_unheld(poke_signals[poke], &action, NULL) != 0)
-      return errno;
+  action.sa_mask = other->sa_mask;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK | (poke == PLAT_POKE_BREAKS ? 0 : SA_RESTART);
+  return sigaction_unheld(poke_signals[poke], &action, replaced) == 0 ? 0 : errno;
+}
+
+/* Makes it the latest; false: no memory. */
+static bool remember(Others *known, const struct sigaction *action) {
+  Action *entry = atomic_load(&known->found);
+  while (entry != NULL && !is_same(&entry->action, action))
+    entry = entry->next;
+  if (entry == NULL) {
+    entry = malloc(sizeof(*entry));
+    if (entry == NULL)
+      return false;
+    entry->action = *action;
+    entry->next = atomic_load(&known->found);
+    while (!atomic_compare_exchange_weak(&known->found, &entry->next, entry))
+      ;
   }
-  return 0;
+  atomic_store(&known->latest, entry);
+  return true;
 }
 
-int plat_poke_setup(void (*handler)(void)) {
+/* Others may have installed a handler of theirs since. */
+static void keep_installed(int poke) {
+  struct sigaction now;
+  struct sigaction replaced;
+  if (sigaction_unheld(poke_signals[poke], NULL, &now) != 0 || is_ours(&now))
+    return;
+  if (remember(&others[poke], &now) && install(poke, &now, &replaced) == 0 && !is_ours(&replaced) &&
+      !is_same(&replaced, &now))
+    remember(&others[poke], &replaced);
+}
+
+static void (*end_handler)(void);
+
+static void end_thread(void *context) {
+  (void)context;
+  end_handler();
+}
+
+int plat_poke_setup(void (*handler)(void), void (*at_end)(void)) {
   poke_handler = handler;
-  return install_pokes();
+  end_handler = at_end;
+  int error = pthread_key_create(&end_key, end_thread);
+  for (int poke = 0; poke < PLAT_POKES && error == 0; poke++) {
+    Action *first = &others[poke].first;
+    atomic_store(&others[poke].latest, first);
+    if (sigaction_unheld(poke_signals[poke], NULL, &first->action) != 0)
+      return errno;
+    error = install(poke, &first->action, &(struct sigaction){0});
+  }
+  return error;
 }
 
-void plat_poke_accept(void) {
+int plat_poke_accept(void) {
   sigset_t ours;
   sigemptyset(&ours);
-  for (int poke = 0; poke < POKE_COUNT; poke++)
+  for (int poke = 0; poke < PLAT_POKES; poke++)
     sigaddset(&ours, poke_signals[poke]);
-  pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
+  plat_own_target.thread = pthread_self();
+  int error = pthread_setspecific(end_key, &plat_own_target);
+  return error != 0 ? error : pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
 }
 
-void plat_poke(plat_Thread thread, plat_Poke poke) {
-  pthread_kill(thread, poke_signals[poke]);
+void plat_poke(plat_Target *target, plat_Poke poke, bool again) {
+  keep_installed(poke);
+  if (!atomic_exchange(&target->poked[poke], true) || again)
+    pthread_kill(target->thread, poke_signals[poke]);
 }
 
 /*

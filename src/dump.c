@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/interrupt.h"
+
 /* How long threads have to answer. */
 #define PATIENCE (PLAT_SECOND / 2)
 
@@ -209,12 +211,12 @@ void lt_dump_answer(lua_State *L, lt_Thread *thread, const lt_Blocked *blocked) 
 
 static bool ask(lt_Thread *thread, lt_Question *question) {
   plat_mutex_lock(&thread->guard);
-  bool can_answer = thread->reachable;
+  bool can_answer = atomic_load(&thread->home) != NULL;
   if (can_answer) {
     question->next = thread->questions;
     thread->questions = question;
     lt_parker_ask(thread->parker);
-    plat_poke(thread->os_thread, PLAT_POKE_LETS_GO_ON);
+    lt_interrupt_poke(thread, PLAT_POKE_LETS_GO_ON, false);
   }
   plat_mutex_unlock(&thread->guard);
   return can_answer;

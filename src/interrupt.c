@@ -3,10 +3,12 @@
 ** very thread and sets a hook on its coroutines, as lua.c does for Ctrl-C. The hook raises. While
 ** nobody asks there is no hook.
 **
-** Shared state: 'accepts', 'exit_requested', 'requests', 'reachable' and 'os_thread', under the
-** thread's guard. The parker's urgency is raised and cleared under it too, so that it is never calm
+** Shared state: 'accepts', 'exit_requested', 'requests', 'home' and 'attachment', under the
+*thread's
+** guard. The parker's urgency is raised and cleared under it too, so that it is never calm
 ** while there is a request. 'attachments' is of one OS thread, which changes it while its handler
-** may read it; see detach for the fields of one.
+** may read it; which thread one stands for is changed under 'moving', within which a thread's guard
+** may be taken.
 */
 #include "src/interrupt.h"
 
@@ -19,11 +21,13 @@
 /* The threads whose states run on this OS thread: several, if a host has several main states. */
 typedef struct lt_Attachment {
   struct lt_Attachment *volatile next;
+  const plat_Target *home;
   _Atomic(lt_Thread *) thread; /* NULL: detached */
-  atomic_bool in_handler;
+  atomic_uint in_handlers;     /* how many are looking at the thread; one may interrupt another */
 } lt_Attachment;
 
 static PLAT_THREAD_LOCAL lt_Attachment *volatile attachments;
+static plat_Mutex moving = PLAT_MUTEX_INIT;
 
 typedef struct lt_Request {
   struct lt_Request *next;
@@ -61,10 +65,16 @@ static bool enter_request(lt_Thread *thread, lt_Request *request) {
   return true;
 }
 
-static void ask(lt_Thread *thread, lt_Urgency urgency) {
+/* Under its guard, so that its home does not end meanwhile. */
+void lt_interrupt_poke(lt_Thread *thread, plat_Poke poke, bool again) {
+  plat_Target *home = atomic_load(&thread->home);
+  if (home != NULL)
+    plat_poke(home, poke, again);
+}
+
+static void ask(lt_Thread *thread, lt_Urgency urgency, bool again) {
   lt_parker_interrupt(thread->parker, urgency);
-  if (thread->reachable)
-    plat_poke(thread->os_thread, PLAT_POKE_BREAKS);
+  lt_interrupt_poke(thread, PLAT_POKE_BREAKS, again);
 }
 
 bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message, bool *alive) {
@@ -80,8 +90,8 @@ bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message
   *alive = thread->accepts;
   bool entered = thread->accepts && enter_request(thread, request);
   if (thread->accepts)
-    ask(thread, LT_INTERRUPT);
-  if (thread->reachable && pthread_equal(thread->os_thread, plat_thread_self()))
+    ask(thread, LT_INTERRUPT, false);
+  if (atomic_load(&thread->home) == &plat_own_target)
     thread->spares_next = false; /* what was to be spared is over: the thread is here */
   plat_mutex_unlock(&thread->guard);
   if (!entered)
@@ -95,7 +105,7 @@ void lt_interrupt_to_exit(lt_Thread *thread, bool must_end) {
     thread->exit_requested = true;
     if (must_end)
       atomic_store(&thread->must_end, true);
-    ask(thread, must_end ? LT_MUST_END : LT_INTERRUPT);
+    ask(thread, must_end ? LT_MUST_END : LT_INTERRUPT, true);
   }
   plat_mutex_unlock(&thread->guard);
 }
@@ -118,12 +128,12 @@ bool lt_interrupted(const lt_Thread *thread) {
 static void hook(lua_State *L, lua_Debug *event);
 
 PLAT_IN_HANDLER static void arm_if_asked(lt_Attachment *attachment) {
-  atomic_store(&attachment->in_handler, true);
+  atomic_fetch_add(&attachment->in_handlers, 1);
   const lt_Thread *thread = atomic_load(&attachment->thread);
   if (thread != NULL && thread->coroutines != NULL &&
       (atomic_load(&thread->parker->urgency) != LT_CALM || atomic_load(&thread->parker->asked)))
     lt_coroutines_arm(thread->coroutines, hook, 1);
-  atomic_store(&attachment->in_handler, false);
+  atomic_fetch_sub(&attachment->in_handlers, 1);
 }
 
 PLAT_IN_HANDLER static void on_poke(void) {
@@ -222,7 +232,7 @@ static void put_back(lt_Thread *thread, lt_Request *request) {
     request->next = thread->requests;
     thread->requests = request;
   }
-  ask(thread, LT_INTERRUPT);
+  ask(thread, LT_INTERRUPT, false);
   plat_mutex_unlock(&thread->guard);
 }
 
@@ -309,22 +319,104 @@ static void drop_detached(void) {
   }
 }
 
-static bool push_attachment(lt_Thread *thread) {
+/* One that stands for no thread; NULL: no memory. */
+static lt_Attachment *find_attachment(void) {
+  for (lt_Attachment *each = attachments; each != NULL; each = each->next)
+    if (atomic_load(&each->thread) == NULL)
+      return each;
   lt_Attachment *attachment = malloc(sizeof(*attachment));
   if (attachment == NULL)
-    return false;
-  atomic_init(&attachment->thread, thread);
-  atomic_init(&attachment->in_handler, false);
+    return NULL;
+  atomic_init(&attachment->thread, NULL);
+  atomic_init(&attachment->in_handlers, 0);
+  attachment->home = &plat_own_target;
   attachment->next = attachments;
-  thread->attachment = attachment;
   atomic_signal_fence(memory_order_seq_cst); /* it is complete before the handler finds it */
   attachments = attachment;
+  return attachment;
+}
+
+bool lt_interrupt_attach(lt_Thread *thread) {
+  lt_Attachment *attachment = find_attachment();
+  if (attachment == NULL || plat_poke_accept() != 0)
+    return false;
+  plat_mutex_lock(&moving);
+  atomic_store(&attachment->thread, thread);
+  plat_mutex_lock(&thread->guard);
+  thread->attachment = attachment;
+  thread->native_id = plat_native_id();
+  atomic_store(&thread->home, &plat_own_target);
+  plat_mutex_unlock(&thread->guard);
+  plat_mutex_unlock(&moving);
   return true;
+}
+
+/* Under 'moving'. */
+static lt_Attachment *unlink_attachment(lt_Thread *thread) {
+  plat_mutex_lock(&thread->guard);
+  lt_Attachment *attachment = thread->attachment;
+  thread->attachment = NULL;
+  atomic_store(&thread->home, NULL);
+  plat_mutex_unlock(&thread->guard);
+  if (attachment != NULL)
+    atomic_store(&attachment->thread, NULL);
+  return attachment;
+}
+
+/*
+** A main state may be closed, or go on, in another OS thread than the one that it is attached to,
+*in
+** whose handler it may just be in use. Sequentially consistent: either the handler sees that it is
+** detached, or this sees that the handler is in it.
+*/
+void lt_interrupt_detach(lt_Thread *thread) {
+  plat_mutex_lock(&moving);
+  const lt_Attachment *attachment = unlink_attachment(thread);
+  if (attachment != NULL && attachment->home != &plat_own_target)
+    while (atomic_load(&attachment->in_handlers) > 0)
+      plat_yield();
+  plat_mutex_unlock(&moving);
+  drop_detached();
+}
+
+/* Without memory it is not reached, until the next call. */
+void lt_thread_move(lt_Thread *thread) {
+  lt_interrupt_detach(thread);
+  if (!lt_interrupt_attach(thread))
+    return;
+  plat_mutex_lock(&thread->guard);
+  if (lt_interrupted(thread))
+    lt_interrupt_poke(thread, PLAT_POKE_BREAKS, true);
+  if (atomic_load(&thread->parker->asked))
+    lt_interrupt_poke(thread, PLAT_POKE_LETS_GO_ON, true);
+  plat_mutex_unlock(&thread->guard);
+}
+
+/* This OS thread ends, and main states that it has run may go on in another. */
+static void end_home(void) {
+  plat_mutex_lock(&moving);
+  for (lt_Attachment *each = attachments; each != NULL; each = each->next) {
+    lt_Thread *thread = atomic_load(&each->thread);
+    if (thread != NULL)
+      unlink_attachment(thread);
+  }
+  plat_mutex_unlock(&moving);
+  drop_detached();
+}
+
+static int set_up(void) {
+  return plat_poke_setup(on_poke, end_home);
+}
+
+int lt_interrupt_setup(void) {
+  static plat_Once once = PLAT_ONCE_INIT;
+  return plat_once(&once, set_up);
 }
 
 bool lt_interrupt_after_fork(void) {
   bool was_alone = true;
   unsigned runtimes = 0;
+  plat_mutex_init(&moving);
   for (lt_Attachment *each = attachments; each != NULL; each = each->next) {
     lt_Thread *thread = atomic_load(&each->thread);
     if (thread != NULL && thread->runtime != NULL) {
@@ -333,47 +425,4 @@ bool lt_interrupt_after_fork(void) {
     }
   }
   return was_alone && runtimes == lt_runtimes_open();
-}
-
-static int set_up(void) {
-  return plat_poke_setup(on_poke);
-}
-
-int lt_interrupt_setup(void) {
-  static plat_Once once = PLAT_ONCE_INIT;
-  return plat_once(&once, set_up);
-}
-
-bool lt_interrupt_attach(lt_Thread *thread) {
-  if (!push_attachment(thread))
-    return false;
-  plat_mutex_lock(&thread->guard);
-  thread->os_thread = plat_thread_self();
-  thread->native_id = plat_native_id();
-  thread->reachable = true;
-  plat_mutex_unlock(&thread->guard);
-  plat_poke_accept();
-  return true;
-}
-
-/*
-** A main state may be closed by another OS thread than the one that opened it, in whose handler it
-** may just be in use. Sequentially consistent: either the handler sees that it is detached, or
-** this sees that the handler is in it.
-*/
-void lt_interrupt_detach(lt_Thread *thread) {
-  plat_mutex_lock(&thread->guard);
-  thread->reachable = false;
-  plat_mutex_unlock(&thread->guard);
-  lt_Attachment *attachment = thread->attachment;
-  if (attachment != NULL) {
-    thread->attachment = NULL;
-    bool own = false;
-    for (const lt_Attachment *each = attachments; each != NULL; each = each->next)
-      own = own || each == attachment;
-    atomic_store(&attachment->thread, NULL);
-    while (!own && atomic_load(&attachment->in_handler))
-      plat_yield();
-  }
-  drop_detached();
 }

@@ -14,10 +14,15 @@
 /* Before all else here; any number of calls. 0 or an errno. */
 int lt_interrupt_setup(void);
 
-/* Lets the calling OS thread, which runs this thread's state, be interrupted; false without memory.
- */
+/*
+** The calling OS thread runs this thread's state, and is its home; false without memory. Whichever
+** OS thread has the state may detach it.
+*/
 bool lt_interrupt_attach(lt_Thread *thread);
 void lt_interrupt_detach(lt_Thread *thread);
+
+/* Pokes the thread's home, if it has one; under the thread's guard. */
+void lt_interrupt_poke(lt_Thread *thread, plat_Poke poke, bool again);
 
 /*
 ** Asks a thread to raise an exception of a class or, with a message, that one; takes the message.

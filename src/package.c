@@ -10,6 +10,7 @@
 #include "lthread.h"
 #include "src/exception.h"
 #include "src/message.h"
+#include "src/thread.h"
 
 static const char kept_key;
 
@@ -52,7 +53,8 @@ static int try_pack(lua_State *L) {
 /* Every thread has the modules of this library by itself. */
 static bool is_own_loader(lua_State *L, int index) {
   lua_CFunction loader = lua_tocfunction(L, index);
-  return loader == luaopen_lthread || loader == luaopen_lthread_queue;
+  return loader == luaopen_lthread || loader == luaopen_lthread_queue || loader == lt_open ||
+         loader == lt_open_queue;
 }
 
 /* Whether the value on the top can be transferred; the thread may never want it. */

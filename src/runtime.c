@@ -34,6 +34,7 @@ lt_Thread *lt_thread_new(void) {
   atomic_init(&thread->status, LT_UNSTARTED);
   atomic_init(&thread->ident, 0);
   atomic_init(&thread->must_end, false);
+  atomic_init(&thread->home, NULL);
   plat_mutex_init(&thread->guard);
   lt_traced_init(&thread->traced, &lt_thread_type);
   return thread;
@@ -57,8 +58,9 @@ void lt_thread_destroy(lt_Object *object) {
 
 void lt_thread_signal(lt_Thread *thread, int number) {
   plat_mutex_lock(&thread->guard);
-  if (thread->reachable)
-    plat_signal_deliver(thread->os_thread, number);
+  const plat_Target *home = atomic_load(&thread->home);
+  if (home != NULL)
+    plat_signal_deliver(home->thread, number);
   plat_mutex_unlock(&thread->guard);
 }
 
@@ -107,6 +109,7 @@ lt_Thread *lt_self(lua_State *L) {
   lt_Context *context = lua_touserdata(L, lua_upvalueindex(1));
   if (context == NULL || context->thread == NULL)
     lt_raise(L, &lt_RuntimeError, "the main state of this thread is being closed");
+  lt_thread_come_home(context->thread);
   return context->thread;
 }
 
@@ -282,14 +285,14 @@ bool lt_runtime_after_fork(lt_Thread *survivor) {
   for (lt_Thread *thread = runtime->threads; thread != NULL; thread = thread->next) {
     plat_mutex_init(&thread->guard);
     if (thread != survivor) {
-      thread->reachable = false;
+      atomic_store(&thread->home, NULL);
+      thread->attachment = NULL; /* what it is attached by is left alone, too */
       thread->accepts = false;
       atomic_store(&thread->status, LT_DONE);
     }
   }
   survivor->next = NULL;
   survivor->previous = NULL;
-  survivor->os_thread = plat_thread_self();
   survivor->native_id = plat_native_id();
   runtime->is_forked = runtime->is_forked || !was_alone;
   runtime->threads = survivor;

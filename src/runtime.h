@@ -48,26 +48,25 @@ struct lt_Thread {
   atomic_bool must_end; /* SystemExit is raised again and again */
 
   /* Only for the thread itself. */
-  lt_Coroutines *coroutines;        /* of its state */
-  struct lt_Attachment *attachment; /* to its OS thread, see interrupt.c */
-  lua_CFunction bottom;             /* with which the main one begins; NULL: the host knows */
-  lua_State *waiting;               /* the coroutine that waits in one of our functions */
-  lua_Hook heeded;                  /* a hook of the host that has let a wait go on */
-  bool spares_next;                 /* the next instruction is not interrupted */
-  unsigned other_events;            /* of hooks, see interrupt.c */
+  lt_Coroutines *coroutines; /* of its state */
+  lua_CFunction bottom;      /* with which the main one begins; NULL: the host knows */
+  lua_State *waiting;        /* the coroutine that waits in one of our functions */
+  lua_Hook heeded;           /* a hook of the host that has let a wait go on */
+  bool spares_next;          /* the next instruction is not interrupted */
+  unsigned other_events;     /* of hooks, see interrupt.c */
 
   lt_Object *package;  /* a reference: what it inherits, see package.h */
   lt_Message *message; /* the function and its arguments; its own once it runs */
   lt_Message *result;  /* what its function returned, or the error; complete before LT_DONE */
   bool failed;         /* 'result' is the error */
 
-  plat_Mutex guard;              /* of what follows */
-  bool accepts;                  /* interrupts are still delivered */
-  bool exit_requested;           /* by the runtime, that is being closed */
-  struct lt_Request *requests;   /* interrupts to be delivered, see interrupt.c */
-  struct lt_Question *questions; /* to be answered, see dump.c */
-  bool reachable;                /* 'os_thread' has not ended and may be poked */
-  plat_Thread os_thread;
+  plat_Mutex guard;                 /* of what follows */
+  bool accepts;                     /* interrupts are still delivered */
+  bool exit_requested;              /* by the runtime, that is being closed */
+  struct lt_Request *requests;      /* interrupts to be delivered, see interrupt.c */
+  struct lt_Question *questions;    /* to be answered, see dump.c */
+  _Atomic(plat_Target *) home;      /* the OS thread that runs it; NULL: none, or it has ended */
+  struct lt_Attachment *attachment; /* to its home, see interrupt.c */
   uint64_t native_id;
   char name[LT_NAME_BYTES];
 
@@ -159,6 +158,18 @@ size_t lt_runtime_count(lt_Runtime *runtime);
 /* Whether another thread than this and the main one is there. */
 bool lt_runtime_has_others(lt_Runtime *runtime, const lt_Thread *than, bool daemons_too);
 
+/*
+** A host may go on with its main state in another OS thread than before. The thread of Lua is
+** reached there from the first call of a function of this library on.
+*/
+void lt_thread_move(lt_Thread *thread);
+
+static inline void lt_thread_come_home(lt_Thread *thread) {
+  /* Relaxed: only compared, and NULL where the OS thread that it stood for has ended. */
+  if (atomic_load_explicit(&thread->home, memory_order_relaxed) != &plat_own_target)
+    lt_thread_move(thread);
+}
+
 /* The thread to which the state L belongs; NULL before lthread is open in it, and after. */
 lt_Thread *lt_thread_of(lua_State *L);
 
@@ -182,7 +193,10 @@ static inline lt_User lt_user(const lt_Thread *self) {
 
 static inline lt_Thread *lt_calling_thread(lua_State *L) {
   const lt_Context *context = (const lt_Context *)lua_touserdata(L, lua_upvalueindex(1));
-  return context == NULL ? NULL : context->thread;
+  if (context == NULL || context->thread == NULL)
+    return NULL;
+  lt_thread_come_home(context->thread);
+  return context->thread;
 }
 
 static inline lt_User lt_caller(lua_State *L) {

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lthread.h"
 #include "src/excepthook.h"
 #include "src/exception.h"
 #include "src/interrupt.h"
@@ -25,10 +24,8 @@ static const char traceback_key;
 ** Running, on the thread itself
 */
 
-static const luaL_Reg modules[] = {{"lthread", luaopen_lthread},
-                                   {"_thread", luaopen_lthread},
-                                   {"lthread.queue", luaopen_lthread_queue},
-                                   {NULL, NULL}};
+static const luaL_Reg modules[] = {
+    {"lthread", lt_open}, {"_thread", lt_open}, {"lthread.queue", lt_open_queue}, {NULL, NULL}};
 
 static int body(lua_State *L) {
   lt_Thread *thread = lua_touserdata(L, 1);
@@ -169,7 +166,7 @@ static void run(lt_Worker *worker, void **kept, void *argument) {
 void lt_thread_set_name(lt_Thread *thread, const char *name) {
   plat_mutex_lock(&thread->guard);
   snprintf(thread->name, LT_NAME_BYTES, "%s", name);
-  bool own = thread->reachable && pthread_equal(thread->os_thread, plat_thread_self());
+  bool own = atomic_load(&thread->home) == &plat_own_target;
   plat_mutex_unlock(&thread->guard);
   if (own)
     show_name(thread);

@@ -7,6 +7,13 @@
 #include "src/runtime.h"
 
 /*
+** What luaopen_lthread and luaopen_lthread_queue do, in lthread.c. Those names lead to the first
+** copy of this library in the process, these to this one.
+*/
+int lt_open(lua_State *L);
+int lt_open_queue(lua_State *L);
+
+/*
 ** Starts 'thread', an unstarted one, in the runtime of 'self'. On the top of the stack lie the
 ** function and its 'argument_count' arguments; they are popped. Raises RuntimeError if it is
 ** started already or the system makes no thread, TypeError for what can't be transferred; then the
