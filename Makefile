@@ -162,7 +162,7 @@ tsan:
 # Shadow memory wants its addresses free, which some kernels' randomisation does not leave.
 FIXED_ADDRESSES = $(shell setarch $$(uname -m) -R true 2>/dev/null && echo setarch $$(uname -m) -R)
 
-run-host: $(OUT)/lua $(OUT)/failing $(OUT)/support/native.so $(BUILT_HOSTS)
+run-host: $(OUT)/lua $(OUT)/lthread.so $(OUT)/failing $(OUT)/support/native.so $(BUILT_HOSTS)
 	$(RUN) LTHREAD_FAILING=$(CURDIR)/$(OUT)/failing LTHREAD_HOSTS=$(CURDIR)/$(OUT)/hosts LTHREAD_LUA=$(CURDIR)/$< LTHREAD_SANITIZER=$(VARIANT) $(FIXED_ADDRESSES) $(CURDIR)/$< spec/run.lua $(ARGS)
 
 ## lint       every compiler and platform at hand without a warning, and the checkers

@@ -211,7 +211,8 @@ void plat_poke(plat_Target *target, plat_Poke poke, bool again);
 
 /*
 ** Signals of the host. Its numbers are those of the system; 0 stands for none. Whether a handler
-** that runs while its thread is parked wakes it depends on the system.
+** that runs while its thread is parked wakes it depends on the system; Linux goes on with a park
+** without deadline, if the handler was installed so (SA_RESTART).
 */
 #if defined(LT_PLATFORM_LINUX)
 #define PLAT_SIGNALS_WAKE 1

@@ -164,7 +164,7 @@ int plat_poke_accept(void) {
 }
 
 void plat_poke(plat_Target *target, plat_Poke poke, bool again) {
-  keep_installed(poke);
+  keep_installed((int)poke);
   if (!atomic_exchange(&target->poked[poke], true) || again)
     pthread_kill(target->thread, poke_signals[poke]);
 }

@@ -82,10 +82,10 @@ static void heed_hooks(lua_State *L, lt_Thread *thread) {
 /*
 ** A signal that came just before the wait, or while the thread was answering or reporting, wakes
 ** nobody, so the thread looks once more a little later; where signals don't wake a thread at all,
-** again and again.
+** again and again. Where they do, they may do so only in a park that has a deadline.
 */
 #define FIRST_LOOK (PLAT_SECOND / 100)
-#define LATER_LOOKS (PLAT_SECOND / 20)
+#define LATER_LOOKS (PLAT_SIGNALS_WAKE ? 3600 * PLAT_SECOND : PLAT_SECOND / 20)
 
 static plat_Time attend_signals(const lt_Thread *thread, lt_Occasion occasion, plat_Time since) {
   if (!thread->is_main)
@@ -97,7 +97,7 @@ static plat_Time attend_signals(const lt_Thread *thread, lt_Occasion occasion, p
     return LT_END_WAIT;
   if (occasion == LT_WAIT_DISTURBED)
     return plat_now() + FIRST_LOOK;
-  return PLAT_SIGNALS_WAKE ? PLAT_FOREVER : plat_now() + LATER_LOOKS;
+  return plat_now() + LATER_LOOKS;
 }
 
 static plat_Time attend(void *attendant, const lt_Wait *wait, plat_Time since,

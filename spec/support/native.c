@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fenv.h>
 #include <locale.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <lualib.h>
 
 int luaopen_support_native(lua_State *L);
 
@@ -118,6 +120,155 @@ static int set_blocked(lua_State *L) {
   return 0;
 }
 
+/*
+** Signals
+*/
+
+#define MOST_SIGNALS 65
+
+static volatile sig_atomic_t handled[MOST_SIGNALS];
+static lua_State *volatile to_be_hooked;
+
+static void count_signal(int number) {
+  handled[number]++;
+}
+
+/* Another function, for who looks whether the handler has changed. */
+static void count_signal_too(int number) {
+  handled[number]++;
+}
+
+static void raise_in_hook(lua_State *L, lua_Debug *event) {
+  (void)event;
+  lua_sethook(L, NULL, 0, 0);
+  luaL_error(L, "struck!");
+}
+
+static void set_hook(int number) {
+  (void)number;
+  lua_sethook(to_be_hooked, raise_in_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+}
+
+static int check_signal(lua_State *L) {
+  lua_Integer number = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, number > 0 && number < MOST_SIGNALS, 1, "no signal");
+  return (int)number;
+}
+
+/*
+** handle(signal, how [, restart]): what happens at the signal: "count" or "count too"; "hook", a
+*hook
+** that raises "struck!" in the main coroutine; "ignore" or "default". With 'restart' system calls
+*go
+** on afterwards.
+*/
+static int handle_signal(lua_State *L) {
+  static const char *const names[] = {"count", "count too", "hook", "ignore", "default", NULL};
+  void (*const handlers[])(int) = {count_signal, count_signal_too, set_hook, SIG_IGN, SIG_DFL};
+  int number = check_signal(L);
+  struct sigaction action;
+  memset(&action, 0, sizeof(action));
+  action.sa_handler = handlers[luaL_checkoption(L, 2, NULL, names)];
+  action.sa_flags = lua_toboolean(L, 3) ? SA_RESTART : 0;
+  sigemptyset(&action.sa_mask);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  to_be_hooked = lua_tothread(L, -1);
+  lua_pushboolean(L, sigaction(number, &action, NULL) == 0);
+  return 1;
+}
+
+/* handled(signal) -> how often it was counted */
+static int count_handled(lua_State *L) {
+  lua_pushinteger(L, handled[check_signal(L)]);
+  return 1;
+}
+
+/* send(signal, "thread" or "process"): to the calling thread, or to whichever the system chooses */
+static int send_signal(lua_State *L) {
+  static const char *const names[] = {"thread", "process", NULL};
+  int number = check_signal(L);
+  if (luaL_checkoption(L, 2, NULL, names) == 0)
+    pthread_kill(pthread_self(), number);
+  else
+    kill(getpid(), number);
+  return 0;
+}
+
+/*
+** Main states besides the one that runs the spec
+*/
+
+#define STATE "support.native.state"
+
+typedef struct Job {
+  lua_State *L;
+  const char *code; /* NULL: the state is closed */
+  int status;
+} Job;
+
+static void *do_job(void *context) {
+  Job *job = context;
+  if (job->code != NULL)
+    job->status = luaL_dostring(job->L, job->code);
+  else
+    lua_close(job->L);
+  return NULL;
+}
+
+/* In an OS thread of its own, which has ended afterwards, or in the calling one. */
+static void run_job(lua_State *L, Job *job, int elsewhere) {
+  pthread_t thread;
+  if (!elsewhere)
+    do_job(job);
+  else if (pthread_create(&thread, NULL, do_job, job) != 0 || pthread_join(thread, NULL) != 0)
+    luaL_error(L, "no thread");
+}
+
+/* state() -> state. A new one, with Lua's libraries. */
+static int new_state(lua_State *L) {
+  lua_State **state = lua_newuserdatauv(L, sizeof(*state), 0);
+  *state = luaL_newstate();
+  if (*state == NULL)
+    return luaL_error(L, "no state");
+  luaL_openlibs(*state);
+  luaL_setmetatable(L, STATE);
+  return 1;
+}
+
+static lua_State *check_state(lua_State *L) {
+  lua_State **state = luaL_checkudata(L, 1, STATE);
+  luaL_argcheck(L, *state != NULL, 1, "closed");
+  return *state;
+}
+
+/* state:run(code [, elsewhere]) -> true or false, what it returns or the error, as a string */
+static int run_code(lua_State *L) {
+  Job job = {check_state(L), luaL_checkstring(L, 2), 0};
+  lua_settop(job.L, 0);
+  run_job(L, &job, lua_toboolean(L, 3));
+  lua_settop(job.L, 1);
+  lua_pushboolean(L, job.status == LUA_OK);
+  lua_pushstring(L, luaL_tolstring(job.L, 1, NULL));
+  return 2;
+}
+
+/* state:close([elsewhere]) */
+static int close_state(lua_State *L) {
+  Job job = {check_state(L), NULL, 0};
+  run_job(L, &job, lua_toboolean(L, 2));
+  *(lua_State **)lua_touserdata(L, 1) = NULL;
+  return 0;
+}
+
+static const luaL_Reg state_methods[] = {{"run", run_code}, {"close", close_state}, {NULL, NULL}};
+
+static void make_state_class(lua_State *L) {
+  luaL_newmetatable(L, STATE);
+  luaL_newlib(L, state_methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
 static const luaL_Reg functions[] = {{"fork", call_fork},
                                      {"wait", await_child},
                                      {"is_rounding", is_rounding},
@@ -126,14 +277,23 @@ static const luaL_Reg functions[] = {{"fork", call_fork},
                                      {"raise_divided_by_zero", raise_divided_by_zero},
                                      {"has_own_locale", has_own_locale},
                                      {"set_own_locale", set_own_locale},
+                                     {"handle", handle_signal},
+                                     {"handled", count_handled},
+                                     {"send", send_signal},
+                                     {"state", new_state},
                                      {"is_blocked", is_blocked},
                                      {"set_blocked", set_blocked},
                                      {NULL, NULL}};
 
 __attribute__((visibility("default"))) int luaopen_support_native(lua_State *L) {
+  make_state_class(L);
   luaL_newlib(L, functions);
   lua_pushinteger(L, SIGURG);
   lua_setfield(L, -2, "SIGURG");
+  lua_pushinteger(L, SIGWINCH);
+  lua_setfield(L, -2, "SIGWINCH");
+  lua_pushinteger(L, SIGUSR1);
+  lua_setfield(L, -2, "SIGUSR1");
   lua_pushinteger(L, SIGUSR2);
   lua_setfield(L, -2, "SIGUSR2");
   return 1;
