@@ -193,18 +193,24 @@ describe("a main state that goes on in another OS thread", function()
 
   it("gets what came while it had none", function()
     local text = run [[
+      open()
       local state = native.state()
-      assert(state:run([=[
+      local path = os.tmpname()
+      assert(state:run(([=[
         T = require "lthread"
-        go = T.allocate_lock()
-        go:acquire()
-        done = T.start_joinable_thread(function()
-          go:acquire()
+        T.start_joinable_thread(function(path)
+          repeat local file = io.open(path) until file and file:read() and file:close()
           require "lthread".interrupt_main()
-        end)
-        go:release()
-        pcall(done.join, done, 0)
-      ]=], true))
+          os.remove(path)
+        end, {args = {%q}})
+      ]=]):format(path), true))
+      local go <close> = io.open(path, "w")
+      go:write "go\n"
+      go:flush()
+      assert(threads.eventually(function()
+        local file = io.open(path)
+        return not (file and file:close())
+      end))
       local caught = select(2, state:run([=[
         local ok, e = pcall(function() while true do T.get_ident() end end)
         return tostring(e)
