@@ -354,7 +354,8 @@ static int queue_put_many(lua_State *L) {
   size_t count = check_list(L, 2);
   Patience patience = opt_patience(L, 3);
   Putting *putting = push_putting(L, queue, count);
-  lt_Row row = {lt_names_of(L), 0};
+  lt_names_push(L, false);
+  lt_Row row = {lua_gettop(L), 0};
   for (size_t i = 1; i <= count; i++) {
     lua_rawgeti(L, 2, (lua_Integer)i);
     row.first = (int)(i - 1);

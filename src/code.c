@@ -50,7 +50,6 @@ enum { NIL = 0, FALSE = 1, TRUE = 17, INTEGER = 3, FLOAT = 19, SHORT_STRING = 4,
 enum { OP_GETUPVAL = 9, OP_GETTABUP = 11, OP_SETTABUP = 15 };
 #define INSTRUCTION_BYTES 4
 #define LARGEST_FIELD_CONSTANT 255
-#define LONGEST_SHORT_STRING 40
 
 static bool is_environment(const Upvalues *upvalues, unsigned index) {
   return index < 256 && (upvalues->bits[index / 32] >> (index % 32) & 1) != 0;
@@ -150,7 +149,7 @@ static bool add_name(Reader *reader, lt_Code *code, lt_Name name) {
 static bool add_indirect_names(Reader *reader, lt_Code *code, const Constants *constants) {
   for (size_t i = 0; i < constants->count; i++) {
     lt_Name name = constants->strings[i];
-    if (i > LARGEST_FIELD_CONSTANT || name.length > LONGEST_SHORT_STRING)
+    if (i > LARGEST_FIELD_CONSTANT || name.length > LT_LONGEST_SHORT_STRING)
       if (!add_name(reader, code, name))
         return false;
   }
@@ -307,26 +306,35 @@ static lt_Code *dump_function(lua_State *L, int environment) {
   return NULL;
 }
 
-lt_Code *lt_code_push(lua_State *L, int index, int environment) {
+lt_Code *lt_code_find(lua_State *L, int index, int environment) {
   index = lua_absindex(L, index);
-  luaL_checkstack(L, 8, "too many values");
+  luaL_checkstack(L, 4, "too many values");
   lt_push_registered(L, &cache_key, "k");
   lua_pushvalue(L, index);
   lua_rawget(L, -2);
   lt_Code *code = (lt_Code *)lt_object_of_type(L, -1, &code_type);
-  if (code == NULL || code->environment != environment) {
-    lua_pop(L, 1);
-    lua_pushvalue(L, index);
-    code = dump_function(L, environment);
-    if (code == NULL)
-      lt_raise_memory(L);
-    lt_object_push_own(L, &code->object);
-    lua_pushvalue(L, -1);
-    lua_insert(L, -3);
-    lua_rawset(L, -4);
-  }
-  lua_remove(L, -2);
+  lua_pop(L, 2);
+  return code != NULL && code->environment == environment ? code : NULL;
+}
+
+lt_Code *lt_code_new(lua_State *L, int index, int environment) {
+  luaL_checkstack(L, 1, "too many values");
+  lua_pushvalue(L, index);
+  lt_Code *code = dump_function(L, environment);
+  if (code == NULL)
+    lt_raise_memory(L);
+  lua_pop(L, 1);
   return code;
+}
+
+void lt_code_keep(lua_State *L, int index, lt_Code *code) {
+  index = lua_absindex(L, index);
+  luaL_checkstack(L, 4, "too many values");
+  lt_push_registered(L, &cache_key, "k");
+  lua_pushvalue(L, index);
+  lt_object_push(L, &code->object);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
 }
 
 typedef struct Load {

@@ -24,11 +24,18 @@ typedef struct lt_Code {
 
 #define LT_NO_ENVIRONMENT 0
 
+/* Strings of Lua up to this length are constants of which a state has only one of the same text. */
+#define LT_LONGEST_SHORT_STRING 40
+
 /*
-** Pushes the proxy of the code of the Lua function at 'index', and returns the code. 'environment'
-** is the upvalue that stands for the globals. Dumps are kept as long as their function.
+** The code of the Lua function at 'index', 'environment' being the upvalue that stands for the
+** globals. The state's, without a reference for the caller, or NULL where it has none yet; one that
+** is new, with a reference for the caller; and that one becomes the state's, which keeps it as long
+** as the function.
 */
-lt_Code *lt_code_push(lua_State *L, int index, int environment);
+lt_Code *lt_code_find(lua_State *L, int index, int environment);
+lt_Code *lt_code_new(lua_State *L, int index, int environment);
+void lt_code_keep(lua_State *L, int index, lt_Code *code);
 
 /* Pushes a function made of the code, or an error message; returns lua_load's status. */
 int lt_code_load(lua_State *L, const lt_Code *code);

@@ -23,6 +23,7 @@
 
 #include "src/exception.h"
 #include "src/object.h"
+#include "src/quiet.h"
 
 enum { OWN, LENT, OVER, PINNED };
 
@@ -188,7 +189,10 @@ static void push_own(lua_State *L, const lt_LongString *string) {
   lua_pushlstring(L, string->own, string->length);
 }
 
-/* A hook that is called with this function comes before the pin, or after it. */
+/*
+** A hook that is called with this function comes before the pin, or after it; a finalizer does not
+** come at all.
+*/
 static int push_protected(lua_State *L) {
   lt_LongString *string = lua_touserdata(L, 1);
   if (pin(string)) {
@@ -200,30 +204,16 @@ static int push_protected(lua_State *L) {
   return 1;
 }
 
-/*
-** The collector does now what a string of this length would make it do, so that it runs no
-** finalizer during the pin; the second step takes back what the first one has counted. Stopping it
-** would not do: when it is started again it has forgotten how much has been allocated, and a state
-** that receives on and on would hardly collect at all. A collection for want of memory runs none.
-*/
-static void collect_beforehand(lua_State *L, size_t length) {
-  int kilobytes = (int)(length / 1024) + 16; /* with what belongs to a call */
-  if (lua_gc(L, LUA_GCISRUNNING) == 1) {
-    lua_gc(L, LUA_GCSTEP, kilobytes);
-    lua_gc(L, LUA_GCSTEP, -kilobytes);
-  }
-}
-
 void lt_long_string_push(lua_State *L, lt_LongString *string) {
+  lt_Quiet quiet;
   if (atomic_load_explicit(&string->state, memory_order_acquire) == OWN) {
     push_own(L, string);
     return;
   }
   luaL_checkstack(L, 2, "too many values");
-  collect_beforehand(L, string->length);
   lua_pushcfunction(L, push_protected);
   lua_pushlightuserdata(L, string);
-  if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+  if (lt_quiet_call(L, &quiet, 1, 1) == LUA_OK)
     return;
   if (atomic_load_explicit(&string->state, memory_order_relaxed) == pinned())
     unpin(string); /* there was no memory */

@@ -99,11 +99,11 @@ typedef void (*lt_Describe)(lua_State *L, int value);
 lt_Message *lt_pack(lua_State *L, int count, lt_Strings strings, lt_Describe describe);
 
 /*
-** The same for one of many messages in a row: the state's names have been looked up once for all
-** (see named.h), and the values are counted from 'first'. NULL is for one alone.
+** The same for one of many messages in a row: the index of the state's modules (see names.h) has
+** been looked up once for all, and the values are counted from 'first'. NULL is for one alone.
 */
 typedef struct lt_Row {
-  lt_Names *names;
+  int names; /* where on the stack */
   int first;
 } lt_Row;
 

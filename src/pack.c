@@ -2,10 +2,13 @@
 ** Messages: the values are packed one after the other, then what they have left behind, and all of
 ** it becomes a message.
 **
-** What has been met is known by its address, so it must not be collected before the end. The values
-** that are packed keep it, as long as no code of the state runs. The __index of an environment is
-** such code: what it returns may be held by nobody, and it may change what was packed before. Where
-** one is met, packing starts over and keeps all that it meets in a table.
+** What has been met is known by its address, so it must not be freed before the end. The values
+*that
+** are packed keep it, because no code of the state runs meanwhile (see quiet.h), with two
+** exceptions. The __index of an environment and the 'send' of a userdata are such code: what they
+** return may be held by nobody, and they may change what was packed before. And where memory was
+** short, weak tables may have lost what was met in them. Then packing starts over, and keeps all
+** that it meets in a table.
 */
 #include "src/message.h"
 
@@ -55,28 +58,27 @@ static void make_message(lua_State *L, Packer *packer, int count) {
 
 /* From the beginning, with a table of anchors, which takes the place above the values. */
 static void start_over(lua_State *L, Packer *packer, int count) {
-  const lt_Row row = {packer->names, packer->first};
-  lt_free_packer(packer);
-  lt_init_packer(packer, packer->strings, packer->describe, &row);
-  lua_settop(L, count + 1);
+  lt_quiet_again(L, &packer->quiet);
+  lt_restart_packer(packer);
+  lua_settop(L, count + FIRST_VALUE - 1);
   lua_newtable(L);
-  packer->anchors = count + 2;
+  packer->anchors = count + FIRST_VALUE;
 }
 
 static void pack_roots(lua_State *L, Packer *packer, int count) {
   for (packer->root = 0; packer->root < count && !packer->starts_over; packer->root++) {
-    lua_pushvalue(L, packer->root + 2);
+    lua_pushvalue(L, packer->root + FIRST_VALUE);
     lt_pack_root(L, packer);
   }
 }
 
-/* The packer is the first argument, the values follow. */
+/* The packer is the first argument, then come the names, or nil, and the values. */
 static int pack_protected(lua_State *L) {
   Packer *packer = lua_touserdata(L, 1);
-  int count = lua_gettop(L) - 1;
+  int count = lua_gettop(L) - FIRST_VALUE + 1;
   luaL_checkstack(L, 20, "too many values");
   pack_roots(L, packer, count);
-  if (packer->starts_over) {
+  if (packer->starts_over || packer->quiet.memory_was_short) {
     start_over(L, packer, count);
     pack_roots(L, packer, count);
   }
@@ -89,15 +91,19 @@ lt_Message *lt_pack_in_row(lua_State *L, int count, lt_Strings strings, lt_Descr
                            const lt_Row *row) {
   Packer packer;
   luaL_checkstack(L, 4, "too many values");
-  lt_init_packer(&packer, strings, describe, row);
+  lt_init_packer(&packer, strings, describe, row == NULL ? 0 : row->first);
   lua_pushcfunction(L, pack_protected);
-  lua_insert(L, -1 - count);
   lua_pushlightuserdata(L, &packer);
-  lua_insert(L, -1 - count);
-  int status = lua_pcall(L, count + 1, 0, 0);
+  if (row == NULL)
+    lua_pushnil(L);
+  else
+    lua_pushvalue(L, row->names);
+  lua_rotate(L, -3 - count, FIRST_VALUE);
+  int status = lt_quiet_call(L, &packer.quiet, count + FIRST_VALUE - 1, 0);
   lt_free_packer(&packer);
   if (status == LUA_OK)
     return packer.message;
+  lt_message_free(packer.message); /* a hook has raised the error when all was done */
   if (packer.refused)
     lt_raise(L, &lt_TypeError, "%s", lua_tostring(L, -1));
   lt_throw(L);

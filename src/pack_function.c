@@ -30,13 +30,27 @@ static int find_environment(lua_State *L, int function) {
   return found;
 }
 
+/* Calls nothing that a hook of the user's would see. */
+static const lt_Code *add_code(lua_State *L, Packer *packer, int function, uint32_t *reference) {
+  int environment = find_environment(L, function);
+  lt_Code *known = lt_code_find(L, function, environment);
+  if (known != NULL) {
+    *reference = lt_add_object(L, packer, &known->object);
+    return known;
+  }
+  lt_reserve_reference(L, packer);
+  lt_Code *code = lt_code_new(L, function, environment);
+  *reference = add_reference(packer, NULL, code);
+  lt_code_keep(L, function, code);
+  return code;
+}
+
 static void open_function(lua_State *L, Packer *packer) {
   int function = lua_gettop(L);
   if (!lua_checkstack(L, 20))
     lt_refuse(L, packer, "a value that is nested too deeply");
-  lt_Code *code = lt_code_push(L, function, find_environment(L, function));
-  uint32_t reference = lt_add_object(L, packer, &code->object);
-  lua_pop(L, 1);
+  uint32_t reference;
+  const lt_Code *code = add_code(L, packer, function, &reference);
   write_tag(L, packer, LT_TAG_FUNCTION);
   size_t node = lt_add_node(L, packer, lua_topointer(L, -1), true);
   Frame *frame = lt_push_frame(L, packer, node);
@@ -53,59 +67,105 @@ static void open_function(lua_State *L, Packer *packer) {
   put(packer, &upvalue_count, 1);
 }
 
+/*
+** Code that runs while values are packed may have joined the function to another cell; then the
+** address of the one that was met is not known to be its own any more.
+*/
+static size_t find_cell(lua_State *L, Packer *packer, const void *cell) {
+  size_t node = find_address(packer, cell);
+  if (node == 0 || packer->anchors == 0)
+    return node;
+  int upvalue = packer->nodes[node].upvalue;
+  lua_rawgeti(L, packer->anchors, (lua_Integer)node);
+  bool is_own = upvalue != 0 && lua_upvalueid(L, -1, upvalue) == cell;
+  lua_pop(L, 1);
+  if (is_own)
+    return node;
+  forget_cell(packer, node);
+  return 0;
+}
+
 static void pack_upvalue(lua_State *L, Packer *packer, const Frame *frame) {
   const void *cell = lua_upvalueid(L, frame->base, frame->position);
   if (frame->position == frame->code->environment) {
     write_tag(L, packer, LT_TAG_ENVIRONMENT);
     return;
   }
-  size_t node = find_node(packer, cell);
+  size_t node = find_cell(L, packer, cell);
   if (node != 0) {
     uint32_t slot = slot_of(packer, node);
     write_tagged(L, packer, LT_TAG_SAME_CELL, &slot, sizeof(slot));
     return;
   }
   write_tag(L, packer, LT_TAG_CELL);
-  lt_add_node(L, packer, cell, false);
+  node = lt_add_node(L, packer, cell, false);
+  packer->nodes[node].upvalue = frame->position;
   lua_getupvalue(L, frame->base, frame->position);
   lt_pack_value(L, packer);
 }
 
 /* The global on the top is one that every state has under this name. */
-static bool is_standard(lua_State *L, Packer *packer, const char *name) {
+static bool is_standard(lua_State *L, const char *name) {
   lt_Path path;
   if (!lua_isfunction(L, -1) && !lua_istable(L, -1))
     return false;
-  return find_path(L, packer, lua_topointer(L, -1), &path) &&
-         lt_named_is_standard_global(&path, name);
+  return lt_find_path(L, lua_topointer(L, -1), &path) && lt_named_is_standard_global(&path, name);
 }
 
-static void pack_global(lua_State *L, Packer *packer, const Frame *frame) {
-  size_t length;
-  lt_Name place = frame->code->names[frame->position - 1];
+/*
+** The address of a global's name, which is on the top: a short one is a constant of the function,
+** and Lua keeps equal ones as one string. Of a long one it says nothing: NULL.
+*/
+static const void *address_of_name(lua_State *L, lt_Name name) {
+  return name.length <= LT_LONGEST_SHORT_STRING ? lua_tostring(L, -1) : NULL;
+}
+
+/* The beginning of a global of the function at 'function'. */
+static void write_global(lua_State *L, Packer *packer, int function, const void *address) {
+  static const uint32_t no_slot = 0;
+  write_tag(L, packer, LT_TAG_GLOBAL);
+  if (address == NULL) {
+    reserve(L, packer, sizeof(no_slot));
+    put(packer, &no_slot, sizeof(no_slot));
+    return;
+  }
+  lua_pushvalue(L, function);
+  lt_add_node(L, packer, address, false);
+  lua_pop(L, 1);
+}
+
+/* Returns false if it runs code, and packing must start over for it. */
+static bool push_environment(lua_State *L, Packer *packer, const Frame *frame) {
   lua_getupvalue(L, frame->base, frame->code->environment);
   if (packer->anchors == 0 && luaL_getmetafield(L, -1, "__index") != LUA_TNIL) {
     packer->starts_over = true;
     lua_pop(L, 2);
+  }
+  return !packer->starts_over;
+}
+
+static void pack_global(lua_State *L, Packer *packer, const Frame *frame) {
+  lt_Name name = frame->code->names[frame->position - 1];
+  const char *bytes = (const char *)frame->code->bytes + name.offset;
+  lua_pushlstring(L, bytes, name.length);
+  const void *address = address_of_name(L, name);
+  if (address != NULL && find_node(packer, address) != 0) {
+    lua_pop(L, 1);
     return;
   }
-  lua_pushlstring(L, (const char *)frame->code->bytes + place.offset, place.length);
-  const char *name = lua_tolstring(L, -1, &length);
-  /* The string is a constant of the function, so its address is not used again meanwhile. */
-  if (find_node(packer, name) != 0) {
+  if (!push_environment(L, packer, frame)) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_pushvalue(L, -2);
+  lua_gettable(L, -2);
+  lua_remove(L, -2);
+  if (lua_isnil(L, -1) || is_standard(L, lua_tostring(L, -2))) {
     lua_pop(L, 2);
     return;
   }
-  lua_pushvalue(L, -1);
-  lua_gettable(L, -3);
-  lua_remove(L, -3);
-  if (lua_isnil(L, -1) || is_standard(L, packer, name)) {
-    lua_pop(L, 2);
-    return;
-  }
-  write_tag(L, packer, LT_TAG_GLOBAL);
-  lt_add_node(L, packer, name, false);
-  write_string(L, packer, name, length);
+  write_global(L, packer, frame->base, address);
+  write_string(L, packer, bytes, name.length);
   lua_remove(L, -2);
   lt_pack_value(L, packer);
 }

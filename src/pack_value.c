@@ -133,11 +133,17 @@ static void pack_userdata(lua_State *L, Packer *packer) {
   if (!lua_islightuserdata(L, -1) || rule == NULL)
     refuse_userdata(L, packer);
   lua_pop(L, 1);
+  if (packer->anchors == 0) {
+    packer->starts_over = true;
+    lua_pop(L, 1);
+    return;
+  }
   lt_reserve_reference(L, packer);
-  void *token = rule->send(L, lua_gettop(L));
+  int userdata = lua_gettop(L);
+  void *token = rule->send(L, userdata);
   uint32_t reference = add_reference(packer, rule, token);
   write_tagged(L, packer, LT_TAG_USERDATA, &reference, sizeof(reference));
-  lua_pop(L, 1);
+  lua_settop(L, userdata - 1);
 }
 
 static void pack_object(lua_State *L, Packer *packer, lt_Tag tag, lt_Object *object) {
@@ -148,7 +154,7 @@ static void pack_object(lua_State *L, Packer *packer, lt_Tag tag, lt_Object *obj
 
 static bool pack_if_named(lua_State *L, Packer *packer, const void *address) {
   lt_Path path;
-  if (!find_path(L, packer, address, &path))
+  if (!lt_find_path(L, address, &path))
     return false;
   write_tag(L, packer, LT_TAG_NAMED);
   lt_add_node(L, packer, address, false);

@@ -91,16 +91,28 @@ size_t lt_add_node(lua_State *L, Packer *packer, const void *address, bool open)
   static const uint32_t none = 0;
   if (packer->anchors != 0) {
     lua_pushvalue(L, -1);
-    lua_rawseti(L, packer->anchors, (lua_Integer)++packer->anchored);
+    lua_rawseti(L, packer->anchors, (lua_Integer)packer->node_count);
   }
   if (packer->node_count >= packer->node_capacity)
     grow_nodes(L, packer);
   reserve(L, packer, sizeof(none));
   size_t node = packer->node_count++;
-  packer->nodes[node] = (Node){address, packer->size, 0, open};
+  packer->nodes[node] = (Node){address, packer->size, 0, 0, open};
   put(packer, &none, sizeof(none));
   hash_node(packer, node);
   return node;
+}
+
+/*
+** Names
+*/
+
+bool lt_find_path(lua_State *L, const void *address, lt_Path *path) {
+  if (lua_isnil(L, NAMES)) {
+    lt_names_push(L, false);
+    lua_replace(L, NAMES);
+  }
+  return lt_named_find(L, NAMES, address, path);
 }
 
 /*
@@ -148,8 +160,8 @@ void lt_note_late_metatable(lua_State *L, Packer *packer, const Frame *frame, si
 ** The whole
 */
 
-void lt_init_packer(Packer *packer, lt_Strings strings, lt_Describe describe, const lt_Row *row) {
-  memset(packer, 0, offsetof(Packer, recent));
+static void begin(Packer *packer) {
+  memset(&packer->bytes, 0, offsetof(Packer, recent) - offsetof(Packer, bytes));
   packer->bytes = packer->own_bytes;
   packer->capacity = OWN_BYTES;
   packer->references = packer->own_references;
@@ -161,10 +173,15 @@ void lt_init_packer(Packer *packer, lt_Strings strings, lt_Describe describe, co
   packer->table_mask = 2 * OWN_NODES - 1;
   packer->frames = packer->own_frames;
   packer->frame_capacity = OWN_FRAMES;
+}
+
+void lt_init_packer(Packer *packer, lt_Strings strings, lt_Describe describe, int first) {
   packer->strings = strings;
   packer->describe = describe;
-  packer->names = row == NULL ? NULL : row->names;
-  packer->first = row == NULL ? 0 : row->first;
+  packer->first = first;
+  packer->message = NULL;
+  packer->refused = false;
+  begin(packer);
 }
 
 void lt_free_packer(Packer *packer) {
@@ -175,4 +192,9 @@ void lt_free_packer(Packer *packer) {
   free_unless(packer->table, packer->own_table);
   free_unless(packer->frames, packer->own_frames);
   free(packer->late);
+}
+
+void lt_restart_packer(Packer *packer) {
+  lt_free_packer(packer);
+  begin(packer);
 }

@@ -20,6 +20,10 @@
 
 #include "src/code.h"
 #include "src/message.h"
+#include "src/quiet.h"
+
+/* Where things lie on the Lua stack of pack_protected. */
+enum { PACKER = 1, NAMES, FIRST_VALUE };
 
 /*
 ** What has been met: tables, functions, named values, upvalue cells and the names of globals, by
@@ -29,7 +33,8 @@ typedef struct Node {
   const void *address;
   size_t slot_offset; /* where in the bytes its slot goes */
   uint32_t slot;
-  bool open; /* its contents are still being packed */
+  int upvalue; /* an upvalue cell: which it is of the function that is kept for it */
+  bool open;   /* its contents are still being packed */
 } Node;
 
 typedef enum Phase { METATABLE, FIRST, CONTENT, KEY, UPVALUE, NAME } Phase;
@@ -68,7 +73,13 @@ typedef struct Recent {
 enum { UNCOUNTED_STRINGS = 16, RECENT_STRINGS = 64 };
 
 typedef struct Packer {
-  unsigned char *bytes;
+  lt_Strings strings;
+  lt_Describe describe;
+  int first; /* the number of the first root for 'describe' */
+  lt_Quiet quiet;
+  lt_Message *message;  /* NULL: there is none yet */
+  bool refused;         /* the error is the reason, a string */
+  unsigned char *bytes; /* all from here on begins anew with each try */
   size_t size;
   size_t capacity;
   lt_Reference *references;
@@ -86,16 +97,10 @@ typedef struct Packer {
   size_t (*late)[2]; /* nodes: a table and the metatable that was still open */
   size_t late_count;
   size_t late_capacity;
-  lt_Names *names;
-  lt_Strings strings;
-  lt_Describe describe;
-  int first; /* the number of the first root for 'describe' */
   int root;
-  int anchors;      /* where on the stack the table is that keeps what was met; 0: there is none */
-  size_t anchored;  /* how many it keeps */
+  int anchors; /* where on the stack the table is that keeps what nodes stand for; 0: there is none
+                */
   bool starts_over; /* there must be one */
-  bool refused;     /* the error is the reason, a string */
-  lt_Message *message;
   size_t text_size; /* of the long strings that are not lent */
   unsigned string_count;
   uint32_t own_table[2 * OWN_NODES];
@@ -185,16 +190,31 @@ static inline size_t hash(const Packer *packer, const void *address) {
 }
 
 /* Returns 0 where the address has not been met. */
-static inline size_t find_node(const Packer *packer, const void *address) {
+static inline size_t find_address(const Packer *packer, const void *address) {
   size_t place = hash(packer, address);
   while (packer->table[place] != 0 && packer->nodes[packer->table[place]].address != address)
     place = (place + 1) & packer->table_mask;
   return packer->table[place];
 }
 
+/* The node is of an upvalue cell that is not there any more. */
+static inline void forget_cell(Packer *packer, size_t node) {
+  packer->nodes[node].address = NULL;
+}
+
+/* The same for what is not an upvalue cell. Unlike those all else stays what it is: see find_cell.
+ */
+static inline size_t find_node(Packer *packer, const void *address) {
+  size_t node = find_address(packer, address);
+  if (node == 0 || packer->nodes[node].upvalue == 0)
+    return node;
+  forget_cell(packer, node);
+  return 0;
+}
+
 /*
-** A new node, whose slot is written here as 0 until the value comes again. What has the address is
-** on the top, or is kept by a function that has one already.
+** A new node, whose slot is written here as 0 until the value comes again. On the top is what has
+** the address: the value, or a function that has the upvalue cell or the name.
 */
 size_t lt_add_node(lua_State *L, Packer *packer, const void *address, bool open);
 
@@ -213,11 +233,7 @@ static inline uint32_t slot_of(Packer *packer, size_t node) {
 */
 
 /* Looks for the value with this address among those that every state can get (see named.h). */
-static inline bool find_path(lua_State *L, Packer *packer, const void *address, lt_Path *path) {
-  if (packer->names == NULL)
-    packer->names = lt_names_of(L);
-  return lt_named_find(L, packer->names, address, path);
-}
+bool lt_find_path(lua_State *L, const void *address, lt_Path *path);
 
 /*
 ** Frames
@@ -236,11 +252,13 @@ void lt_note_late_metatable(lua_State *L, Packer *packer, const Frame *frame, si
 ** The packer itself
 */
 
-/* 'names' may be NULL: they are looked up when the first is needed. */
-void lt_init_packer(Packer *packer, lt_Strings strings, lt_Describe describe, const lt_Row *row);
+void lt_init_packer(Packer *packer, lt_Strings strings, lt_Describe describe, int first);
 
 /* Frees its memory and releases the references that no message has taken. */
 void lt_free_packer(Packer *packer);
+
+/* The same, and begins anew. */
+void lt_restart_packer(Packer *packer);
 
 /*
 ** pack_refusal.c

@@ -9,6 +9,7 @@
 
 #include "src/exception.h"
 #include "src/named.h"
+#include "src/quiet.h"
 
 /* In the registry, during a conversion: the list of the tables, for the path in an error. */
 static const char sources_key;
@@ -18,6 +19,7 @@ enum { CONVERSION = 1, ROOT, SOURCES, NUMBERS, SOURCE, SOURCE_KEY, SOURCE_VALUE 
 
 typedef struct Conversion {
   const lt_Thread *self;
+  bool plain;          /* nothing is done if the root is not a plain table */
   lt_Shared **targets; /* of source i + 1; a reference to each */
   size_t count;
   size_t capacity;
@@ -40,16 +42,25 @@ lt_Stored *lt_value_kept(const lt_Value *value) {
   return stored->has_identity ? stored : NULL;
 }
 
-static bool is_plain_table(lua_State *L, int index) {
-  lt_Path path;
+/* One without a metatable. */
+static bool is_bare_table(lua_State *L, int index) {
   if (lua_type(L, index) != LUA_TTABLE)
     return false;
-  if (lua_getmetatable(L, index)) {
-    lua_pop(L, 1);
+  if (!lua_getmetatable(L, index))
+    return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+/* One that is copied as a shared table, and not by name. */
+static bool is_plain_table(lua_State *L, int index) {
+  lt_Path path;
+  if (!is_bare_table(L, index) || lt_class_of_metatable(L, index) != NULL)
     return false;
-  }
-  return lt_class_of_metatable(L, index) == NULL &&
-         !lt_named_find(L, lt_names_of(L), lua_topointer(L, index), &path);
+  lt_names_push(L, false);
+  bool named = lt_named_find(L, -1, lua_topointer(L, index), &path);
+  lua_pop(L, 1);
+  return !named;
 }
 
 /*
@@ -270,9 +281,12 @@ static void convert_table(lua_State *L, Conversion *conversion, size_t number) {
   lua_settop(L, SOURCE - 1);
 }
 
+/* No code of the state changes a table while it is walked: see quiet.h. */
 static int convert_protected(lua_State *L) {
   Conversion *conversion = lua_touserdata(L, CONVERSION);
   luaL_checkstack(L, 24, "too many values");
+  if (conversion->plain && !is_plain_table(L, ROOT))
+    return 0;
   lua_newtable(L);
   lua_newtable(L);
   lua_pushvalue(L, SOURCES);
@@ -294,14 +308,16 @@ static void release_targets(Conversion *conversion, bool failed) {
   free(conversion->targets);
 }
 
-lt_Shared *lt_share_table(lua_State *L, const lt_Thread *self, int index) {
-  Conversion conversion = {self, NULL, 0, 0};
+/* NULL if it must be a plain table and is none. */
+static lt_Shared *convert(lua_State *L, const lt_Thread *self, int index, bool plain) {
+  Conversion conversion = {self, plain, NULL, 0, 0};
+  lt_Quiet quiet;
   index = lua_absindex(L, index);
   luaL_checkstack(L, 4, "too many values");
   lua_pushcfunction(L, convert_protected);
   lua_pushlightuserdata(L, &conversion);
   lua_pushvalue(L, index);
-  int status = lua_pcall(L, 2, 0, 0);
+  int status = lt_quiet_call(L, &quiet, 2, 0);
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &sources_key); /* no memory is needed for a nil */
   lt_Shared *root = conversion.count > 0 ? conversion.targets[0] : NULL;
@@ -311,11 +327,14 @@ lt_Shared *lt_share_table(lua_State *L, const lt_Thread *self, int index) {
   return root;
 }
 
+lt_Shared *lt_share_table(lua_State *L, const lt_Thread *self, int index) {
+  return convert(L, self, index, false);
+}
+
 lt_Value lt_share(lua_State *L, const lt_Thread *self, int index) {
   lt_Value value;
   if (share_scalar(L, index, &value))
     return value;
-  if (is_plain_table(L, index))
-    return object_value(&lt_share_table(L, self, index)->traced.object);
-  return share_whole(L, index, NULL);
+  lt_Shared *shared = is_bare_table(L, index) ? convert(L, self, index, true) : NULL;
+  return shared != NULL ? object_value(&shared->traced.object) : share_whole(L, index, NULL);
 }

@@ -1,0 +1,33 @@
+/*
+** The index of a state's modules: which path leads to a value from package.loaded, such as
+** io -> stdout. It is a userdata, made anew when package.loaded has changed, and never changed
+** itself: what is read from it is valid as long as it lies on the stack.
+*/
+#ifndef lt_names_h
+#define lt_names_h
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <lua.h>
+
+#define LT_PATH_LONGEST 6
+
+/* The steps of a path: the module's name, then fields. NULL is a step to the metatable. */
+typedef struct lt_Path {
+  int length;
+  const char *steps[LT_PATH_LONGEST];
+} lt_Path;
+
+typedef struct lt_Names lt_Names;
+
+/* Pushes the index for package.loaded as it is, or, with 'anew', a new one at any rate. */
+void lt_names_push(lua_State *L, bool anew);
+
+/* Whether a value had this address when the index at 'names' was made, and what led to it then. */
+bool lt_names_find(lua_State *L, int names, const void *address, lt_Path *path);
+
+/* Whether this is the name of one of Lua's libraries. */
+bool lt_names_is_library(const char *module);
+
+#endif
