@@ -5,14 +5,21 @@
 
 #include <stdlib.h>
 
+#include "lib/guard.h"
 #include "src/deadlock.h"
 #include "src/interrupt.h"
 #include "src/lock.h"
 #include "src/wait.h"
 
+/*
+** The last two are written by the one who has the lock. Relaxed: a thread finds its own ident only
+** where it wrote it itself.
+*/
 typedef struct LockObject {
   lt_Object object;
   lt_Lock lock;
+  atomic_uint_least64_t holder; /* the ident of who has it; 0: nobody, or not known any more */
+  atomic_bool guarded;          /* a guard may have it, which can be collected */
 } LockObject;
 
 typedef struct RLockObject {
@@ -34,6 +41,8 @@ int lt_allocate_lock(lua_State *L) {
     return lt_raise_memory(L);
   lt_object_init(&lock->object, &lt_lock_type);
   lt_lock_init(&lock->lock);
+  atomic_init(&lock->holder, 0);
+  atomic_init(&lock->guarded, false);
   lt_object_push_own(L, &lock->object);
   return 1;
 }
@@ -52,11 +61,14 @@ static int allocate_rlock(lua_State *L) {
   return 1;
 }
 
+static const char not_locked[] = "release unlocked lock";
+static const char not_acquired[] = "cannot release un-acquired lock";
+
 LT_CLASS(lt_LockType, "_thread.lock", NULL, lt_allocate_lock);
 LT_CLASS(lt_RLockType, "_thread.RLock", NULL, allocate_rlock);
 
-static lt_Lock *check_lock(lua_State *L) {
-  return &((LockObject *)lt_check_object(L, 1, &lt_lock_type))->lock;
+static LockObject *check_lock(lua_State *L) {
+  return (LockObject *)lt_check_object(L, 1, &lt_lock_type);
 }
 
 static lt_RLock *check_rlock(lua_State *L) {
@@ -65,6 +77,27 @@ static lt_RLock *check_rlock(lua_State *L) {
 
 static uint64_t own_ident(lua_State *L) {
   return atomic_load_explicit(&lt_self(L)->ident, memory_order_relaxed); /* it wrote it itself */
+}
+
+/* The same, or 0 while the state is being closed, when free locks can still be acquired. */
+static uint64_t caller_ident(lua_State *L) {
+  const lt_Thread *self = lt_calling_thread(L);
+  return self == NULL ? 0 : atomic_load_explicit(&self->ident, memory_order_relaxed);
+}
+
+static bool is_held_by(const LockObject *lock, uint64_t ident) {
+  return atomic_load_explicit(&lock->holder, memory_order_relaxed) == ident;
+}
+
+static void set_holder(LockObject *lock, uint64_t ident) {
+  atomic_store_explicit(&lock->holder, ident, memory_order_relaxed);
+}
+
+/* The owner is for the report of a deadlock, if one is wanted. */
+static void note_holder(lua_State *L, LockObject *lock) {
+  set_holder(lock, caller_ident(L));
+  if (lt_deadlock_checked())
+    lt_lock_note_owner(&lock->lock, own_ident(L));
 }
 
 /*
@@ -88,6 +121,18 @@ typedef struct Target {
   uint64_t count;
 } Target;
 
+/*
+** A thread that would wait for itself: perhaps the coroutine that holds the lock was dropped, and
+** only has to be collected.
+*/
+static void collect_holder(lua_State *L, LockObject *lock) {
+  if (!is_held_by(lock, own_ident(L)) ||
+      !atomic_load_explicit(&lock->guarded, memory_order_relaxed))
+    return;
+  atomic_store_explicit(&lock->guarded, false, memory_order_relaxed); /* it is tried once */
+  lua_gc(L, LUA_GCCOLLECT);
+}
+
 static bool wait_for(lua_State *L, const Target *target, plat_Time deadline) {
   lt_Thread *self = lt_self(L);
   const lt_Acquire acquire = {lt_wait_begin(L, self), plat_now(), deadline, false};
@@ -101,20 +146,18 @@ static bool wait_for(lua_State *L, const Target *target, plat_Time deadline) {
   }
 }
 
-/* For the report of a deadlock, if one is wanted. */
-static void note_owner(lua_State *L, lt_Lock *lock) {
-  if (lt_deadlock_checked())
-    lt_lock_note_owner(lock, own_ident(L));
+static bool wait_for_lock(lua_State *L, LockObject *lock, plat_Time deadline) {
+  collect_holder(L, lock);
+  return wait_for(L, &(Target){&lock->lock, NULL, 0}, deadline);
 }
 
 /* With arguments, or when the lock was not to be had at once. */
-static int acquire_or_wait(lua_State *L, lt_Lock *lock) {
+static int acquire_or_wait(lua_State *L, LockObject *lock) {
   plat_Time deadline = PLAT_FOREVER;
   bool blocking = lua_gettop(L) == 1 || check_waiting(L, &deadline);
-  bool acquired =
-      lt_lock_try(lock) || (blocking && wait_for(L, &(Target){lock, NULL, 0}, deadline));
+  bool acquired = lt_lock_try(&lock->lock) || (blocking && wait_for_lock(L, lock, deadline));
   if (acquired)
-    note_owner(L, lock);
+    note_holder(L, lock);
   lua_pushboolean(L, acquired);
   return 1;
 }
@@ -127,9 +170,10 @@ static int acquire_or_wait(lua_State *L, lt_Lock *lock) {
 ** blocking or one that is NaN, OverflowError beyond TIMEOUT_MAX. Follows lock.acquire.
 */
 static int lock_acquire(lua_State *L) {
-  lt_Lock *lock = check_lock(L);
-  if (lua_gettop(L) > 1 || lt_deadlock_checked() || !lt_lock_try(lock))
+  LockObject *lock = check_lock(L);
+  if (lua_gettop(L) > 1 || !lt_lock_try(&lock->lock))
     return acquire_or_wait(L, lock);
+  note_holder(L, lock);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -140,19 +184,21 @@ static int lock_acquire(lua_State *L) {
 ** Follows lock.release.
 */
 static int lock_release(lua_State *L) {
-  if (!lt_lock_release(check_lock(L)))
-    return lt_raise(L, &lt_RuntimeError, "release unlocked lock");
+  LockObject *lock = check_lock(L);
+  set_holder(lock, 0); /* while it is still locked */
+  if (!lt_lock_release(&lock->lock))
+    return lt_raise(L, &lt_RuntimeError, not_locked);
   return 0;
 }
 
 /* lock:locked() -> boolean. Whether somebody has the lock. Follows lock.locked. */
 static int lock_locked(lua_State *L) {
-  lua_pushboolean(L, lt_lock_locked(check_lock(L)));
+  lua_pushboolean(L, lt_lock_locked(&check_lock(L)->lock));
   return 1;
 }
 
 static int lock_tostring(lua_State *L) {
-  lt_Lock *lock = check_lock(L);
+  const lt_Lock *lock = &check_lock(L)->lock;
   lua_pushfstring(L, "<%s _thread.lock object at %p>", lt_lock_locked(lock) ? "locked" : "unlocked",
                   (void *)lock);
   return 1;
@@ -185,7 +231,7 @@ static int rlock_acquire(lua_State *L) {
 static lt_RLock *check_owned(lua_State *L) {
   lt_RLock *rlock = check_rlock(L);
   if (!lt_rlock_owned(rlock, own_ident(L)))
-    lt_raise(L, &lt_RuntimeError, "cannot release un-acquired lock");
+    lt_raise(L, &lt_RuntimeError, not_acquired);
   return rlock;
 }
 
@@ -271,13 +317,17 @@ static int rlock_tostring(lua_State *L) {
 ** What both have. They go by the methods of the lock at hand.
 */
 
-static void acquire_first(lua_State *L) {
-  lt_Object *object = lt_object_of_type(L, 1, &lt_rlock_type);
-  if (object == NULL) {
-    lt_Lock *lock = check_lock(L);
-    if (!lt_lock_try(lock))
-      wait_for(L, &(Target){lock, NULL, 0}, PLAT_FOREVER);
-    note_owner(L, lock);
+static const lt_Proxy *check_either(lua_State *L) {
+  const lt_Proxy *proxy = lt_proxy_of_type(L, 1, &lt_rlock_type);
+  return proxy != NULL ? proxy : lt_check_proxy(L, 1, &lt_lock_type);
+}
+
+static void acquire_either(lua_State *L, lt_Object *object) {
+  if (object->type == &lt_lock_type) {
+    LockObject *lock = (LockObject *)object;
+    if (!lt_lock_try(&lock->lock))
+      wait_for_lock(L, lock, PLAT_FOREVER);
+    note_holder(L, lock);
     return;
   }
   lt_RLock *rlock = &((RLockObject *)object)->rlock;
@@ -291,22 +341,69 @@ static int release_first(lua_State *L) {
   return lt_object_of_type(L, 1, &lt_rlock_type) != NULL ? rlock_release(L) : lock_release(L);
 }
 
+static int refuse_close(lua_State *L) {
+  return lt_raise(L, &lt_TypeError,
+                  "a lock is not acquired by <close>, so it can't be released by it: say "
+                  "local _ <close> = lock:hold()");
+}
+
+/*
+** Holding
+*/
+
+static const char *let_go_rlock(lt_RLock *rlock, uint64_t ident) {
+  if (!lt_rlock_owned(rlock, ident))
+    return not_acquired;
+  lt_rlock_release(rlock);
+  return NULL;
+}
+
+static const char *let_go_lock(LockObject *lock, uint64_t ident) {
+  if (!lt_lock_locked(&lock->lock))
+    return not_locked;
+  if (!is_held_by(lock, ident))
+    return "release of a lock that another thread has";
+  atomic_store_explicit(&lock->guarded, false, memory_order_relaxed);
+  set_holder(lock, 0);
+  return lt_lock_release(&lock->lock) ? NULL : not_locked;
+}
+
+const char *lt_lock_let_go(lt_Object *lock, uint64_t ident) {
+  return lock->type == &lt_rlock_type ? let_go_rlock(&((RLockObject *)lock)->rlock, ident)
+                                      : let_go_lock((LockObject *)lock, ident);
+}
+
+/*
+** The guard is there before: nothing can come between the lock and its being entrusted. That may
+** have called finalizers, which can do anything, so the lock is checked again.
+*/
+static void acquire_for(lua_State *L, const lt_Proxy *lock, lt_Guard *guard) {
+  if (lock->mark != &lt_proxy_mark)
+    check_either(L);
+  acquire_either(L, lock->object);
+  if (lock->object->type == &lt_lock_type)
+    atomic_store_explicit(&((LockObject *)lock->object)->guarded, true, memory_order_relaxed);
+  lt_guard_entrust(guard, caller_ident(L));
+}
+
 /*
 ** local _ <close> = lock:hold()
-** Acquires the lock, waiting as long as it takes, and returns it: at the end of the variable's
-** scope it is released. Follows Python's "with lock:".
+** Acquires the lock, waiting as long as it takes, and returns a guard: at the end of the variable's
+** scope the lock is released. A guard that is dropped releases it when it is collected. Follows
+** Python's "with lock:".
 */
 static int hold(lua_State *L) {
+  const lt_Proxy *lock = check_either(L);
   lua_settop(L, 1);
-  acquire_first(L);
-  lt_interrupt_spare_next(lt_self(L));
+  acquire_for(L, lock, lt_guard_push(L));
+  lt_interrupt_spare_next(lt_calling_thread(L));
   return 1;
 }
 
 static int finish_with(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
-  return lua_gettop(L) - 1;
+  return lua_gettop(L) - 2;
 }
 
 /*
@@ -315,10 +412,13 @@ static int finish_with(lua_State *L, int status, lua_KContext context) {
 ** lock:".
 */
 static int with(lua_State *L) {
+  const lt_Proxy *lock = check_either(L);
   lt_check_callable(L, 2);
   int argument_count = lua_gettop(L) - 2;
-  acquire_first(L);
-  lua_toclose(L, 1);
+  lt_Guard *guard = lt_guard_push(L);
+  lua_insert(L, 2);
+  acquire_for(L, lock, guard);
+  lua_toclose(L, 2);
   lua_callk(L, argument_count, LUA_MULTRET, 0, finish_with);
   return finish_with(L, LUA_OK, 0);
 }
@@ -328,7 +428,7 @@ static int with(lua_State *L) {
 ** acquire and release, by the names that Python's with statement has for them.
 */
 static int enter(lua_State *L) {
-  acquire_first(L);
+  acquire_either(L, check_either(L)->object);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -346,7 +446,7 @@ static const luaL_Reg lock_methods[] = {{"acquire", lock_acquire},
                                         {NULL, NULL}};
 
 static const luaL_Reg lock_metamethods[] = {
-    {"__tostring", lock_tostring}, {"__close", release_first}, {NULL, NULL}};
+    {"__tostring", lock_tostring}, {"__close", refuse_close}, {NULL, NULL}};
 
 const lt_Type lt_lock_type = {"_thread.lock",   &lt_LockType, lock_methods,
                               lock_metamethods, destroy,      NULL};
@@ -365,7 +465,7 @@ static const luaL_Reg rlock_methods[] = {{"acquire", rlock_acquire},
                                          {NULL, NULL}};
 
 static const luaL_Reg rlock_metamethods[] = {
-    {"__tostring", rlock_tostring}, {"__close", release_first}, {NULL, NULL}};
+    {"__tostring", rlock_tostring}, {"__close", refuse_close}, {NULL, NULL}};
 
 const lt_Type lt_rlock_type = {"_thread.RLock",   &lt_RLockType, rlock_methods,
                                rlock_metamethods, destroy,       NULL};

@@ -80,6 +80,7 @@ local function lthread(define, libraries, ...)
                "src/worker.c",
                "lib/atomiclib.c",
                "lib/classlib.c",
+               "lib/guard.c",
                "lib/handlelib.c",
                "lib/interruptlib.c",
                "lib/locallib.c",

@@ -215,8 +215,7 @@ for _, class in ipairs { _thread.LockType, _thread.RLock } do
 
     it("is held until the end of the scope", function()
       do
-        local held <close> = lock:hold()
-        assert.equal(lock, held)
+        local _ <close> = lock:hold()
         assert.is_false(is_free())
       end
       assert.is_true(is_free())
@@ -241,6 +240,162 @@ for _, class in ipairs { _thread.LockType, _thread.RLock } do
       lock:release()
       assert.equal("held", waiter:result())
       assert.is_true(is_free())
+    end)
+
+    it("is held by one scope after the other, and by scopes of coroutines", function()
+      local function scope(inside)
+        local _ <close> = lock:hold()
+        assert.is_false(is_free())
+        inside()
+      end
+      for _ = 1, 3 do
+        scope(collectgarbage)
+        assert.is_true(is_free())
+        coroutine.wrap(scope)(function() end)
+        assert.is_true(is_free())
+      end
+    end)
+
+    -- Coroutines that are dropped within a scope, each made by a function that is called here.
+    local function drop_in_scopes()
+      local function drop(f)
+        coroutine.wrap(f)()
+        assert.is_false(is_free())
+      end
+      drop(function()
+        local _ <close> = lock:hold()
+        coroutine.yield()
+      end)
+      collectgarbage()
+      assert.is_true(is_free(), "by hold")
+      drop(function()
+        lock:with(coroutine.yield)
+      end)
+      collectgarbage()
+      assert.is_true(is_free(), "by with")
+      lock:hold()
+      collectgarbage()
+      assert.is_true(is_free(), "by a guard without a variable")
+    end
+
+    it("is released when a coroutine that holds it is dropped and collected", function()
+      drop_in_scopes()
+      drop_in_scopes()
+    end)
+
+    it("is released then in generational mode too", function()
+      local before = collectgarbage "generational"
+      drop_in_scopes()
+      collectgarbage(before)
+    end)
+
+    it("is released when a thread ends while a coroutine of it holds it", function()
+      local suspended = start(function()
+        local worker = coroutine.create(function()
+          local _ <close> = lock:hold()
+          coroutine.yield()
+        end)
+        coroutine.resume(worker)
+        return lock:locked(), worker and nil
+      end)
+      assert.is_true(suspended:result())
+      assert.is_true(is_free())
+    end)
+
+    it("is left to those who have acquired it when a guard of before is dropped", function()
+      local worker = coroutine.wrap(function()
+        local _ <close> = lock:hold()
+        coroutine.yield()
+      end)
+      worker()
+      lock:release()
+      local go = _thread.allocate_lock()
+      go:acquire()
+      local other = start(function()
+        lock:acquire()
+        go:acquire()
+        lock:release()
+      end)
+      assert.is_true(blocks(other))
+      worker = nil -- luacheck: ignore
+      collectgarbage()
+      assert.is_true(lock:locked())
+      go:release()
+      other:result()
+      assert.is_true(is_free())
+    end)
+
+    it("is not released for another thread at the end of a scope", function()
+      local go = _thread.allocate_lock()
+      go:acquire()
+      local other
+      local exception = raised(_thread.RuntimeError, function()
+        local _ <close> = lock:hold()
+        lock:release()
+        other = start(function()
+          lock:acquire()
+          go:acquire()
+          lock:release()
+        end)
+        assert.is_true(blocks(other))
+      end)
+      assert.matches("^release of a lock that another thread has$", (exception.message:gsub(
+        "^cannot release un%-acquired lock$", "release of a lock that another thread has")))
+      assert.is_true(lock:locked())
+      go:release()
+      other:result()
+    end)
+
+    it("may be released and acquired again within a scope", function()
+      do
+        local _ <close> = lock:hold()
+        lock:release()
+        assert.is_true(is_free())
+        lock:acquire()
+      end
+      assert.is_true(is_free())
+    end)
+
+    it("says how to hold it when it is closed itself", function()
+      local go, held = _thread.allocate_lock(), _thread.allocate_lock()
+      go:acquire()
+      held:acquire()
+      local owner = start(function()
+        local _ <close> = lock:hold()
+        held:release()
+        go:acquire()
+      end)
+      held:acquire()
+      local exception = raised(_thread.TypeError, function()
+        local _ <close> = lock
+      end)
+      assert.matches("say local _ <close> = lock:hold()", exception.message, 1, true)
+      assert.is_true(lock:locked())
+      go:release()
+      owner:result()
+      assert.is_true(is_free())
+    end)
+
+    it("is held in finalizers too while a state is being closed", function()
+      local output = child(([[
+        local _thread = require "lthread"
+        local lock = _thread.%s()
+        local function finalize()
+          for _ = 1, 2 do
+            local _ <close> = lock:hold()
+            io.write(tostring(lock:locked()), " ")
+          end
+        end
+        local function leave()
+          lock = lock
+          LEFT = setmetatable({}, { __gc = finalize })
+        end
+        do local _ <close> = lock:hold() end
+        _thread.start_joinable_thread(leave):join()
+        io.write(tostring(lock:locked()), " ")
+        leave()
+      ]]):format(name))
+      assert.equal("true true false true true status 0\n", output)
     end)
 
     it("is held while with calls a function", function()
@@ -513,6 +668,21 @@ describe("a lock", function()
     assert.is_false(isinstance(_thread.RLock(), _thread.LockType))
   end)
 
+  it("is waited for by the thread whose dropped coroutine has it", function()
+    local done = start(function()
+      for _ = 1, 3 do
+        coroutine.wrap(function()
+          local _ <close> = lock:hold()
+          coroutine.yield()
+        end)()
+        lock:acquire()
+        lock:release()
+      end
+    end)
+    assert.is_true(done:join(60))
+    assert.is_true(lock:acquire(false))
+  end)
+
   it("can't be acquired twice, by its own thread either", function()
     lock:acquire()
     assert.is_false(lock:acquire(false))
@@ -619,8 +789,8 @@ describe("a lock", function()
     end)
     assert.equal("release unlocked lock", exception.message)
     raised(_thread.RuntimeError, function()
-      local held <close> = lock:hold()
-      held:release()
+      local _ <close> = lock:hold()
+      lock:release()
     end)
   end)
 
