@@ -369,14 +369,10 @@ static int except_hook_args(lua_State *L) {
 ** Time
 */
 
-static bool always(void *context) {
-  (void)context;
-  return true;
-}
-
 /*
 ** sleep(seconds)
-** Waits for so many seconds. Raises ValueError if they are negative or NaN, OverflowError beyond
+** Waits for so many seconds; with 0 it lets others run. Raises ValueError if they are negative or
+*NaN, OverflowError beyond
 ** TIMEOUT_MAX. Follows time.sleep.
 */
 static int sleep_thread(lua_State *L) {
@@ -385,14 +381,11 @@ static int sleep_thread(lua_State *L) {
   if (span < 0)
     return lt_arg_error(L, &lt_ValueError, 1, "sleep length must be non-negative, got %f",
                         lua_tonumber(L, 1));
-  const lt_Wait wait = {
-      .address = self, .validate = always, .deadline = lt_opt_deadline(L, 1), .what = "sleep"};
-  for (;;) {
-    lt_Parked parked = lt_park(lt_wait_begin(L, self), &wait, NULL);
-    if (parked == LT_TIMED_OUT)
-      return 0;
-    lt_wait_broken(L, self);
-  }
+  lt_Wait wait = {.address = self, .deadline = lt_opt_deadline(L, 1), .what = "sleep"};
+  if (span == 0)
+    plat_yield();
+  lt_wait(L, self, &wait);
+  return 0;
 }
 
 /* monotonic() -> seconds, a float. Of a clock that never goes back. Follows time.monotonic. */

@@ -31,18 +31,11 @@ static bool wait_until_done(lua_State *L, lt_Thread *thread, plat_Time deadline)
   lt_Thread *self = lt_self(L);
   if (thread == self)
     lt_raise(L, &lt_RuntimeError, "Cannot join current thread");
-  for (;;) {
-    lt_Status status = lt_thread_status(thread);
-    if (status == LT_DONE)
-      return true;
-    if (status == LT_UNSTARTED)
-      lt_raise(L, &lt_RuntimeError, "thread not started");
-    lt_Parked parked = lt_thread_join(thread, lt_wait_begin(L, self), deadline);
-    if (parked == LT_TIMED_OUT)
-      return lt_thread_status(thread) == LT_DONE;
-    if (parked == LT_INTERRUPTED || parked == LT_SIGNALLED)
-      lt_wait_broken(L, self);
-  }
+  lt_Wait wait = lt_thread_join(thread, deadline);
+  bool ended = lt_wait(L, self, &wait);
+  if (ended && lt_thread_status(thread) == LT_UNSTARTED)
+    lt_raise(L, &lt_RuntimeError, "thread not started");
+  return ended;
 }
 
 /*

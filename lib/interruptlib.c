@@ -135,7 +135,7 @@ static int dump_traceback(lua_State *L) {
     return lt_arg_type_error(L, 1, "file");
   lt_Dump dump;
   lt_Text text = {NULL, 0, 0};
-  const lt_Asker asker = {self->runtime, lt_wait_begin(L, self), self, L, NULL};
+  const lt_Asker asker = {self->runtime, self->parker, self, L, NULL};
   if (!lt_dump_take(&dump, &asker))
     return lt_raise_memory(L);
   lt_dump_write(&dump, &text);

@@ -114,12 +114,17 @@ static bool check_waiting(lua_State *L, plat_Time *deadline) {
   return blocking;
 }
 
-/* What is to be acquired: a lock, or an RLock by the calling thread, 'count' times. */
-typedef struct Target {
-  lt_Lock *lock;
-  lt_RLock *rlock;
-  uint64_t count;
-} Target;
+static bool wait_for(lua_State *L, lt_Lock *lock, plat_Time deadline) {
+  lt_Wait wait = lt_lock_wait(lock, deadline);
+  return lt_wait(L, lt_self(L), &wait);
+}
+
+static bool wait_for_rlock(lua_State *L, lt_RLock *rlock, plat_Time deadline) {
+  bool acquired = wait_for(L, &rlock->lock, deadline);
+  if (acquired)
+    lt_rlock_own(rlock, own_ident(L), 1);
+  return acquired;
+}
 
 /*
 ** A thread that would wait for itself: perhaps the coroutine that holds the lock was dropped, and
@@ -133,22 +138,9 @@ static void collect_holder(lua_State *L, LockObject *lock) {
   lua_gc(L, LUA_GCCOLLECT);
 }
 
-static bool wait_for(lua_State *L, const Target *target, plat_Time deadline) {
-  lt_Thread *self = lt_self(L);
-  const lt_Acquire acquire = {lt_wait_begin(L, self), plat_now(), deadline, false};
-  for (;;) {
-    lt_Acquired acquired = target->rlock == NULL ? lt_lock_acquire(target->lock, &acquire)
-                                                 : lt_rlock_acquire(target->rlock, own_ident(L),
-                                                                    target->count, &acquire);
-    if (acquired != LT_ACQUIRE_BROKEN)
-      return acquired == LT_ACQUIRED;
-    lt_wait_broken(L, self);
-  }
-}
-
 static bool wait_for_lock(lua_State *L, LockObject *lock, plat_Time deadline) {
   collect_holder(L, lock);
-  return wait_for(L, &(Target){&lock->lock, NULL, 0}, deadline);
+  return wait_for(L, &lock->lock, deadline);
 }
 
 /* With arguments, or when the lock was not to be had at once. */
@@ -223,7 +215,7 @@ static int rlock_acquire(lua_State *L) {
   if (lt_rlock_owned(rlock, ident))
     acquire_again(L, rlock);
   else if (!lt_rlock_try(rlock, ident))
-    acquired = blocking && wait_for(L, &(Target){NULL, rlock, 1}, deadline);
+    acquired = blocking && wait_for_rlock(L, rlock, deadline);
   lua_pushboolean(L, acquired);
   return 1;
 }
@@ -288,8 +280,9 @@ static int rlock_release_save(lua_State *L) {
 
 /*
 ** rlock:_acquire_restore(count [, owner])
-** Acquires the lock, waiting as long as it takes, and counts as before _release_save. Raises
-** ValueError if the count is not positive, RuntimeError in a thread that has the lock. Follows
+** Acquires the lock, waiting as long as it takes, and counts as before _release_save. An interrupt
+** is raised when it has the lock. Raises ValueError if the count is not positive, RuntimeError in a
+*thread that has the lock. Follows
 ** RLock._acquire_restore.
 */
 static int rlock_acquire_restore(lua_State *L) {
@@ -299,7 +292,10 @@ static int rlock_acquire_restore(lua_State *L) {
     return lt_arg_error(L, &lt_ValueError, 2, "count is %I, it must be positive", count);
   if (lt_rlock_owned(rlock, own_ident(L)))
     return lt_raise(L, &lt_RuntimeError, "cannot restore a lock that this thread has");
-  wait_for(L, &(Target){NULL, rlock, (uint64_t)count}, PLAT_FOREVER);
+  lt_Wait wait = lt_lock_wait(&rlock->lock, PLAT_FOREVER);
+  wait.deaf = LT_DEAF_TO_SIGNALS;
+  lt_wait(L, lt_self(L), &wait);
+  lt_rlock_own(rlock, own_ident(L), (uint64_t)count);
   return 0;
 }
 
@@ -334,7 +330,7 @@ static void acquire_either(lua_State *L, lt_Object *object) {
   if (lt_rlock_owned(rlock, own_ident(L)))
     acquire_again(L, rlock);
   else if (!lt_rlock_try(rlock, own_ident(L)))
-    wait_for(L, &(Target){NULL, rlock, 1}, PLAT_FOREVER);
+    wait_for_rlock(L, rlock, PLAT_FOREVER);
 }
 
 static int release_first(lua_State *L) {

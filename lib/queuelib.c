@@ -91,48 +91,32 @@ static lt_Queue *check_queue(lua_State *L) {
   return (lt_Queue *)object;
 }
 
-typedef struct Patience {
-  bool waits;
-  plat_Time deadline;
-} Patience;
-
-static const Patience endless = {true, PLAT_FOREVER};
-
-/* A timeout in seconds; nil is for ever. */
-static Patience opt_timeout(lua_State *L, int arg) {
+/* A timeout in seconds; nil is for ever. Returns the deadline. */
+static plat_Time opt_timeout(lua_State *L, int arg) {
   if (lua_isnumber(L, arg) && lua_tonumber(L, arg) < 0)
     lt_arg_error(L, &lt_ValueError, arg, "'timeout' must be a non-negative number, got %f",
                  lua_tonumber(L, arg));
-  Patience patience = {true, lt_opt_deadline(L, arg)};
-  patience.waits = lua_isnoneornil(L, arg) || lua_tonumber(L, arg) > 0;
-  return patience;
+  return lt_opt_deadline(L, arg);
 }
 
 /* The arguments (block = true [, timeout]) from 'arg' on. Without 'block' the timeout is ignored.
  */
-static Patience opt_patience(lua_State *L, int arg) {
+static plat_Time opt_patience(lua_State *L, int arg) {
   static const char *const names[] = {"block", "timeout", NULL};
   if (lua_gettop(L) < arg)
-    return endless;
+    return PLAT_FOREVER;
   lt_spread_keywords(L, arg, names);
   if (!lt_opt_flag(L, arg, true))
-    return (Patience){false, 0};
+    return PLAT_AT_ONCE;
   return opt_timeout(L, arg + 1);
 }
 
 /*
-** Waiting
+** Once 'take' was in vain. Only who has to wait needs a thread, which there is none any more when a
+** state is being closed.
 */
-
-typedef lt_Parked (*Await)(lt_Queue *queue, lt_User user, plat_Time deadline);
-
-/* False when the time is up; raises if the thread is interrupted. */
-static bool wait(lua_State *L, lt_Thread *self, lt_Queue *queue, Await await, plat_Time deadline) {
-  lt_wait_begin(L, self);
-  lt_Parked parked = await(queue, lt_user(self), deadline);
-  if (parked == LT_INTERRUPTED || parked == LT_SIGNALLED)
-    lt_wait_broken(L, self);
-  return parked != LT_TIMED_OUT;
+static bool wait_longer(lua_State *L, lt_Wait *wait) {
+  return wait->deadline != PLAT_AT_ONCE && lt_wait(L, lt_self(L), wait);
 }
 
 /*
@@ -174,6 +158,8 @@ static void describe_element(lua_State *L, int value) {
 
 /* Items on their way into a queue; the first 'put' of them are in it. */
 typedef struct Putting {
+  lt_QueueUse use; /* the queue is the function's argument, which stays on the stack */
+  lt_Outcome outcome;
   size_t count;
   size_t put;
   lt_Item *keys; /* for a PriorityQueue, else NULL */
@@ -190,11 +176,12 @@ static int empty_putting(lua_State *L) {
   return 0;
 }
 
-static Putting *push_putting(lua_State *L, const lt_Queue *queue, size_t capacity) {
+static Putting *push_putting(lua_State *L, lt_Queue *queue, size_t capacity) {
   static const char key;
   bool keyed = lt_queue_order(queue) == LT_LEAST_FIRST;
   size_t size = sizeof(Putting) + capacity * sizeof(lt_Item) * (keyed ? 2 : 1);
   Putting *putting = push_box(L, size, &key, empty_putting);
+  putting->use = (lt_QueueUse){queue, lt_caller(L)};
   putting->keys = keyed ? putting->items + capacity : NULL;
   return putting;
 }
@@ -228,24 +215,25 @@ static void add_message(lua_State *L, Putting *putting, int arg, const lt_Row *r
   lua_pop(L, 1);
 }
 
-static lt_Outcome put_once(lua_State *L, lt_Queue *queue, Putting *putting) {
-  size_t put;
+/* False: there is no room. */
+static bool try_to_put(void *context) {
+  Putting *putting = context;
   const lt_Item *keys = putting->keys == NULL ? NULL : putting->keys + putting->put;
-  lt_Outcome outcome = lt_queue_put(queue, lt_caller(L), putting->items + putting->put, keys,
-                                    putting->count - putting->put, &put);
+  size_t put;
+  putting->outcome =
+      lt_queue_put(putting->use.queue, putting->use.user, putting->items + putting->put, keys,
+                   putting->count - putting->put, &put);
   putting->put += put;
-  return outcome;
+  return putting->outcome != LT_QUEUE_FULL;
 }
 
-/* Puts all that there are, waiting for room as long as 'patience' lasts. */
-static lt_Outcome put_all(lua_State *L, lt_Queue *queue, Putting *putting, Patience patience) {
-  lt_Thread *self = lt_self(L);
-  lt_Outcome outcome = put_once(L, queue, putting);
-  while (outcome == LT_QUEUE_FULL && patience.waits) {
-    patience.waits = wait(L, self, queue, lt_queue_await_room, patience.deadline);
-    outcome = put_once(L, queue, putting);
+/* Puts all that there are, waiting for room until the deadline. */
+static lt_Outcome put_all(lua_State *L, Putting *putting, plat_Time deadline) {
+  if (!try_to_put(putting)) {
+    lt_Wait wait = lt_queue_wait_to_put(&putting->use, try_to_put, deadline);
+    wait_longer(L, &wait);
   }
-  return outcome;
+  return putting->outcome;
 }
 
 static lt_Class *class_of_outcome(lt_Outcome outcome) {
@@ -271,7 +259,7 @@ static int raise_outcome(lua_State *L, lt_Outcome outcome) {
 /* Any message, to any queue. */
 static int put_message(lua_State *L, lt_Queue *queue) {
   lt_check_any(L, 2);
-  Patience patience = opt_patience(L, 3);
+  plat_Time deadline = opt_patience(L, 3);
   lt_Outcome outcome = LT_QUEUE_FULL;
   lt_Item item;
   bool is_small = lt_item_from_small(L, 2, &item);
@@ -284,14 +272,14 @@ static int put_message(lua_State *L, lt_Queue *queue) {
     if (outcome == LT_QUEUE_DONE)
       return 0;
     lt_item_free(&item);
-    if (!patience.waits)
+    if (deadline == PLAT_AT_ONCE)
       return raise_outcome(L, outcome);
   }
   if (outcome == LT_QUEUE_FULL) {
     Putting *putting = push_putting(L, queue, 1);
     lua_pushvalue(L, 2);
     add_message(L, putting, 2, NULL);
-    outcome = put_all(L, queue, putting, patience);
+    outcome = put_all(L, putting, deadline);
   }
   return outcome == LT_QUEUE_DONE ? 0 : raise_outcome(L, outcome);
 }
@@ -352,7 +340,7 @@ static size_t check_list(lua_State *L, int arg) {
 static int queue_put_many(lua_State *L) {
   lt_Queue *queue = check_queue(L);
   size_t count = check_list(L, 2);
-  Patience patience = opt_patience(L, 3);
+  plat_Time deadline = opt_patience(L, 3);
   Putting *putting = push_putting(L, queue, count);
   lt_names_push(L, false);
   lt_Row row = {lua_gettop(L), 0};
@@ -361,7 +349,7 @@ static int queue_put_many(lua_State *L) {
     row.first = (int)(i - 1);
     add_message(L, putting, 2, &row);
   }
-  lt_Outcome outcome = put_all(L, queue, putting, patience);
+  lt_Outcome outcome = put_all(L, putting, deadline);
   if (outcome == LT_QUEUE_DONE)
     return 0;
   if (outcome == LT_QUEUE_NO_MEMORY)
@@ -379,12 +367,18 @@ static int queue_put_many(lua_State *L) {
 ** Getting
 */
 
-/* Whether to try again, after a wait. */
-static bool await_item(lua_State *L, lt_Queue *queue, Patience *patience) {
-  if (!patience->waits)
-    return false;
-  patience->waits = wait(L, lt_self(L), queue, lt_queue_await_item, patience->deadline);
-  return true;
+/* One item on its way out of a queue. */
+typedef struct Getting {
+  lt_QueueUse use;
+  lt_Outcome outcome;
+  lt_Item item;
+} Getting;
+
+/* False: the queue is empty. */
+static bool try_to_get(void *context) {
+  Getting *getting = context;
+  getting->outcome = lt_queue_get(getting->use.queue, getting->use.user, &getting->item);
+  return getting->outcome != LT_QUEUE_EMPTY;
 }
 
 /*
@@ -397,15 +391,16 @@ static bool await_item(lua_State *L, lt_Queue *queue, Patience *patience) {
 */
 static int queue_get(lua_State *L) {
   lt_Queue *queue = check_queue(L);
-  Patience patience = opt_patience(L, 2);
+  plat_Time deadline = opt_patience(L, 2);
   lt_Thread *self = lt_calling_thread(L);
-  lt_Item item;
-  lt_Outcome outcome = lt_queue_get(queue, lt_user(self), &item);
-  while (outcome == LT_QUEUE_EMPTY && await_item(L, queue, &patience))
-    outcome = lt_queue_get(queue, lt_user(self), &item);
-  if (outcome != LT_QUEUE_DONE)
-    return raise_outcome(L, outcome);
-  if (lt_item_receive(L, &item) != LUA_OK) {
+  Getting getting = {.use = {queue, lt_user(self)}};
+  if (!try_to_get(&getting)) {
+    lt_Wait wait = lt_queue_wait_to_get(&getting.use, try_to_get, deadline);
+    wait_longer(L, &wait);
+  }
+  if (getting.outcome != LT_QUEUE_DONE)
+    return raise_outcome(L, getting.outcome);
+  if (lt_item_receive(L, &getting.item) != LUA_OK) {
     lt_queue_task_done(queue);
     lt_throw(L);
   }
@@ -423,20 +418,22 @@ static int queue_get_nowait(lua_State *L) {
   return queue_get(L);
 }
 
-/* A batch on its way into a state; 'received' are in it. */
-typedef struct Getting {
-  lt_Queue *queue; /* a reference, or NULL when all is done */
+/* A batch on its way out of a queue, into a state; 'received' are there. */
+typedef struct GettingMany {
+  lt_QueueUse use; /* a reference to the queue, or NULL when all is done */
+  lt_Outcome outcome;
+  size_t max;
   lt_Batch batch;
   size_t received; /* or SIZE_MAX, before the first one is begun */
-} Getting;
+} GettingMany;
 
 /* If there is a batch, something went wrong with the one that was being received. */
 static int empty_getting(lua_State *L) {
-  Getting *getting = lua_touserdata(L, 1);
-  lt_Queue *queue = getting->queue;
+  GettingMany *getting = lua_touserdata(L, 1);
+  lt_Queue *queue = getting->use.queue;
   if (queue == NULL)
     return 0;
-  getting->queue = NULL;
+  getting->use.queue = NULL;
   if (getting->batch.count > 0) {
     bool is_lost = getting->received < getting->batch.count;
     lt_batch_put_back(queue, lt_user(lt_thread_of(L)), &getting->batch, getting->received);
@@ -447,16 +444,25 @@ static int empty_getting(lua_State *L) {
   return 0;
 }
 
-static Getting *push_getting(lua_State *L, lt_Queue *queue) {
+static GettingMany *push_getting(lua_State *L, lt_Queue *queue, size_t max) {
   static const char key;
-  Getting *getting = push_box(L, sizeof(*getting), &key, empty_getting);
+  GettingMany *getting = push_box(L, sizeof(*getting), &key, empty_getting);
   lt_object_retain((lt_Object *)queue);
-  getting->queue = queue;
+  getting->use = (lt_QueueUse){queue, lt_caller(L)};
+  getting->max = max;
   getting->received = SIZE_MAX;
   return getting;
 }
 
-static void push_batch(lua_State *L, Getting *getting) {
+/* False: the queue is empty. */
+static bool try_to_get_many(void *context) {
+  GettingMany *getting = context;
+  getting->outcome =
+      lt_queue_get_batch(getting->use.queue, getting->use.user, getting->max, &getting->batch);
+  return getting->outcome != LT_QUEUE_EMPTY;
+}
+
+static void push_batch(lua_State *L, GettingMany *getting) {
   lt_Batch *batch = &getting->batch;
   int capacity = batch->count < INT_MAX ? (int)batch->count : 0;
   lua_createtable(L, capacity, 1);
@@ -484,13 +490,14 @@ static int queue_get_many(lua_State *L) {
   lua_Integer max = lt_check_integer(L, 2);
   if (max < 1)
     return lt_arg_error(L, &lt_ValueError, 2, "'max' must be positive, got %I", max);
-  Patience patience = opt_timeout(L, 3);
-  Getting *getting = push_getting(L, queue);
-  lt_Outcome outcome = lt_queue_get_batch(queue, lt_caller(L), (size_t)max, &getting->batch);
-  while (outcome == LT_QUEUE_EMPTY && await_item(L, queue, &patience))
-    outcome = lt_queue_get_batch(queue, lt_caller(L), (size_t)max, &getting->batch);
-  if (outcome != LT_QUEUE_DONE && outcome != LT_QUEUE_EMPTY)
-    return raise_outcome(L, outcome);
+  plat_Time deadline = opt_timeout(L, 3);
+  GettingMany *getting = push_getting(L, queue, (size_t)max);
+  if (!try_to_get_many(getting)) {
+    lt_Wait wait = lt_queue_wait_to_get(&getting->use, try_to_get_many, deadline);
+    wait_longer(L, &wait);
+  }
+  if (getting->outcome != LT_QUEUE_DONE && getting->outcome != LT_QUEUE_EMPTY)
+    return raise_outcome(L, getting->outcome);
   push_batch(L, getting);
   if (getting->batch.count > 0)
     lt_batch_free(queue, lt_caller(L), &getting->batch);
@@ -544,10 +551,8 @@ static int queue_join(lua_State *L) {
   static const char *const names[] = {"timeout", NULL};
   lt_Queue *queue = check_queue(L);
   lt_spread_keywords(L, 2, names);
-  Patience patience = opt_timeout(L, 2);
-  while (!lt_queue_all_done(queue) && patience.waits)
-    patience.waits = wait(L, lt_self(L), queue, lt_queue_await_done, patience.deadline);
-  lua_pushboolean(L, lt_queue_all_done(queue));
+  lt_Wait wait = lt_queue_wait_until_done(queue, opt_timeout(L, 2));
+  lua_pushboolean(L, wait.take(wait.context) || wait_longer(L, &wait));
   return 1;
 }
 

@@ -23,6 +23,7 @@
 typedef int64_t plat_Time;
 
 #define PLAT_FOREVER INT64_MAX
+#define PLAT_AT_ONCE ((plat_Time)0) /* as a deadline: it has passed */
 #define PLAT_SECOND ((plat_Time)1000000000)
 
 plat_Time plat_now(void);

@@ -196,6 +196,39 @@ describe("an interrupt", function()
     ended_by(_thread.TypeError, handle)
   end)
 
+  -- The deeper the stack, the longer it takes to find out that a handler must finish first: time for
+  -- the lock to be released, so that the wait ends without another park.
+  it("that has to wait for a handler ends the next wait", function()
+    local function wait_in_handler(first, second, there)
+      local function deep(levels)
+        if levels == 0 then return first:acquire() end
+        local result = deep(levels - 1)
+        return result
+      end
+      do
+        local _ <close> = setmetatable({}, { __close = function()
+          there:release()
+          deep(900)
+        end })
+      end
+      second:acquire()
+    end
+    for round = 1, 60 do
+      local first, second, there = held(), held(), held()
+      local handle = start(wait_in_handler, first, second, there)
+      assert.is_true(await(there))
+      assert.is_true(threads.await_blocked(handle.ident))
+      assert.is_true(handle:interrupt(_thread.ValueError))
+      local time = _thread.monotonic() + round / 40000
+      while _thread.monotonic() < time do end
+      first:release()
+      local broken = handle:join(5)
+      second:release()
+      assert.is_true(broken, "the wait was not broken")
+      ended_by(_thread.ValueError, handle)
+    end
+  end)
+
   it("is raised again and again when the main state closes, also in a handler", function()
     local text = child [[
       local _thread = require "lthread"

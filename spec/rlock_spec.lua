@@ -1,5 +1,6 @@
 local _thread = require "lthread"
 local raised = require "support.raised"
+local threads = require "support.threads"
 local waiting = require "support.waiting"
 
 local isinstance = _thread.isinstance
@@ -266,6 +267,28 @@ describe("an RLock", function()
     assert.equal(2, inner())
     inner()
     assert.equal(1, rlock:_recursion_count())
+  end)
+
+  it("is restored however often interrupts come, which are raised then", function()
+    local ValueError = _thread.ValueError
+    local _, let_go = hold_elsewhere()
+    local restorer = start(function()
+      local ok, e = pcall(function()
+        rlock:_acquire_restore(3)
+        while true do end
+      end)
+      return ok, isinstance(e, ValueError), rlock:_release_save()
+    end)
+    assert.is_true(threads.await_blocked(restorer.ident))
+    for _ = 1, 20 do
+      assert.is_true(restorer:interrupt(ValueError))
+      assert.is_true(threads.await_blocked(restorer.ident))
+    end
+    let_go()
+    local ok, raised_then, count = threads.result(restorer)
+    assert.is_false(ok)
+    assert.is_true(raised_then)
+    assert.equal(3, count)
   end)
 
   it("refuses to be acquired more often than it can count", function()

@@ -53,7 +53,7 @@ void lt_biased_init(lt_BiasedLock *lock) {
 
 static void wait_for_lock(lt_BiasedLock *lock, lt_Parker *parker) {
   if (parker != NULL) {
-    lt_lock_acquire(&lock->lock, &(lt_Acquire){parker, 0, PLAT_FOREVER, true});
+    lt_lock_acquire_brief(&lock->lock, parker);
   } else {
     while (!lt_lock_try(&lock->lock))
       plat_yield();

@@ -323,7 +323,7 @@ bool lt_collect(lt_Parker *parker, lt_Collection *collection) {
   if (!lt_lock_try(&running)) {
     if (parker == NULL)
       return false;
-    lt_lock_acquire(&running, &(lt_Acquire){parker, 0, PLAT_FOREVER, true});
+    lt_lock_acquire_brief(&running, parker);
   }
   plat_Time begin = plat_now();
   bool done = collect(collection);

@@ -236,17 +236,21 @@ static bool answers_missing(void *context) {
   return atomic_load((atomic_size_t *)context) > 0;
 }
 
+static bool all_answered(void *context) {
+  return !answers_missing(context);
+}
+
 static void await_answers(const lt_Asker *asker, atomic_size_t *awaited) {
-  const lt_Wait wait = {.address = awaited,
-                        .validate = answers_missing,
-                        .context = awaited,
-                        .deadline = plat_now() + PATIENCE,
-                        .what = "dump"};
-  lt_Parked parked;
-  do {
-    asker->parker->deaf = true;
-    parked = lt_park(asker->parker, &wait, NULL);
-  } while (parked == LT_UNPARKED || parked == LT_SIGNALLED);
+  lt_Wait wait = {.address = awaited,
+                  .context = awaited,
+                  .take = all_answered,
+                  .validate = answers_missing,
+                  .deadline = plat_now() + PATIENCE,
+                  .deaf = LT_DEAF_TO_SIGNALS,
+                  .what = "dump"};
+  if (asker->thread != NULL)
+    asker->thread->waiting = asker->L; /* others may want an answer of it meanwhile */
+  lt_await(asker->parker, &wait);
 }
 
 static void ask_all(lt_Dump *dump, lt_Question *questions, const lt_Asker *asker) {

@@ -245,7 +245,7 @@ static void await_unpinned(lt_LongString *string, lt_Parker *parker) {
                         .validate = is_pinned,
                         .context = string,
                         .deadline = PLAT_FOREVER,
-                        .brief = true};
+                        .deaf = LT_BRIEF};
   lt_park(parker, &wait, NULL);
 }
 

@@ -1,7 +1,7 @@
 /*
 ** Shared state: the word of a lock. Both bits are only changed by compare-and-swap. While both are
 ** set, only a releaser changes the word, under the mutex of its bucket. A waiter parks only if it
-** finds both set there, so none can be missed.
+** finds or sets both there, so none can be missed.
 **
 ** A release lets newcomers take the lock before the waiter it wakes, which is fast; but a waiter
 ** that has been there for FAIR is handed the lock while it stays locked, so that none starves.
@@ -32,14 +32,12 @@ bool lt_lock_locked(const lt_Lock *lock) {
   return (atomic_load_explicit(&lock->state, memory_order_relaxed) & LT_LOCKED) != 0;
 }
 
-static bool still_waits(void *context) {
+/*
+** Whether the lock is locked with LT_WAITED set. Relaxed: the word is compared, nothing is read
+** because of it.
+*/
+static bool announce_waiter(void *context) {
   lt_Lock *lock = context;
-  /* Relaxed: the word is compared, nothing is read because of it. */
-  return atomic_load_explicit(&lock->state, memory_order_relaxed) == (LT_LOCKED | LT_WAITED);
-}
-
-/* Returns whether the lock is locked with LT_WAITED set. */
-static bool announce_waiter(lt_Lock *lock) {
   unsigned state = LT_LOCKED;
   return atomic_compare_exchange_strong_explicit(&lock->state, &state, LT_LOCKED | LT_WAITED,
                                                  memory_order_relaxed, memory_order_relaxed) ||
@@ -56,43 +54,35 @@ static uint64_t holder(void *context) {
   return atomic_load_explicit(&lock->owner, memory_order_relaxed); /* only people read it */
 }
 
-static bool try_if_free(void *context) {
-  lt_Lock *lock = context;
-  return !lt_lock_locked(lock) && lt_lock_try(lock);
+static bool try_lock(void *context) {
+  return lt_lock_try(context);
 }
 
-lt_Acquired lt_lock_acquire(lt_Lock *lock, const lt_Acquire *acquire) {
-  const lt_Wait wait = {.address = &lock->state,
-                        .validate = still_waits,
-                        .context = lock,
-                        .since = acquire->since,
-                        .deadline = acquire->deadline,
-                        .brief = acquire->brief,
-                        .what = "lock",
-                        .shown = lock,
-                        .ender = holder,
-                        .relation = "held by"};
-  while (!lt_lock_try(lock)) {
-    intptr_t handed = NOT_HANDED;
-    if (lt_spin(acquire->parker, acquire->deadline, BETWEEN_LOOKS, try_if_free, lock))
-      return LT_ACQUIRED;
-    if (!announce_waiter(lock))
-      continue;
-    switch (lt_park(acquire->parker, &wait, &handed)) {
-    case LT_UNPARKED:
-      if (handed == HANDED)
-        return LT_ACQUIRED;
-      break;
-    case LT_TIMED_OUT:
-      return LT_NOT_ACQUIRED;
-    case LT_INTERRUPTED:
-    case LT_SIGNALLED:
-      return LT_ACQUIRE_BROKEN;
-    case LT_CHANGED:
-      break;
-    }
-  }
-  return LT_ACQUIRED;
+static bool is_free(void *context) {
+  return !lt_lock_locked(context);
+}
+
+static bool spin_for_lock(lt_Parker *parker, const lt_Wait *wait) {
+  return lt_spin(parker, wait->deadline, BETWEEN_LOOKS, is_free, wait->context);
+}
+
+lt_Wait lt_lock_wait(lt_Lock *lock, plat_Time deadline) {
+  return (lt_Wait){.address = &lock->state,
+                   .context = lock,
+                   .take = try_lock,
+                   .spin = spin_for_lock,
+                   .validate = announce_waiter,
+                   .deadline = deadline,
+                   .what = "lock",
+                   .shown = lock,
+                   .ender = holder,
+                   .relation = "held by"};
+}
+
+void lt_lock_acquire_brief(lt_Lock *lock, lt_Parker *parker) {
+  lt_Wait wait = lt_lock_wait(lock, PLAT_FOREVER);
+  wait.deaf = LT_BRIEF;
+  lt_await(parker, &wait);
 }
 
 typedef struct Release {
@@ -137,23 +127,15 @@ bool lt_rlock_owned(const lt_RLock *rlock, uint64_t ident) {
   return atomic_load_explicit(&rlock->lock.owner, memory_order_relaxed) == ident;
 }
 
-static void own(lt_RLock *rlock, uint64_t ident, uint64_t count) {
+void lt_rlock_own(lt_RLock *rlock, uint64_t ident, uint64_t count) {
   lt_lock_note_owner(&rlock->lock, ident);
   atomic_store_explicit(&rlock->count, count, memory_order_relaxed);
-}
-
-lt_Acquired lt_rlock_acquire(lt_RLock *rlock, uint64_t ident, uint64_t count,
-                             const lt_Acquire *acquire) {
-  lt_Acquired acquired = lt_lock_acquire(&rlock->lock, acquire);
-  if (acquired == LT_ACQUIRED)
-    own(rlock, ident, count);
-  return acquired;
 }
 
 bool lt_rlock_try(lt_RLock *rlock, uint64_t ident) {
   if (!lt_lock_try(&rlock->lock))
     return false;
-  own(rlock, ident, 1);
+  lt_rlock_own(rlock, ident, 1);
   return true;
 }
 
@@ -172,7 +154,7 @@ void lt_rlock_release(lt_RLock *rlock) {
 
 uint64_t lt_rlock_release_all(lt_RLock *rlock) {
   uint64_t count = atomic_load_explicit(&rlock->count, memory_order_relaxed);
-  own(rlock, 0, 0);
+  lt_rlock_own(rlock, 0, 0);
   lt_lock_release(&rlock->lock);
   return count;
 }

@@ -21,22 +21,12 @@ typedef struct lt_Lock {
 #define LT_LOCKED 1u
 #define LT_WAITED 2u
 
-typedef enum lt_Acquired {
-  LT_ACQUIRED,
-  LT_NOT_ACQUIRED,  /* the deadline passed */
-  LT_ACQUIRE_BROKEN /* an interrupt, or a signal: let it be heard, then try again */
-} lt_Acquired;
-
-/* How an acquire waits: 'since' is when it began to; 'brief' as in lt_Wait. */
-typedef struct lt_Acquire {
-  lt_Parker *parker;
-  plat_Time since;
-  plat_Time deadline;
-  bool brief;
-} lt_Acquire;
-
 void lt_lock_init(lt_Lock *lock);
-lt_Acquired lt_lock_acquire(lt_Lock *lock, const lt_Acquire *acquire);
+
+/* What acquires the lock, by lt_wait; and for one who has it soon, and calls no Lua meanwhile. */
+lt_Wait lt_lock_wait(lt_Lock *lock, plat_Time deadline);
+void lt_lock_acquire_brief(lt_Lock *lock, lt_Parker *parker);
+
 bool lt_lock_release_waited(lt_Lock *lock);
 bool lt_lock_locked(const lt_Lock *lock);
 
@@ -73,9 +63,10 @@ typedef struct lt_RLock {
 void lt_rlock_init(lt_RLock *rlock);
 bool lt_rlock_owned(const lt_RLock *rlock, uint64_t ident);
 
-/* For one who does not own it; 'count' is what it then holds. */
-lt_Acquired lt_rlock_acquire(lt_RLock *rlock, uint64_t ident, uint64_t count,
-                             const lt_Acquire *acquire);
+/* Notes who has acquired its lock, and how often. */
+void lt_rlock_own(lt_RLock *rlock, uint64_t ident, uint64_t count);
+
+/* For one who does not own it. */
 bool lt_rlock_try(lt_RLock *rlock, uint64_t ident);
 
 /* For the owner. */

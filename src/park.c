@@ -94,7 +94,6 @@ lt_Parker *lt_parker_new(void) {
   atomic_init(&parker->waiting, NULL);
   parker->attend = NULL;
   parker->attendant = NULL;
-  parker->deaf = false;
   parker->apart = false;
   parker->stays = 0;
   parker->stays_left = 0;
@@ -150,21 +149,20 @@ static bool give_up(Bucket *bucket, Waiter *waiter, const lt_Wait *wait) {
 }
 
 static bool is_interrupted(const lt_Parker *parker, const lt_Wait *wait) {
-  return !wait->brief &&
-         atomic_load(&parker->urgency) > (int)(parker->deaf ? LT_INTERRUPT : LT_CALM);
+  int urgency = atomic_load(&parker->urgency);
+  return urgency != LT_CALM && wait->deaf != LT_BRIEF &&
+         (urgency == LT_MUST_END || wait->deaf == LT_HEARS_ALL);
 }
 
 static plat_Time attend(Waiter *waiter, const lt_Wait *wait, lt_Occasion occasion) {
   lt_Parker *parker = waiter->parker;
-  if (parker->attend == NULL || wait->brief)
+  if (parker->attend == NULL || wait->deaf == LT_BRIEF)
     return PLAT_FOREVER;
-  bool deaf = parker->deaf;
   plat_Time next = parker->attend(parker->attendant, wait, waiter->since, occasion);
-  parker->deaf = deaf;
-  return next;
+  return next == LT_END_WAIT && wait->deaf >= LT_DEAF_TO_SIGNALS ? PLAT_FOREVER : next;
 }
 
-static lt_Parked await(Bucket *bucket, Waiter *waiter, const lt_Wait *wait) {
+static lt_Parked stay_parked(Bucket *bucket, Waiter *waiter, const lt_Wait *wait) {
   lt_Parker *parker = waiter->parker;
   lt_Parked result = LT_UNPARKED;
   plat_Time look = attend(waiter, wait, LT_WAIT_BEGINS);
@@ -195,29 +193,50 @@ lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
   waiter.since = wait->since != 0 ? wait->since : plat_now();
   waiter.handed = 0;
   waiter.waker = -1;
-  waiter.counted = wait->deadline == PLAT_FOREVER && !wait->brief;
+  waiter.counted = wait->deadline == PLAT_FOREVER && wait->deaf != LT_BRIEF;
   atomic_init(&waiter.woken, false);
   plat_mutex_lock(&bucket->mutex);
-  bool proceed = wait->validate(wait->context);
+  bool proceed = wait->validate == NULL || wait->validate(wait->context);
   if (proceed)
     enqueue(bucket, &waiter);
   plat_mutex_unlock(&bucket->mutex);
-  if (!proceed) {
-    parker->deaf = parker->deaf && wait->brief;
+  if (!proceed)
     return LT_CHANGED;
-  }
   /* Relaxed: only people read it. It is kept for the wait within which this one may be. */
   const char *outer = atomic_load_explicit(&parker->waiting, memory_order_relaxed);
   atomic_store_explicit(&parker->waiting, wait->what, memory_order_relaxed);
-  lt_Parked result = await(bucket, &waiter, wait);
+  lt_Parked result = stay_parked(bucket, &waiter, wait);
   atomic_store_explicit(&parker->waiting, outer, memory_order_relaxed);
-  if (!wait->brief)
-    parker->deaf = false;
   if (result == LT_UNPARKED)
     parker->apart = waiter.waker != plat_processor();
   if (handed != NULL)
     *handed = waiter.handed;
   return result;
+}
+
+/*
+** Who is woken always tries to take, even if the time is up: a wake-up is not lost with the one who
+** leaves.
+*/
+lt_Parked lt_await(lt_Parker *parker, lt_Wait *wait) {
+  while (wait->take == NULL || !wait->take(wait->context)) {
+    plat_Time now = wait->deadline == PLAT_AT_ONCE ? 0 : plat_now();
+    intptr_t handed = 0;
+    if (now >= wait->deadline)
+      return LT_TIMED_OUT;
+    if (is_interrupted(parker, wait))
+      return LT_INTERRUPTED;
+    if (wait->since == 0)
+      wait->since = now;
+    if (wait->spin != NULL && wait->spin(parker, wait))
+      continue;
+    lt_Parked parked = lt_park(parker, wait, &handed);
+    if (parked == LT_INTERRUPTED || parked == LT_SIGNALLED)
+      return parked;
+    if (handed != 0)
+      break;
+  }
+  return LT_UNPARKED;
 }
 
 /*

@@ -3,6 +3,10 @@
 **
 ** A waiter is queued under its address in a table of buckets. Whoever changes what the address
 ** stands for looks for waiters and wakes them; the address itself is only compared, never read.
+**
+** What is waited for is a small state machine, an lt_Wait. lt_await runs it; threads of Lua run it
+*by
+** lt_wait, of wait.h, which delivers interrupts.
 */
 #ifndef lt_park_h
 #define lt_park_h
@@ -36,9 +40,17 @@ typedef plat_Time (*lt_Attend)(void *attendant, const lt_Wait *wait, plat_Time s
 /* How much an interrupt may break. */
 typedef enum lt_Urgency {
   LT_CALM,
-  LT_INTERRUPT, /* a wait, unless its thread is deaf */
-  LT_MUST_END   /* any wait */
+  LT_INTERRUPT, /* a wait that is not deaf to it */
+  LT_MUST_END   /* any wait but a brief one */
 } lt_Urgency;
+
+/* What a wait goes on in spite of, each kind including the ones before. */
+typedef enum lt_Deafness {
+  LT_HEARS_ALL,
+  LT_DEAF_TO_INTERRUPTS, /* the thread is in a handler that must finish first */
+  LT_DEAF_TO_SIGNALS,    /* who waits must not come back without what it waits for */
+  LT_BRIEF               /* it ends by itself soon: it is not attended to either */
+} lt_Deafness;
 
 /*
 ** One for each thread; only that thread parks with it. It has a count of references because
@@ -52,7 +64,6 @@ struct lt_Parker {
   _Atomic(const char *) waiting; /* what the thread waits in, for people; NULL while it runs */
   lt_Attend attend;              /* NULL: nothing; these three are only for its own thread */
   void *attendant;
-  bool deaf;           /* the next park is not ended by LT_INTERRUPT */
   bool apart;          /* who ended its last park ran on another processor than its thread does */
   unsigned stays;      /* how many waits not to yield in, where that is in vain */
   unsigned stays_left; /* of them */
@@ -83,25 +94,35 @@ typedef enum lt_Parked {
 } lt_Parked;
 
 /*
-** Parks on 'address'. 'validate' is called under the bucket's mutex, so that no unpark can come
-** between it and the wait: it returns false when there is nothing to wait for. If the one who
-** unparks hands something over, 'handed' receives it. If nobody has woken the waiter when it gives
-** up, 'leave' is called in the step that takes it out of the bucket, under the mutex, too: what
-** 'validate' has counted is taken back there.
+** What is waited for. Each function is called on the waiting thread, and may be NULL:
+**
+** take      Tries to get it, with no mutex held: first of all, and whenever it may have come. True:
+**           it has. NULL: it never comes, or is handed over.
+** spin      Before a park: waits for a moment, with no mutex held, because others often come soon.
+**           True: it may have come.
+** validate  Under the mutex of the bucket, so that no unpark can come between this and the wait.
+*False:
+**           it may have come. What it counts of those who wait, it counts when it says true.
+** leave     Under the mutex too, in the step in which a waiter whom nobody has woken is taken out
+*of
+**           the bucket: takes back what 'validate' has counted.
 */
+typedef bool (*lt_Take)(void *context);
+typedef bool (*lt_Spin)(lt_Parker *parker, const lt_Wait *wait);
 typedef bool (*lt_Validate)(void *context);
 typedef void (*lt_Leave)(void *context);
-
 typedef uint64_t (*lt_Ender)(void *context);
 
 struct lt_Wait {
   const void *address;
+  void *context; /* of the functions */
+  lt_Take take;
+  lt_Spin spin;
   lt_Validate validate;
-  lt_Leave leave; /* NULL: there is nothing to take back */
-  void *context;
-  plat_Time since;    /* when it began, if it is a wait that goes on; 0: now */
-  plat_Time deadline; /* PLAT_FOREVER for none */
-  bool brief;         /* it ends by itself soon: it is neither interrupted nor attended to */
+  lt_Leave leave;
+  plat_Time since;    /* when it began; 0: it begins now */
+  plat_Time deadline; /* PLAT_FOREVER for none; if it has passed, nothing is waited for */
+  lt_Deafness deaf;
 
   /* For people, the last three may be NULL. */
   const char *what;     /* "lock", "join", ... */
@@ -110,6 +131,13 @@ struct lt_Wait {
   const char *relation; /* of what is waited for to that thread: "held by" */
 };
 
+/*
+** Waits until it is taken, or until the one who unparks hands something over that is not 0: either
+** is LT_UNPARKED; or else until one of the other three has come, which are not LT_CHANGED.
+*/
+lt_Parked lt_await(lt_Parker *parker, lt_Wait *wait);
+
+/* Parks once, without taking. What is handed over by the one who unparks goes to 'handed'. */
 lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed);
 
 /*

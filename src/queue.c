@@ -462,7 +462,7 @@ void lt_batch_put_back(lt_Queue *queue, lt_User user, lt_Batch *batch, size_t bu
 ** Tasks. An item that is put is a task until it is said to be done.
 */
 
-bool lt_queue_all_done(lt_Queue *queue) {
+static bool are_all_done(const lt_Queue *queue) {
   return atomic_load(&queue->done) == read_count(&queue->tail);
 }
 
@@ -476,7 +476,7 @@ bool lt_queue_task_done(lt_Queue *queue) {
     if (done >= read_count(&queue->tail))
       return false;
   } while (!atomic_compare_exchange_weak(&queue->done, &done, done + 1));
-  if (lt_queue_all_done(queue))
+  if (are_all_done(queue))
     lt_unpark_all(&queue->done);
   return true;
 }
@@ -580,74 +580,110 @@ static bool count_waiter(lt_Queue *queue, End *end, const lt_BiasedLock *lock, l
   return must_wait;
 }
 
-static void leave_tail(void *context) {
-  leave_waiting(&((lt_Queue *)context)->tail);
+static lt_Queue *queue_of(void *context) {
+  return ((lt_QueueUse *)context)->queue;
 }
 
-static void leave_head(void *context) {
-  leave_waiting(&((lt_Queue *)context)->head);
+static lt_Wait wait_at(End *end, lt_QueueUse *use, lt_Take take, plat_Time deadline) {
+  return (lt_Wait){.address = &end->waiting,
+                   .context = use,
+                   .take = take,
+                   .deadline = deadline,
+                   .shown = use->queue};
 }
 
-static bool wait_for_item(void *context) {
-  lt_Queue *queue = context;
-  return count_waiter(queue, &queue->tail, &queue->tail.lock, items_there);
+/*
+** To put
+*/
+
+static bool is_room_there(void *context) {
+  return room_there(queue_of(context)) > 0;
+}
+
+static bool spin_to_put(lt_Parker *parker, const lt_Wait *wait) {
+  const lt_QueueUse *use = wait->context;
+  lt_Queue *queue = use->queue;
+  if (lt_spinner_spin(&queue->put_spinner, room_there, queue) ||
+      lt_yield(parker, wait->deadline, is_room_there, wait->context))
+    return true;
+  reconsider_bias(&queue->head, head_lock(queue), use->user);
+  return false;
 }
 
 static bool wait_for_room(void *context) {
-  lt_Queue *queue = context;
+  lt_Queue *queue = queue_of(context);
   return count_waiter(queue, &queue->head, head_lock(queue), room_there);
 }
 
-static bool is_item_there(void *context) {
-  return items_there(context) > 0;
+static void leave_head(void *context) {
+  leave_waiting(&queue_of(context)->head);
 }
 
-static bool is_room_there(void *context) {
-  return room_there(context) > 0;
+lt_Wait lt_queue_wait_to_put(lt_QueueUse *use, lt_Take take, plat_Time deadline) {
+  lt_Wait wait = wait_at(&use->queue->head, use, take, deadline);
+  wait.spin = spin_to_put;
+  wait.validate = wait_for_room;
+  wait.leave = leave_head;
+  wait.what = "queue put";
+  return wait;
+}
+
+/*
+** To get
+*/
+
+static bool is_item_there(void *context) {
+  return items_there(queue_of(context)) > 0;
+}
+
+static bool spin_to_get(lt_Parker *parker, const lt_Wait *wait) {
+  const lt_QueueUse *use = wait->context;
+  lt_Queue *queue = use->queue;
+  if (lt_spinner_spin(&queue->get_spinner, items_there, queue) ||
+      lt_yield(parker, wait->deadline, is_item_there, wait->context))
+    return true;
+  reconsider_bias(&queue->tail, &queue->tail.lock, use->user);
+  return false;
+}
+
+static bool wait_for_item(void *context) {
+  lt_Queue *queue = queue_of(context);
+  return count_waiter(queue, &queue->tail, &queue->tail.lock, items_there);
+}
+
+static void leave_tail(void *context) {
+  leave_waiting(&queue_of(context)->tail);
+}
+
+lt_Wait lt_queue_wait_to_get(lt_QueueUse *use, lt_Take take, plat_Time deadline) {
+  lt_Wait wait = wait_at(&use->queue->tail, use, take, deadline);
+  wait.spin = spin_to_get;
+  wait.validate = wait_for_item;
+  wait.leave = leave_tail;
+  wait.what = "queue get";
+  return wait;
+}
+
+/*
+** Until all is done
+*/
+
+static bool is_all_done(void *context) {
+  return are_all_done(context);
 }
 
 static bool wait_for_done(void *context) {
-  return !lt_queue_all_done(context);
+  return !are_all_done(context);
 }
 
-lt_Parked lt_queue_await_item(lt_Queue *queue, lt_User user, plat_Time deadline) {
-  const lt_Wait wait = {.address = &queue->tail.waiting,
-                        .validate = wait_for_item,
-                        .leave = leave_tail,
-                        .context = queue,
-                        .deadline = deadline,
-                        .what = "queue get",
-                        .shown = queue};
-  if (lt_spinner_spin(&queue->get_spinner, items_there, queue) ||
-      lt_yield(user.parker, deadline, is_item_there, queue))
-    return LT_CHANGED;
-  reconsider_bias(&queue->tail, &queue->tail.lock, user);
-  return lt_park(user.parker, &wait, NULL);
-}
-
-lt_Parked lt_queue_await_room(lt_Queue *queue, lt_User user, plat_Time deadline) {
-  const lt_Wait wait = {.address = &queue->head.waiting,
-                        .validate = wait_for_room,
-                        .leave = leave_head,
-                        .context = queue,
-                        .deadline = deadline,
-                        .what = "queue put",
-                        .shown = queue};
-  if (lt_spinner_spin(&queue->put_spinner, room_there, queue) ||
-      lt_yield(user.parker, deadline, is_room_there, queue))
-    return LT_CHANGED;
-  reconsider_bias(&queue->head, head_lock(queue), user);
-  return lt_park(user.parker, &wait, NULL);
-}
-
-lt_Parked lt_queue_await_done(lt_Queue *queue, lt_User user, plat_Time deadline) {
-  const lt_Wait wait = {.address = &queue->done,
-                        .validate = wait_for_done,
-                        .context = queue,
-                        .deadline = deadline,
-                        .what = "queue join",
-                        .shown = queue};
-  return lt_park(user.parker, &wait, NULL);
+lt_Wait lt_queue_wait_until_done(lt_Queue *queue, plat_Time deadline) {
+  return (lt_Wait){.address = &queue->done,
+                   .context = queue,
+                   .take = is_all_done,
+                   .validate = wait_for_done,
+                   .deadline = deadline,
+                   .what = "queue join",
+                   .shown = queue};
 }
 
 /*

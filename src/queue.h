@@ -67,14 +67,17 @@ void lt_batch_free(lt_Queue *queue, lt_User user, lt_Batch *batch);
 void lt_batch_put_back(lt_Queue *queue, lt_User user, lt_Batch *batch, size_t but);
 
 /*
-** Waits until it may be worth trying again to put, or to get; until all that was put is done.
-** LT_CHANGED: it may be so already.
+** What waits until 'take' has put, or got; until all that was put is done. 'take' tries that, with
+** what begins with an lt_QueueUse; false: there is no room yet, or no item.
 */
-lt_Parked lt_queue_await_room(lt_Queue *queue, lt_User user, plat_Time deadline);
-lt_Parked lt_queue_await_item(lt_Queue *queue, lt_User user, plat_Time deadline);
-lt_Parked lt_queue_await_done(lt_Queue *queue, lt_User user, plat_Time deadline);
+typedef struct lt_QueueUse {
+  lt_Queue *queue;
+  lt_User user;
+} lt_QueueUse;
 
-bool lt_queue_all_done(lt_Queue *queue);
+lt_Wait lt_queue_wait_to_put(lt_QueueUse *use, lt_Take take, plat_Time deadline);
+lt_Wait lt_queue_wait_to_get(lt_QueueUse *use, lt_Take take, plat_Time deadline);
+lt_Wait lt_queue_wait_until_done(lt_Queue *queue, plat_Time deadline);
 
 /* Counts an item as done; false if all are. */
 bool lt_queue_task_done(lt_Queue *queue);

@@ -18,24 +18,23 @@ static bool others_left(void *context) {
   return lt_runtime_has_others(others->self->runtime, others->self, others->daemons_too);
 }
 
-static lt_Parked wait_for_others(lua_State *L, Others *others, plat_Time deadline) {
-  const lt_Wait wait = {.address = others->self->runtime,
-                        .validate = others_left,
-                        .context = others,
-                        .deadline = deadline,
-                        .what = "the end of the other threads"};
-  return lt_park(lt_wait_begin(L, others->self), &wait, NULL);
+static bool others_gone(void *context) {
+  return !others_left(context);
+}
+
+static lt_Wait wait_for_others(Others *others, plat_Time deadline) {
+  return (lt_Wait){.address = others->self->runtime,
+                   .context = others,
+                   .take = others_gone,
+                   .validate = others_left,
+                   .deadline = deadline,
+                   .what = "the end of the other threads"};
 }
 
 void lt_shutdown_wait(lua_State *L, lt_Thread *self) {
   Others others = {self, false};
-  for (;;) {
-    lt_Parked parked = wait_for_others(L, &others, PLAT_FOREVER);
-    if (parked == LT_CHANGED)
-      return;
-    if (parked == LT_INTERRUPTED || parked == LT_SIGNALLED)
-      lt_wait_broken(L, self);
-  }
+  lt_Wait wait = wait_for_others(&others, PLAT_FOREVER);
+  lt_wait(L, self, &wait);
 }
 
 static void interrupt_others(lt_Runtime *runtime, const lt_Thread *self, bool must_end) {
@@ -49,18 +48,21 @@ static void interrupt_others(lt_Runtime *runtime, const lt_Thread *self, bool mu
 void lt_shutdown(lua_State *L, lt_Thread *main) {
   Others others = {main, false};
   lt_Parked parked;
+  lt_Wait wait;
   atomic_store(&main->status, LT_DONE); /* for those who have joined it */
   lt_unpark_all(&main->status);
-  do /* an interrupt ends the patience with threads that are no daemons */
-    parked = wait_for_others(L, &others, PLAT_FOREVER);
-  while (!lt_runtime_close(main->runtime, main, parked == LT_INTERRUPTED));
+  do { /* an interrupt ends the patience with threads that are no daemons */
+    wait = wait_for_others(&others, PLAT_FOREVER);
+    parked = lt_wait_unless_interrupted(L, main, &wait);
+  } while (!lt_runtime_close(main->runtime, main, parked == LT_INTERRUPTED));
   lt_interrupt_clear(L, main, true);
   others.daemons_too = true;
   plat_Time begin = plat_now();
   plat_Time now = begin;
   while (now - begin < GRACE && others_left(&others)) {
     interrupt_others(main->runtime, main, now - begin >= PATIENCE);
-    wait_for_others(L, &others, now + AGAIN);
+    wait = wait_for_others(&others, now + AGAIN);
+    lt_wait_unless_interrupted(L, main, &wait);
     now = plat_now();
   }
 }

@@ -283,15 +283,18 @@ static uint64_t ident_of(void *context) {
   return atomic_load(&thread->ident);
 }
 
-lt_Parked lt_thread_join(lt_Thread *thread, lt_Parker *parker, plat_Time deadline) {
-  const lt_Wait wait = {.address = &thread->status,
-                        .validate = will_be_done,
-                        .context = thread,
-                        .deadline = deadline,
-                        .what = "join",
-                        .ender = ident_of,
-                        .relation = "of"};
-  if (lt_spin(parker, deadline, BETWEEN_LOOKS, is_done, thread))
-    return LT_CHANGED;
-  return lt_park(parker, &wait, NULL);
+static bool spin_for_end(lt_Parker *parker, const lt_Wait *wait) {
+  return lt_spin(parker, wait->deadline, BETWEEN_LOOKS, is_done, wait->context);
+}
+
+lt_Wait lt_thread_join(lt_Thread *thread, plat_Time deadline) {
+  return (lt_Wait){.address = &thread->status,
+                   .context = thread,
+                   .take = is_done,
+                   .spin = spin_for_end,
+                   .validate = will_be_done,
+                   .deadline = deadline,
+                   .what = "join",
+                   .ender = ident_of,
+                   .relation = "of"};
 }

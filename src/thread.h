@@ -30,8 +30,8 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start)
 
 void lt_thread_set_name(lt_Thread *thread, const char *name);
 
-/* Waits until the thread is done. */
-lt_Parked lt_thread_join(lt_Thread *thread, lt_Parker *parker, plat_Time deadline);
+/* What waits until the thread is done, or turns out not to be started. */
+lt_Wait lt_thread_join(lt_Thread *thread, plat_Time deadline);
 
 static inline lt_Status lt_thread_status(lt_Thread *thread) {
   return (lt_Status)atomic_load(&thread->status);

@@ -122,13 +122,23 @@ void lt_wait_setup(lt_Thread *thread) {
   thread->parker->attendant = thread;
 }
 
-lt_Parker *lt_wait_begin(lua_State *L, lt_Thread *thread) {
+lt_Parked lt_wait_unless_interrupted(lua_State *L, lt_Thread *thread, lt_Wait *wait) {
   thread->waiting = L;
-  return thread->parker;
+  return lt_await(thread->parker, wait);
 }
 
-void lt_wait_broken(lua_State *L, lt_Thread *thread) {
-  if (lt_interrupted(thread))
-    thread->parker->deaf = lt_interrupt_deliver(L, thread, 1);
-  heed_hooks(L, thread);
+/*
+** A wait is deaf on its own account: one that has ended, in whatever way, leaves nothing behind
+*that
+** would keep an interrupt from the next.
+*/
+bool lt_wait(lua_State *L, lt_Thread *thread, lt_Wait *wait) {
+  lt_Parked parked = lt_wait_unless_interrupted(L, thread, wait);
+  while (parked == LT_INTERRUPTED || parked == LT_SIGNALLED) {
+    if (lt_interrupted(thread) && lt_interrupt_deliver(L, thread, 1) && wait->deaf == LT_HEARS_ALL)
+      wait->deaf = LT_DEAF_TO_INTERRUPTS;
+    heed_hooks(L, thread);
+    parked = lt_wait_unless_interrupted(L, thread, wait);
+  }
+  return parked == LT_UNPARKED;
 }

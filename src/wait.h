@@ -10,8 +10,14 @@
 /* Has the thread attend to all this while it waits; its OS thread does so before its first wait. */
 void lt_wait_setup(lt_Thread *thread);
 
-/* Before a wait in L: the parker to wait with. After one that was broken: may raise. */
-lt_Parker *lt_wait_begin(lua_State *L, lt_Thread *thread);
-void lt_wait_broken(lua_State *L, lt_Thread *thread);
+/*
+** Waits in L, as lt_await does. True: what is waited for has come; false: the time is up. Raises
+*what
+** the thread is asked to raise meanwhile, in a handler that must finish first after the wait.
+*/
+bool lt_wait(lua_State *L, lt_Thread *thread, lt_Wait *wait);
+
+/* The same for one who takes care of interrupts and signals himself. */
+lt_Parked lt_wait_unless_interrupted(lua_State *L, lt_Thread *thread, lt_Wait *wait);
 
 #endif

@@ -51,16 +51,18 @@ static bool not_cancelled(void *context) {
   return !atomic_load(&((lt_Later *)context)->cancelled);
 }
 
+static bool is_cancelled(void *context) {
+  return !not_cancelled(context);
+}
+
 static bool wait_span(lt_Later *later, plat_Time begin) {
-  const lt_Wait wait = {.address = later,
-                        .validate = not_cancelled,
-                        .context = later,
-                        .deadline = begin + later->span,
-                        .what = "time"};
-  while (not_cancelled(later))
-    if (lt_park(later->parker, &wait, NULL) == LT_TIMED_OUT)
-      return true;
-  return false;
+  lt_Wait wait = {.address = later,
+                  .context = later,
+                  .take = is_cancelled,
+                  .validate = not_cancelled,
+                  .deadline = begin + later->span,
+                  .what = "time"};
+  return lt_await(later->parker, &wait) == LT_TIMED_OUT;
 }
 
 static void watch_time(void *argument) {

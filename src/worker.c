@@ -97,7 +97,7 @@ static bool await_work(lt_Worker *worker) {
                         .validate = is_ready,
                         .context = worker,
                         .deadline = plat_now() + LT_WORKER_STAYS,
-                        .brief = true,
+                        .deaf = LT_BRIEF,
                         .what = "work"};
   if (!lt_spin(worker->parker, PLAT_FOREVER, BETWEEN_LOOKS, is_wanted, worker))
     lt_park(worker->parker, &wait, NULL);
@@ -232,7 +232,7 @@ void lt_workers_close(lt_Parker *parker) {
   const lt_Wait wait = {.address = &staying_count,
                         .validate = some_stay,
                         .deadline = PLAT_FOREVER,
-                        .brief = true,
+                        .deaf = LT_BRIEF,
                         .what = "workers"};
   plat_mutex_lock(&guard);
   runtime_count--;

@@ -89,7 +89,6 @@ activities.waiting = {
   ["__enter__"] = function(never) never:__enter__() end,
   ["RLock.acquire"] = function(_, _, rlock) rlock:acquire() end,
   ["RLock.hold"] = function(_, _, rlock) local _ <close> = rlock:hold() end,
-  ["RLock._acquire_restore"] = function(_, _, rlock) rlock:_acquire_restore(2) end,
   ["join"] = function(_, endless) endless:join() end,
   ["join with a timeout"] = function(_, endless) endless:join(1e6) end,
   ["result"] = function(_, endless) endless:result() end,
