@@ -134,7 +134,7 @@ soak: $(OUT)/lthread.so
 	$(NEED_LUA)$(RUN) $(LUA) spec/soak.lua $(SECONDS)
 
 ## bench      the speed of all parts against floors in C and other libraries (ONLY=lock: of one part)
-BENCH = thread lock transfer computing queue shared interrupt
+BENCH = thread lock transfer computing queue shared interrupt exception
 bench: SCRIPTS = bench
 bench: $(OUT)/lthread.so $(OUT)/floor.so
 	$(NEED_LUA)$(if $(filter-out $(BENCH),$(ONLY)),$(error ONLY=$(ONLY): the parts are $(BENCH)))@\

@@ -28,6 +28,9 @@ static int class_call(lua_State *L) {
     lua_pushliteral(L, "");
   else
     luaL_tolstring(L, 2, NULL);
+  lt_exception_make(L, class_object, 1);
+  if (count == 0 || (count == 1 && lua_type(L, 2) == LUA_TSTRING && lua_rawlen(L, 2) > 0))
+    return 1;
   lua_createtable(L, count, 1);
   for (int i = 1; i <= count; i++) {
     lua_pushvalue(L, i + 1);
@@ -35,7 +38,7 @@ static int class_call(lua_State *L) {
   }
   lua_pushinteger(L, count);
   lua_setfield(L, -2, "n");
-  lt_exception_make(L, class_object, 1);
+  lua_setfield(L, -2, "args");
   return 1;
 }
 
@@ -75,8 +78,11 @@ static int class_tostring(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg lt_class_metamethods[] = {
-    {"__call", class_call}, {"__index", class_index}, {"__tostring", class_tostring}, {NULL, NULL}};
+const luaL_Reg lt_class_metamethods[] = {{"__call", class_call},
+                                         {"__index", class_index},
+                                         {"__tostring", class_tostring},
+                                         {"__gc", lt_class_collect},
+                                         {NULL, NULL}};
 
 static lt_Class *class_at(lua_State *L, int index) {
   return (lt_Class *)lt_object_of_type(L, index, &lt_class_type);

@@ -253,7 +253,8 @@ static const char *text_of_outcome(lt_Outcome outcome) {
 static int raise_outcome(lua_State *L, lt_Outcome outcome) {
   if (outcome == LT_QUEUE_NO_MEMORY)
     return lt_raise_memory(L);
-  return lt_raise(L, class_of_outcome(outcome), "%s", text_of_outcome(outcome));
+  lt_exception_push(L, class_of_outcome(outcome), text_of_outcome(outcome), 1);
+  lt_throw(L);
 }
 
 /* Any message, to any queue. */

@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* In the metatable of exceptions: their class. */
+#include "src/traceback.h"
+
+/*
+** In the metatable of exceptions: their class, a light userdata if that lives as long as the
+** library. The registry has the metatable of such a class by the address of the class.
+*/
 static const char class_key;
 
 LT_CLASS(lt_BaseException, "BaseException", NULL, NULL);
@@ -40,22 +45,26 @@ bool lt_is_subclass(const lt_Class *class_object, const lt_Class *base) {
 ** Exceptions
 */
 
+/* By the name in the metatable, which outlives the class when a state is being closed. */
 static int exception_tostring(lua_State *L) {
-  lt_Class *class_object = lt_class_of(L, 1);
-  if (class_object == NULL)
-    return lt_raise(L, &lt_TypeError, "exception expected, got %s", luaL_typename(L, 1));
   lua_settop(L, 1);
+  if (!lua_istable(L, 1) || luaL_getmetafield(L, 1, "__name") != LUA_TSTRING)
+    return lt_raise(L, &lt_TypeError, "exception expected, got %s", luaL_typename(L, 1));
   if (lua_getfield(L, 1, "where") != LUA_TSTRING) {
     lua_pop(L, 1);
     lua_pushliteral(L, "");
   }
-  lua_pushstring(L, class_object->name);
+  lua_insert(L, -2);
   lua_getfield(L, 1, "message");
   const char *message = luaL_tolstring(L, -1, NULL);
   lua_pushstring(L, message[0] == '\0' ? "" : ": ");
-  lua_insert(L, -2);
-  lua_remove(L, -3);
+  lua_replace(L, -3);
   lua_concat(L, 4);
+  if (!lt_is_subclass(lt_class_of(L, 1), &lt_SystemExit) && lt_traceback_in_handler(L)) {
+    lua_pushliteral(L, "\n");
+    lt_traceback_push_whole(L, 1, 2);
+    lua_concat(L, 3);
+  }
   return 1;
 }
 
@@ -66,40 +75,111 @@ static int exception_concat(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg exception_metamethods[] = {
-    {"__tostring", exception_tostring}, {"__concat", exception_concat}, {NULL, NULL}};
-
-void lt_class_push_metatable(lua_State *L, lt_Class *class_object) {
-  luaL_checkstack(L, 6, "too many values");
-  lt_object_push(L, &class_object->object);
-  if (lua_getiuservalue(L, -1, 1) == LUA_TTABLE) {
-    lua_remove(L, -2);
-    return;
-  }
-  lua_pop(L, 1);
-  lua_createtable(L, 0, 6);
+/*
+** What most exceptions have in common is not written into each: 'where' without a place is "", and
+** 'args' with nothing but the message is made when somebody asks for it.
+*/
+static void make_args(lua_State *L, int exception) {
+  lua_createtable(L, 1, 1);
+  lua_pushliteral(L, "message");
+  lua_rawget(L, exception);
+  bool has_message = lua_toboolean(L, -1) && !(lua_isstring(L, -1) && lua_rawlen(L, -1) == 0);
+  if (has_message)
+    lua_rawseti(L, -2, 1);
+  else
+    lua_pop(L, 1);
+  lua_pushinteger(L, has_message);
+  lua_setfield(L, -2, "n");
+  lua_pushliteral(L, "args");
   lua_pushvalue(L, -2);
+  lua_rawset(L, exception);
+}
+
+static int exception_index(lua_State *L) {
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  luaL_checktype(L, 1, LUA_TTABLE);
+  if (strcmp(key, "__class__") == 0)
+    lua_pushvalue(L, lua_upvalueindex(1));
+  else if (strcmp(key, "args") == 0)
+    make_args(L, 1);
+  else if (strcmp(key, "where") == 0)
+    lua_pushliteral(L, "");
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+static int next_field(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 2);
+  if (lua_next(L, 1))
+    return 2;
+  lua_pushnil(L);
+  return 1;
+}
+
+static int exception_pairs(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  lua_pushliteral(L, "args");
+  if (lua_rawget(L, 1) == LUA_TNIL)
+    make_args(L, 1);
+  lua_pushcfunction(L, next_field);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+static const luaL_Reg exception_metamethods[] = {{"__tostring", exception_tostring},
+                                                 {"__concat", exception_concat},
+                                                 {"__pairs", exception_pairs},
+                                                 {NULL, NULL}};
+
+/* The class is on the top and remains. */
+static void push_new_metatable(lua_State *L, lt_Class *class_object) {
+  lua_createtable(L, 0, 8);
+  if (!class_object->is_made)
+    lua_pushlightuserdata(L, class_object);
+  else
+    lua_pushvalue(L, -2);
   lua_rawsetp(L, -2, &class_key);
-  lua_createtable(L, 0, 1);
-  lua_pushvalue(L, -3);
-  lua_setfield(L, -2, "__class__");
+  lua_pushvalue(L, -2);
+  lua_pushcclosure(L, exception_index, 1);
   lua_setfield(L, -2, "__index");
   lua_pushstring(L, class_object->name);
   lua_setfield(L, -2, "__name");
   lua_pushvalue(L, -2);
   lua_setfield(L, -2, "__metatable");
   luaL_setfuncs(L, exception_metamethods, 0);
-  lua_pushvalue(L, -1);
-  lua_setiuservalue(L, -3, 1);
+}
+
+/* A metatable keeps its class: so the registry has only those whose classes go never. */
+void lt_class_push_metatable(lua_State *L, lt_Class *class_object) {
+  luaL_checkstack(L, 6, "too many values");
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, class_object) == LUA_TTABLE)
+    return;
+  lua_pop(L, 1);
+  lt_object_push(L, &class_object->object);
+  if (lua_getiuservalue(L, -1, 1) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    push_new_metatable(L, class_object);
+    lua_pushvalue(L, -1);
+    if (!class_object->is_made)
+      lua_rawsetp(L, LUA_REGISTRYINDEX, class_object);
+    else
+      lua_setiuservalue(L, -3, 1);
+  }
   lua_remove(L, -2);
 }
 
 lt_Class *lt_class_of_metatable(lua_State *L, int index) {
-  lt_Object *object = NULL;
-  if (lua_rawgetp(L, index, &class_key) == LUA_TUSERDATA)
-    object = lt_object_of_type(L, -1, &lt_class_type);
+  lt_Class *class_object = NULL;
+  int type = lua_rawgetp(L, index, &class_key);
+  if (type == LUA_TLIGHTUSERDATA)
+    class_object = lua_touserdata(L, -1);
+  else if (type == LUA_TUSERDATA)
+    class_object = (lt_Class *)lt_object_of_type(L, -1, &lt_class_type);
   lua_pop(L, 1);
-  return (lt_Class *)object;
+  return class_object;
 }
 
 lt_Class *lt_class_of(lua_State *L, int index) {
@@ -114,29 +194,24 @@ lt_Class *lt_class_of(lua_State *L, int index) {
 }
 
 void lt_exception_make(lua_State *L, lt_Class *class_object, int level) {
-  lua_createtable(L, 0, 4);
+  size_t place;
+  luaL_checkstack(L, 8, "too many values");
+  const char *traceback = lt_traceback_push(L, level, &place);
+  lua_createtable(L, 0, place > 0 ? 4 : 2);
   lua_insert(L, -3);
-  lua_setfield(L, -3, "args");
+  if (place > 0) {
+    lua_pushlstring(L, traceback + LT_TRACEBACK_PLACE, place);
+    lua_setfield(L, -4, "where");
+  }
+  lua_setfield(L, -3, "traceback");
   lua_setfield(L, -2, "message");
-  luaL_where(L, level);
-  lua_setfield(L, -2, "where");
-  luaL_traceback(L, L, NULL, level);
-  lua_setfield(L, -2, "traceback");
   lt_class_push_metatable(L, class_object);
   lua_setmetatable(L, -2);
 }
 
 void lt_exception_push(lua_State *L, lt_Class *class_object, const char *message, int level) {
-  luaL_checkstack(L, 8, "too many values");
+  luaL_checkstack(L, 6, "too many values");
   lua_pushstring(L, message);
-  lua_createtable(L, 1, 1);
-  int count = message[0] != '\0';
-  if (count == 1) {
-    lua_pushvalue(L, -2);
-    lua_rawseti(L, -2, 1);
-  }
-  lua_pushinteger(L, count);
-  lua_setfield(L, -2, "n");
   lt_exception_make(L, class_object, level);
 }
 
@@ -172,9 +247,12 @@ int lt_raise(lua_State *L, lt_Class *class_object, const char *format, ...) {
   va_list values;
   luaL_checkstack(L, 8, "too many values");
   va_start(values, format);
-  const char *message = lua_pushvfstring(L, format, values);
+  if (strchr(format, '%') == NULL)
+    lua_pushstring(L, format); /* Lua knows literals again */
+  else
+    lua_pushvfstring(L, format, values);
   va_end(values);
-  lt_exception_push(L, class_object, message, 1);
+  lt_exception_make(L, class_object, 1);
   lt_throw(L);
 }
 
@@ -193,6 +271,12 @@ static void destroy_class(lt_Object *object) {
   free(class_object);
 }
 
+/* One that lives as long as the library remains good when the state that sees it is closed. */
+int lt_class_collect(lua_State *L) {
+  const lt_Class *class_object = (lt_Class *)lt_object_of_type(L, 1, &lt_class_type);
+  return class_object != NULL && !class_object->is_made ? 0 : lt_object_collect(L);
+}
+
 const lt_Type lt_class_type = {"class", NULL, NULL, lt_class_metamethods, destroy_class, NULL};
 
 /* The name is kept behind the structure. */
@@ -205,6 +289,7 @@ lt_Class *lt_class_new(lt_Class *base, const char *name) {
   lt_object_init(&class_object->object, &lt_class_type);
   lt_object_retain(&base->object);
   class_object->name = (const char *)(class_object + 1);
+  class_object->is_made = true;
   class_object->base = base;
   class_object->construct = NULL;
   return class_object;

@@ -16,6 +16,7 @@ struct lt_Class {
   const char *name;
   lt_Class *base;
   lua_CFunction construct; /* what calling the class does; NULL: it makes an exception */
+  bool is_made;            /* by a script: others live as long as the library */
 };
 
 extern const lt_Type lt_class_type;
@@ -23,7 +24,7 @@ extern const luaL_Reg lt_class_metamethods[]; /* what a class does in Lua: lib/c
 
 /* A class that lives as long as the library: LT_CLASS(name, "its.name", base, construct). */
 #define LT_CLASS(variable, name, base, construct)                                                  \
-  lt_Class variable = {{1, &lt_class_type, NULL}, name, base, construct}
+  lt_Class variable = {{1, &lt_class_type, NULL}, name, base, construct, false}
 
 extern lt_Class lt_BaseException, lt_Exception, lt_RuntimeError, lt_ValueError, lt_TypeError,
     lt_OverflowError, lt_SystemExit, lt_KeyboardInterrupt;
@@ -53,10 +54,13 @@ _Noreturn int lt_raise_memory(lua_State *L);
 void lt_exception_push(lua_State *L, lt_Class *class_object, const char *message, int level);
 
 /*
-** The message and, above it, the list of arguments are on the top; an exception takes their
-** place.
+** The same with the message on the top, a string, whose place the exception takes. Its list of
+** arguments is the message alone, until it gets another.
 */
 void lt_exception_make(lua_State *L, lt_Class *class_object, int level);
+
+/* What __gc does to one. */
+int lt_class_collect(lua_State *L);
 
 /* A new exception class; the reference is the caller's. NULL without memory. */
 lt_Class *lt_class_new(lt_Class *base, const char *name);

@@ -15,6 +15,7 @@
 #include "src/interrupt.h"
 #include "src/package.h"
 #include "src/state.h"
+#include "src/traceback.h"
 #include "src/wait.h"
 #include "src/worker.h"
 
@@ -44,9 +45,22 @@ static int body(lua_State *L) {
   return lua_gettop(L);
 }
 
-/* Keeps the traceback aside, because the error may be any value. */
+/*
+** Keeps the traceback aside, because the error may be any value. An exception takes it along. An
+** error of a message handler would take the place of this one: so without room there is none.
+*/
 static int keep_traceback(lua_State *L) {
-  luaL_traceback(L, L, NULL, 1);
+  if (!lua_checkstack(L, 30))
+    return 1;
+  lt_Class *class_object = lt_class_of(L, 1);
+  if (lt_is_subclass(class_object, &lt_SystemExit))
+    return 1;
+  lt_traceback_push_whole(L, 1, 1);
+  if (class_object != NULL && lua_istable(L, 1)) {
+    lua_pushliteral(L, "traceback");
+    lua_pushvalue(L, -2);
+    lua_rawset(L, 1);
+  }
   lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
   return 1;
 }
@@ -55,10 +69,16 @@ static void describe_result(lua_State *L, int value) {
   lua_pushfstring(L, "result[%d]", value + 1);
 }
 
-/* The message follows, then the values. */
+static void describe_error(lua_State *L, int value) {
+  (void)value;
+  lua_pushliteral(L, "error");
+}
+
+/* The thread follows, then the values. */
 static int pack_result(lua_State *L) {
-  lt_Message **result = lua_touserdata(L, 1);
-  *result = lt_pack(L, lua_gettop(L) - 1, LT_COPY_STRINGS, describe_result);
+  lt_Thread *thread = lua_touserdata(L, 1);
+  thread->result = lt_pack(L, lua_gettop(L) - 1, LT_COPY_STRINGS,
+                           thread->failed ? describe_error : describe_result);
   return 0;
 }
 
@@ -66,7 +86,7 @@ static int pack_result(lua_State *L) {
 static bool try_pack_result(lua_State *L, lt_Thread *thread, int count) {
   lua_pushcfunction(L, pack_result);
   lua_insert(L, -1 - count);
-  lua_pushlightuserdata(L, &thread->result);
+  lua_pushlightuserdata(L, thread);
   lua_insert(L, -1 - count);
   return lua_pcall(L, count + 1, 0, 0) == LUA_OK;
 }

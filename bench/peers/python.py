@@ -170,4 +170,20 @@ def queue(count):
     return count / (now() - begin)
 
 
+def poll(count, depth):
+    """Seconds for one get_nowait of an empty SimpleQueue, so many calls deep."""
+    from queue import Empty, SimpleQueue
+
+    if depth > 1:
+        return poll(count, depth - 1)
+    empty = SimpleQueue()
+    begin = now()
+    for _ in range(int(count)):
+        try:
+            empty.get_nowait()
+        except Empty:
+            pass
+    return (now() - begin) / count
+
+
 print(globals()[sys.argv[1]](*map(float, sys.argv[2:])))

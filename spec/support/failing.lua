@@ -36,6 +36,14 @@ operations.exceptions = [[
   local refused, reason = pcall(_thread.sleep, "x")
   if type(reason) == "string" then error(reason, 0) end
   assert(not refused and _thread.isinstance(reason, _thread.TypeError))
+  local queue = require "lthread.queue"
+  local one = queue.SimpleQueue()
+  local polled, empty = pcall(one.get, one, false)
+  if type(empty) == "string" then error(empty, 0) end
+  assert(not polled and empty.args[1] == empty.message and empty.where == "")
+  local fields = {}
+  for name in pairs(empty) do fields[name] = true end
+  assert(fields.args and fields.message and fields.traceback)
 ]]
 
 operations.start = [[
