@@ -61,11 +61,12 @@ LT_CLASS(lt_LocalType, "_thread._local", NULL, new_local);
 
 /*
 ** Stranded fields. A proxy goes in a finalizer, where nothing may fail: there is room for all
-** beforehand. The userdata has a table, from the addresses of lives to fields; for an object that
-** has a proxy and fields, to false.
+** beforehand. A table leads from the addresses of lives to fields; for an object that has a proxy
+** and fields, to false.
 */
 
 static const char stranded_key;
+static const char fields_key; /* of the table from the addresses of lives to fields */
 
 typedef struct Stranded {
   Life **lives;
@@ -77,34 +78,17 @@ typedef struct Stranded {
 
 #define SMALLEST_LIMIT 64
 
-static int collect_stranded(lua_State *L) {
-  Stranded *stranded = lua_touserdata(L, 1);
+static void finish_stranded(void *block) {
+  Stranded *stranded = block;
   for (size_t i = 0; i < stranded->count; i++)
     release_life(stranded->lives[i]);
   free(stranded->lives);
-  lua_pushnil(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &stranded_key);
-  return 0;
 }
 
 /* Pushes the table as well. */
 static Stranded *push_stranded(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &stranded_key) != LUA_TUSERDATA) {
-    lua_pop(L, 1);
-    Stranded *new = lua_newuserdatauv(L, sizeof(*new), 1);
-    *new = (Stranded){NULL, 0, 0, 0, SMALLEST_LIMIT};
-    lua_newtable(L);
-    lua_setiuservalue(L, -2, 1);
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, collect_stranded);
-    lua_setfield(L, -2, "__gc");
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &stranded_key);
-  }
-  Stranded *stranded = lua_touserdata(L, -1);
-  lua_getiuservalue(L, -1, 1);
-  lua_remove(L, -2);
+  Stranded *stranded = lt_context_memory(L, &stranded_key, sizeof(*stranded), finish_stranded);
+  lt_push_registered(L, &fields_key, NULL);
   return stranded;
 }
 
@@ -149,11 +133,11 @@ static void make_room(lua_State *L, Stranded *stranded, const Life *life) {
 
 static int local_gc(lua_State *L) {
   LocalObject *local = (LocalObject *)lt_object_of_type(L, 1, &lt_local_type);
-  if (local != NULL && lua_getiuservalue(L, 1, 1) == LUA_TTABLE &&
-      lua_rawgetp(L, LUA_REGISTRYINDEX, &stranded_key) == LUA_TUSERDATA) {
+  if (local != NULL && lt_proxy_is_garbage(L, 1) && lua_getiuservalue(L, 1, 1) == LUA_TTABLE) {
     Stranded *stranded = push_stranded(L);
     /* Acquire: the only reference is this one, once the others are gone. */
-    if (atomic_load_explicit(&local->object.references, memory_order_acquire) == 1) {
+    uint64_t references = atomic_load_explicit(&local->object.references, memory_order_acquire);
+    if (LT_REFERENCE_COUNT(references) == 1) {
       stranded->needed--;
       lua_pushnil(L);
     } else {

@@ -285,4 +285,15 @@ describe("_local", function()
     assert.is_false(gone:locked())
     assert.is_nil(object.value)
   end)
+
+  it("holds its fields no longer than it lives", function()
+    for _ = 1, 3 do collectgarbage() end
+    local before = collectgarbage "count"
+    for i = 1, 10 do
+      local dropped = _thread._local()
+      dropped.value = ("x"):rep(1e6 + i)
+    end
+    for _ = 1, 3 do collectgarbage() end
+    assert.is_true(collectgarbage "count" - before < 1000, collectgarbage "count" - before)
+  end)
 end)

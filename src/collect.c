@@ -131,17 +131,21 @@ static bool reserve_edges(Collector *collector) {
   return done;
 }
 
-/* Adds the object as a node, with a reference, unless it is about to be destroyed. */
+/*
+** Adds the object as a node, with a reference, unless it is about to be destroyed. How often it was
+** taken is counted from here on.
+*/
 static void add_node(Collector *collector, lt_Traced *traced) {
   atomic_uint_least64_t *word = &traced->object.references;
   uint64_t references = atomic_load_explicit(word, memory_order_relaxed);
+  uint64_t retained;
   do {
     if (LT_REFERENCE_COUNT(references) == 0)
       return;
-  } while (!atomic_compare_exchange_weak(word, &references, references + LT_ONE_RETAIN));
+    retained = (uint64_t)LT_REFERENCE_COUNT(references) + 1;
+  } while (!atomic_compare_exchange_weak(word, &references, retained));
   traced->node = collector->node_count;
-  collector->nodes[collector->node_count++] =
-      (Node){traced, references + LT_ONE_RETAIN, 0, 0, 0, false};
+  collector->nodes[collector->node_count++] = (Node){traced, retained, 0, 0, 0, false};
 }
 
 /*

@@ -24,7 +24,7 @@ extern const luaL_Reg lt_class_metamethods[]; /* what a class does in Lua: lib/c
 
 /* A class that lives as long as the library: LT_CLASS(name, "its.name", base, construct). */
 #define LT_CLASS(variable, name, base, construct)                                                  \
-  lt_Class variable = {{1, &lt_class_type, NULL}, name, base, construct, false}
+  lt_Class variable = {{LT_STAYS_FOR_EVER, &lt_class_type, NULL}, name, base, construct, false}
 
 extern lt_Class lt_BaseException, lt_Exception, lt_RuntimeError, lt_ValueError, lt_TypeError,
     lt_OverflowError, lt_SystemExit, lt_KeyboardInterrupt;

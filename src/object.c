@@ -1,8 +1,18 @@
 /*
 ** Shared state: 'references' is atomic; 'type' is written before an object is shared. 'next_dead'
 ** is of the thread that has given the last reference back.
+**
+** A collection takes a proxy that it finds dead out of the table of proxies before it has that
+** finalized. Lua does not when a state is closed: it finalizes what is still in use, and what is
+** made then it never finalizes. So a proxy that is still in the table lives on, until the context,
+** which is older than all of them and therefore finalized after them, gives all back.
 */
 #include "src/object.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "src/exception.h"
 
 const char lt_proxy_mark;
 
@@ -10,6 +20,7 @@ const char lt_proxy_mark;
 static const char proxies_key;
 static const char context_key;
 static const char types_key; /* a list of the types that the state has */
+static const char owned_key; /* the last Owned; false: none; true: the context has ended */
 
 void lt_object_init(lt_Object *object, const lt_Type *type) {
   atomic_init(&object->references, 1);
@@ -17,9 +28,40 @@ void lt_object_init(lt_Object *object, const lt_Type *type) {
   object->next_dead = NULL;
 }
 
+/*
+** The halves of 'references' when they are full are kept far from wrapping, by whoever finds them
+** so: between finding and correcting there are never as many threads as it would take.
+*/
+#define COUNT_IS_FULL ((uint64_t)1 << 31)
+#define COUNT_MAY_DIFFER ((uint32_t)1 << 28)
+#define TAKINGS_ARE_MANY ((uint64_t)1 << 63)
+#define TAKINGS_TO_DROP ((uint64_t)1 << 62)
+
+static uint64_t bounded(uint64_t references) {
+  uint32_t distance = LT_REFERENCE_COUNT(references) - (uint32_t)LT_STAYS_FOR_EVER;
+  if ((references & COUNT_IS_FULL) != 0 && distance + COUNT_MAY_DIFFER > 2 * COUNT_MAY_DIFFER)
+    references = (references >> 32 << 32) | LT_STAYS_FOR_EVER;
+  if ((references & TAKINGS_ARE_MANY) != 0)
+    references &= ~TAKINGS_TO_DROP;
+  return references;
+}
+
+static void keep_in_bounds(lt_Object *object) {
+  /* Relaxed: nothing is read because of it. */
+  uint64_t references = atomic_load_explicit(&object->references, memory_order_relaxed);
+  while (bounded(references) != references &&
+         !atomic_compare_exchange_weak_explicit(&object->references, &references,
+                                                bounded(references), memory_order_relaxed,
+                                                memory_order_relaxed))
+    ;
+}
+
 void lt_object_retain(lt_Object *object) {
   /* Relaxed: who retains already has a reference to go by. */
-  atomic_fetch_add_explicit(&object->references, LT_ONE_RETAIN, memory_order_relaxed);
+  uint64_t before =
+      atomic_fetch_add_explicit(&object->references, LT_ONE_RETAIN, memory_order_relaxed);
+  if ((before & (COUNT_IS_FULL | TAKINGS_ARE_MANY)) != 0)
+    keep_in_bounds(object);
 }
 
 /*
@@ -48,6 +90,8 @@ void lt_object_release(lt_Object *object) {
   uint64_t before = atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel);
   if (LT_REFERENCE_COUNT(before) == 1)
     destroy(object);
+  else if ((before & COUNT_IS_FULL) != 0)
+    keep_in_bounds(object);
 }
 
 /*
@@ -55,6 +99,8 @@ void lt_object_release(lt_Object *object) {
 */
 
 void lt_context_set(lua_State *L) {
+  lua_pushboolean(L, 0);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &owned_key);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &context_key);
 }
 
@@ -71,12 +117,38 @@ void lt_set_functions(lua_State *L, const luaL_Reg *functions) {
 ** Proxies
 */
 
-int lt_object_collect(lua_State *L) {
-  lt_Proxy *proxy = lua_touserdata(L, 1);
-  if (proxy != NULL && proxy->mark == &lt_proxy_mark) {
-    proxy->mark = NULL;
-    lt_object_release(proxy->object);
+static bool is_alive(const lt_Proxy *proxy) {
+  return proxy != NULL && proxy->mark == &lt_proxy_mark;
+}
+
+/* Pushes what the table of proxies has for the object, and returns that if it is alive. */
+static lt_Proxy *push_known(lua_State *L, const lt_Object *object) {
+  lt_Proxy *known = NULL;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &proxies_key) == LUA_TTABLE) {
+    lua_rawgetp(L, -1, object);
+    lua_remove(L, -2);
+    known = lua_touserdata(L, -1);
   }
+  return is_alive(known) ? known : NULL;
+}
+
+bool lt_proxy_is_garbage(lua_State *L, int index) {
+  const lt_Proxy *proxy = lt_proxy_at(L, index);
+  if (proxy == NULL)
+    return false;
+  bool known = push_known(L, proxy->object) == proxy;
+  lua_pop(L, 1);
+  return !known;
+}
+
+static void end_proxy(lt_Proxy *proxy) {
+  proxy->mark = NULL;
+  lt_object_release(proxy->object);
+}
+
+int lt_object_collect(lua_State *L) {
+  if (lt_proxy_is_garbage(L, 1))
+    end_proxy(lua_touserdata(L, 1));
   return 0;
 }
 
@@ -125,14 +197,28 @@ static void push_metatable(lua_State *L, const lt_Type *type) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, type);
 }
 
-void lt_object_push(lua_State *L, lt_Object *object) {
-  luaL_checkstack(L, 6, "too many values");
-  lt_push_registered(L, &proxies_key, "v");
-  if (lua_rawgetp(L, -1, object) == LUA_TUSERDATA) {
-    lua_remove(L, -2);
-    return;
-  }
+static bool has_ended(lua_State *L) {
+  bool ended =
+      lua_rawgetp(L, LUA_REGISTRYINDEX, &owned_key) == LUA_TBOOLEAN && lua_toboolean(L, -1);
   lua_pop(L, 1);
+  return ended;
+}
+
+static bool stays_for_ever(lt_Object *object) {
+  /* Relaxed: it does not change. */
+  uint64_t references = atomic_load_explicit(&object->references, memory_order_relaxed);
+  return (references & COUNT_IS_FULL) != 0;
+}
+
+static void check_open(lua_State *L) {
+  if (has_ended(L))
+    lt_raise(L, &lt_RuntimeError, "the main state of this thread is being closed");
+}
+
+static void push_new_proxy(lua_State *L, lt_Object *object) {
+  if (!stays_for_ever(object))
+    check_open(L);
+  lt_push_registered(L, &proxies_key, "v");
   push_metatable(L, object->type);
   lt_Proxy *proxy = lua_newuserdatauv(L, sizeof(*proxy), 1);
   proxy->mark = NULL;
@@ -149,14 +235,17 @@ void lt_object_push(lua_State *L, lt_Object *object) {
   lua_remove(L, -2);
 }
 
+void lt_object_push(lua_State *L, lt_Object *object) {
+  luaL_checkstack(L, 6, "too many values");
+  if (push_known(L, object) != NULL)
+    return;
+  lua_pop(L, 1);
+  push_new_proxy(L, object);
+}
+
 bool lt_object_push_known(lua_State *L, const lt_Object *object) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &proxies_key) == LUA_TTABLE) {
-    if (lua_rawgetp(L, -1, object) == LUA_TUSERDATA) {
-      lua_remove(L, -2);
-      return true;
-    }
-    lua_pop(L, 1);
-  }
+  if (push_known(L, object) != NULL)
+    return true;
   lua_pop(L, 1);
   return false;
 }
@@ -173,6 +262,79 @@ void lt_object_push_own(lua_State *L, lt_Object *object) {
   lt_object_release(object);
   if (status != LUA_OK)
     lua_error(L);
+}
+
+/*
+** The end of the context
+*/
+
+typedef struct Owned Owned;
+
+struct Owned {
+  Owned *next;
+  const void *key;
+  void (*finish)(void *block);
+  _Alignas(max_align_t) char block[];
+};
+
+/* Setting a field of the registry that is there needs no memory. */
+void *lt_context_memory(lua_State *L, const void *key, size_t size, void (*finish)(void *block)) {
+  luaL_checkstack(L, 2, "too many values");
+  void *block =
+      lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TLIGHTUSERDATA ? lua_touserdata(L, -1) : NULL;
+  lua_pop(L, 1);
+  if (block != NULL)
+    return block;
+  check_open(L);
+  lua_pushboolean(L, 0);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+  Owned *owned = calloc(1, sizeof(*owned) + size);
+  if (owned == NULL)
+    lt_raise_memory(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &owned_key);
+  owned->next = lua_touserdata(L, -1);
+  owned->key = key;
+  owned->finish = finish;
+  lua_pop(L, 1);
+  lua_pushlightuserdata(L, owned);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &owned_key);
+  lua_pushlightuserdata(L, owned->block);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+  return owned->block;
+}
+
+static void end_proxies(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &proxies_key) == LUA_TTABLE) {
+    lua_pushnil(L);
+    while (lua_next(L, -2)) {
+      lt_Proxy *proxy = lua_touserdata(L, -1);
+      if (is_alive(proxy) && !stays_for_ever(proxy->object))
+        end_proxy(proxy);
+      lua_pop(L, 1);
+    }
+  }
+  lua_pop(L, 1);
+}
+
+static void end_memory(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &owned_key);
+  Owned *owned = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  lua_pushboolean(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &owned_key);
+  while (owned != NULL) {
+    Owned *next = owned->next;
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, owned->key);
+    owned->finish(owned->block);
+    free(owned);
+    owned = next;
+  }
+}
+
+void lt_context_end(lua_State *L) {
+  end_proxies(L);
+  end_memory(L);
 }
 
 /*

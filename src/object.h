@@ -2,7 +2,9 @@
 ** Shared objects: C structures with a count of references that any number of states can see.
 **
 ** A state sees one through a proxy, a userdata that holds a reference. While a proxy lives, its
-** state gets the same one for the same object each time, so that two of them compare equal.
+** state gets the same one for the same object each time, so that two of them compare equal. When
+*the
+** state is closed, all its proxies live until its context ends, so that finalizers can use them.
 */
 #ifndef lt_object_h
 #define lt_object_h
@@ -30,7 +32,10 @@ typedef struct lt_Type {
 
 /*
 ** 'references' counts in its lower half who has a reference, and in its upper half how often one
-** was taken: so that who finds it as it was knows that nobody has come in between.
+** was taken since the collector has last begun to look: who finds it as it was knows that nobody
+*has
+** come in between. Neither half wraps. An object that 2^31 have at once stays for ever, and a
+** number of takings that is as large only goes back to one that is about as large.
 */
 struct lt_Object {
   atomic_uint_least64_t references;
@@ -40,6 +45,7 @@ struct lt_Object {
 
 #define LT_ONE_RETAIN (((uint64_t)1 << 32) | 1)
 #define LT_REFERENCE_COUNT(references) ((uint32_t)(references))
+#define LT_STAYS_FOR_EVER ((uint64_t)3 << 30) /* what 'references' begins with for that */
 
 /* An object begins with one reference, that of its maker. */
 void lt_object_init(lt_Object *object, const lt_Type *type);
@@ -59,6 +65,12 @@ void lt_object_push_own(lua_State *L, lt_Object *object);
 
 /* The __gc of a proxy; a type that has its own calls this at its end. */
 int lt_object_collect(lua_State *L);
+
+/*
+** Whether the value at 'index' is a proxy that a collection has found dead: not if its state is
+** being closed, nor if a script calls its __gc.
+*/
+bool lt_proxy_is_garbage(lua_State *L, int index);
 
 /*
 ** Pushes the proxy of 'object' if the state has one, and returns whether it has. Neither
@@ -122,6 +134,21 @@ void lt_method_push(lua_State *L, const lt_Method *method);
 void lt_context_set(lua_State *L); /* pops the userdata */
 void lt_context_push(lua_State *L);
 void lt_set_functions(lua_State *L, const luaL_Reg *functions); /* into the table on the top */
+
+/*
+** At the end of the context: gives back what the state's proxies hold, those too that finalizers
+*have
+** made while the state is being closed and Lua finalizes no more, and ends the state's memory.
+** No proxy can be made from now on but of an object that stays for ever.
+*/
+void lt_context_end(lua_State *L);
+
+/*
+** Memory of the state under this address, all 0 at first. It goes with the context, after 'finish'
+*of
+** it, also if a finalizer asks for it while the state is being closed. Raises for want of memory.
+*/
+void *lt_context_memory(lua_State *L, const void *key, size_t size, void (*finish)(void *block));
 
 /*
 ** Pushes the table that the registry has under this address, or a new one, which is weak as 'mode'

@@ -104,6 +104,7 @@ static int forget_thread(lua_State *L) {
     lt_lender_close(&context->lender, context->thread->parker);
     lt_coroutines_close(context->thread->coroutines);
   }
+  lt_context_end(L);
   context->thread = NULL;
   if (context->allocator != NULL)
     lt_allocator_closing(context->allocator);

@@ -16,7 +16,7 @@
 
 /* An immutable string with a count of references. */
 typedef struct lt_String {
-  atomic_uint references;
+  atomic_size_t references;
   size_t length;
   char bytes[];
 } lt_String;
