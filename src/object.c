@@ -17,10 +17,11 @@
 const char lt_proxy_mark;
 
 /* Addresses in the registry. */
-static const char proxies_key;
+static const char proxies_key; /* the table of proxies; false: the context has ended */
 static const char context_key;
-static const char types_key; /* a list of the types that the state has */
-static const char owned_key; /* the last Owned; false: none; true: the context has ended */
+static const char types_key;         /* a list of the types that the state has */
+static const char ended_proxies_key; /* the table of proxies of a context that has ended */
+static const char owned_key;         /* the last Owned */
 
 void lt_object_init(lt_Object *object, const lt_Type *type) {
   atomic_init(&object->references, 1);
@@ -98,9 +99,17 @@ void lt_object_release(lt_Object *object) {
 ** Context
 */
 
-void lt_context_set(lua_State *L) {
+static void set_false(lua_State *L, const void *key) {
   lua_pushboolean(L, 0);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &owned_key);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+/* Setting a field of the registry that is there needs no memory: see the end of the context. */
+void lt_context_set(lua_State *L) {
+  lt_push_registered(L, &proxies_key, "v");
+  set_false(L, &ended_proxies_key);
+  set_false(L, &owned_key);
+  lua_pop(L, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &context_key);
 }
 
@@ -197,28 +206,24 @@ static void push_metatable(lua_State *L, const lt_Type *type) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, type);
 }
 
-static bool has_ended(lua_State *L) {
-  bool ended =
-      lua_rawgetp(L, LUA_REGISTRYINDEX, &owned_key) == LUA_TBOOLEAN && lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return ended;
-}
-
 static bool stays_for_ever(lt_Object *object) {
   /* Relaxed: it does not change. */
   uint64_t references = atomic_load_explicit(&object->references, memory_order_relaxed);
   return (references & COUNT_IS_FULL) != 0;
 }
 
-static void check_open(lua_State *L) {
-  if (has_ended(L))
-    lt_raise(L, &lt_RuntimeError, "the main state of this thread is being closed");
+static bool has_ended(lua_State *L) {
+  bool ended = lua_rawgetp(L, LUA_REGISTRYINDEX, &proxies_key) == LUA_TBOOLEAN;
+  lua_pop(L, 1);
+  return ended;
 }
 
+static _Noreturn void refuse_ended(lua_State *L) {
+  lt_raise(L, &lt_RuntimeError, "the main state of this thread is being closed");
+}
+
+/* The table of proxies is on the top; the proxy takes its place. */
 static void push_new_proxy(lua_State *L, lt_Object *object) {
-  if (!stays_for_ever(object))
-    check_open(L);
-  lt_push_registered(L, &proxies_key, "v");
   push_metatable(L, object->type);
   lt_Proxy *proxy = lua_newuserdatauv(L, sizeof(*proxy), 1);
   proxy->mark = NULL;
@@ -235,10 +240,24 @@ static void push_new_proxy(lua_State *L, lt_Object *object) {
   lua_remove(L, -2);
 }
 
+static void push_proxies(lua_State *L, lt_Object *object) {
+  bool ended = has_ended(L);
+  if (ended && !stays_for_ever(object))
+    refuse_ended(L);
+  lt_push_registered(L, ended ? &ended_proxies_key : &proxies_key, "v");
+}
+
 void lt_object_push(lua_State *L, lt_Object *object) {
   luaL_checkstack(L, 6, "too many values");
-  if (push_known(L, object) != NULL)
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &proxies_key) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    push_proxies(L, object);
+  }
+  lua_rawgetp(L, -1, object);
+  if (is_alive(lua_touserdata(L, -1))) {
+    lua_remove(L, -2);
     return;
+  }
   lua_pop(L, 1);
   push_new_proxy(L, object);
 }
@@ -277,7 +296,6 @@ struct Owned {
   _Alignas(max_align_t) char block[];
 };
 
-/* Setting a field of the registry that is there needs no memory. */
 void *lt_context_memory(lua_State *L, const void *key, size_t size, void (*finish)(void *block)) {
   luaL_checkstack(L, 2, "too many values");
   void *block =
@@ -285,9 +303,9 @@ void *lt_context_memory(lua_State *L, const void *key, size_t size, void (*finis
   lua_pop(L, 1);
   if (block != NULL)
     return block;
-  check_open(L);
-  lua_pushboolean(L, 0);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+  if (has_ended(L))
+    refuse_ended(L);
+  set_false(L, key);
   Owned *owned = calloc(1, sizeof(*owned) + size);
   if (owned == NULL)
     lt_raise_memory(L);
@@ -312,20 +330,20 @@ static void end_proxies(lua_State *L) {
         end_proxy(proxy);
       lua_pop(L, 1);
     }
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &ended_proxies_key);
+  } else {
+    lua_pop(L, 1);
   }
-  lua_pop(L, 1);
+  set_false(L, &proxies_key);
 }
 
 static void end_memory(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &owned_key);
   Owned *owned = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  lua_pushboolean(L, 1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &owned_key);
   while (owned != NULL) {
     Owned *next = owned->next;
-    lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, owned->key);
+    set_false(L, owned->key);
     owned->finish(owned->block);
     free(owned);
     owned = next;
