@@ -98,7 +98,7 @@ local function rate(first, second)
   return (first + second) / fight_time
 end
 
-return {
+local lines = {
   {
     what = "acquire + release, nobody else", unit = "ns", at_most = 1.3,
     base = "two methods that do nothing",
@@ -129,3 +129,12 @@ return {
   ping_pong_line("ping-pong of two threads, a round trip", 5000, false),
   ping_pong_line("ping-pong on two processors", 2000, true),
 }
+
+local function new_lock(lthread)
+  return lthread.allocate_lock()
+end
+
+return require "support.crowd".append(lines, "acquire + release", new_lock, function(lock)
+  lock:acquire()
+  lock:release()
+end)

@@ -86,7 +86,7 @@ local function records_line(what, move)
   }
 end
 
-return {
+local lines = {
   {
     what = "queue, 1 producer, 1 consumer, integers", unit = "M/s", at_least = 1.5,
     base = "CPython SimpleQueue",
@@ -119,3 +119,12 @@ return {
     for _ = 1, #list do queue:get() end
   end),
 }
+
+local function new_queue()
+  return require "lthread.queue".Queue()
+end
+
+return require "support.crowd".append(lines, "put + get, on one queue", new_queue, function(queue)
+  queue:put(1)
+  queue:get()
+end)

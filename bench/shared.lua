@@ -56,7 +56,7 @@ local function alone(lthread)
   return seconds_alone(new_table(lthread))
 end
 
-return {
+local lines = {
   {
     what = "shared table, get + set", unit = "ns", at_most = 2.5,
     base = "userdata that does nothing",
@@ -94,3 +94,7 @@ return {
     end,
   },
 }
+
+return require "support.crowd".append(lines, "set, on one table", new_table, function(t)
+  t.x = 2
+end)

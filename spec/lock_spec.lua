@@ -610,6 +610,39 @@ for _, class in ipairs { _thread.LockType, _thread.RLock } do
       assert.is_false(overtaken)
     end)
 
+    -- If each acquire were a switch of threads, nearly all would be by another than the last.
+    it("is acquired by each many times in a row though hundreds wait", function()
+      local threads, acquires = 400, 500000
+      local go, last = _thread.allocate_lock(), _thread.shared { left = acquires }
+      local function work()
+        local switches, me = 0, _thread.get_ident()
+        go:acquire()
+        go:release()
+        repeat
+          lock:acquire()
+          local left = last.left - 1
+          last.left = left
+          if last.ident ~= me then
+            last.ident, switches = me, switches + 1
+          end
+          lock:release()
+        until left <= 0
+        return switches
+      end
+      local handles, switches = {}, 0
+      go:acquire()
+      for i = 1, threads do
+        handles[i] = start(work)
+      end
+      assert.is_true(blocks(handles[threads]))
+      go:release()
+      for i = 1, threads do
+        switches = switches + handles[i]:result()
+      end
+      assert.equal(1 - threads, last.left)
+      assert.is_true(switches < acquires / 4, "switches: " .. switches)
+    end)
+
     it("is waited for no longer when the main state closes", function()
       local output = child(([[
         local _thread = require "lthread"

@@ -3,8 +3,11 @@
 ** set, only a releaser changes the word, under the mutex of its bucket. A waiter parks only if it
 ** finds or sets both there, so none can be missed.
 **
-** A release lets newcomers take the lock before the waiter it wakes, which is fast; but a waiter
-** that has been there for FAIR is handed the lock while it stays locked, so that none starves.
+** A release lets newcomers take the lock before the waiter it wakes, which is fast. But once in
+** FAIR the lock is handed over, while it stays locked, to the one that has waited longest, if it
+** has waited for so long: none starves, and its turn comes after so many times FAIR as there are
+** waiters. Handing over to every such waiter would make each acquire a switch of threads, once
+** there are so many that all have waited for long.
 **
 ** Before it parks, a waiter spins: the lock may be released meanwhile.
 **
@@ -13,6 +16,12 @@
 #include "src/lock.h"
 
 #define FAIR ((plat_Time)1000000)
+
+/*
+** The clock of 'handed', which is written under the mutex of the bucket. That it begins anew every
+** hour makes one handing over late.
+*/
+#define TICK ((plat_Time)1024)
 
 /*
 ** Each look of one who spins slows down the one who has the lock, and if he acquires it over and
@@ -25,6 +34,7 @@ enum { NOT_HANDED, HANDED };
 void lt_lock_init(lt_Lock *lock) {
   atomic_init(&lock->state, 0);
   atomic_init(&lock->owner, 0);
+  lock->handed = 0;
 }
 
 bool lt_lock_locked(const lt_Lock *lock) {
@@ -90,10 +100,20 @@ typedef struct Release {
   bool released;
 } Release;
 
+/* Whether the lock is to be handed over to the one who has waited since then. */
+static bool is_time_to_be_fair(lt_Lock *lock, plat_Time since) {
+  plat_Time now = plat_now();
+  unsigned tick = (unsigned)(now / TICK);
+  bool fair = now - since >= FAIR && tick - lock->handed >= FAIR / TICK;
+  if (fair)
+    lock->handed = tick;
+  return fair;
+}
+
 static intptr_t hand_over(void *context, plat_Time since, bool more) {
   Release *release = context;
   atomic_uint *word = &release->lock->state;
-  bool fair = since != LT_NOBODY && plat_now() - since >= FAIR;
+  bool fair = since != LT_NOBODY && is_time_to_be_fair(release->lock, since);
   unsigned next = since == LT_NOBODY ? 0 : (fair ? LT_LOCKED : 0) | (more ? LT_WAITED : 0);
   unsigned state = atomic_load_explicit(word, memory_order_relaxed);
   do {

@@ -44,14 +44,17 @@ static Bucket *bucket_of(const void *address) {
   return &buckets[(bits * UINT64_C(0x9E3779B97F4A7C15)) >> 56];
 }
 
+/* In the order in which they began to wait: who tries in vain and comes back is not the last. */
 static void enqueue(Bucket *bucket, Waiter *waiter) {
-  waiter->next = NULL;
-  waiter->previous = bucket->last;
-  if (bucket->last != NULL)
-    bucket->last->next = waiter;
-  else
-    bucket->first = waiter;
-  bucket->last = waiter;
+  Waiter *next = bucket->first;
+  if (bucket->last == NULL || bucket->last->since <= waiter->since)
+    next = NULL;
+  while (next != NULL && next->since <= waiter->since)
+    next = next->next;
+  waiter->next = next;
+  waiter->previous = next != NULL ? next->previous : bucket->last;
+  *(waiter->previous != NULL ? &waiter->previous->next : &bucket->first) = waiter;
+  *(next != NULL ? &next->previous : &bucket->last) = waiter;
   if (waiter->counted)
     atomic_fetch_add(&waiter->parker->blocked, 1);
 }
