@@ -110,36 +110,7 @@ static int add(lua_State *L) {
 }
 
 /*
-** swap
-*/
-
-/*
-** swap(t, key, value) -> old value
-** Sets a field of a shared table and returns what it was, as one step. Raises TypeError for
-** what can't be shared.
-*/
-static int swap(lua_State *L) {
-  Field field = check_field(L);
-  lua_settop(L, 3);
-  lt_Value value = lt_share_field(L, field.self, TABLE, KEY, 3);
-  lt_Value old_key;
-  lt_Taken old;
-  lt_Slot *slot = lt_shared_begin_write(field.shared, field.self);
-  bool done = lt_table_set(&field.shared->table, &field.key, &value, &old.value, &old_key);
-  lt_shared_end_write(field.shared, slot);
-  if (!done) {
-    lt_value_release(&value);
-    return lt_raise_memory(L);
-  }
-  lt_value_release(&old_key);
-  old.place = 0;
-  old.has_reference = old.value.kind == LT_STRING || old.value.kind == LT_OBJECT;
-  lt_push_taken(L, &old, 1);
-  return 1;
-}
-
-/*
-** cas and update. The field is read, looked at in Lua, and set only if it still has the very
+** swap, cas and update. The field is read, looked at in Lua, and set only if it still has the very
 ** value that was read.
 */
 
@@ -240,6 +211,24 @@ static bool set_if_seen(lua_State *L, const Field *field, const Seen *seen, int 
   if (same && !done)
     lt_raise_memory(L);
   return done;
+}
+
+/*
+** swap(t, key, value) -> old value
+** Sets a field of a shared table and returns what it was, as one step. Raises TypeError for
+** what can't be shared.
+*/
+static int swap(lua_State *L) {
+  enum { VALUE = 3, PREPARED };
+  Seen seen;
+  Field field = check_field(L);
+  lua_settop(L, VALUE);
+  push_prepared(L, &field, VALUE);
+  do { /* the old value is there before it is taken out, so it can't be lost */
+    lua_settop(L, PREPARED);
+    push_seen(L, &field, &seen);
+  } while (!set_if_seen(L, &field, &seen, PREPARED));
+  return 1;
 }
 
 /*

@@ -120,30 +120,6 @@ static bool wait_longer(lua_State *L, lt_Wait *wait) {
 }
 
 /*
-** A box is a userdata on the stack of a function that puts or gets: what is in it is in no queue
-** and in no state. However the function ends, the box is emptied: at once by __close, or by __gc
-** if a hook raises when that is about to be called; within __gc there are no hooks.
-*/
-
-static void *push_box(lua_State *L, size_t size, const void *key, lua_CFunction empty) {
-  void *box = lua_newuserdatauv(L, size, 0);
-  memset(box, 0, size);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_createtable(L, 0, 2);
-    lua_pushcfunction(L, empty);
-    lua_setfield(L, -2, "__close");
-    lua_pushcfunction(L, empty);
-    lua_setfield(L, -2, "__gc");
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
-  }
-  lua_setmetatable(L, -2);
-  lua_toclose(L, -1);
-  return box;
-}
-
-/*
 ** Putting
 */
 
@@ -156,7 +132,11 @@ static void describe_element(lua_State *L, int value) {
   lua_pushfstring(L, "list[%d]", value + 1);
 }
 
-/* Items on their way into a queue; the first 'put' of them are in it. */
+/*
+** Items on their way into a queue; the first 'put' of them are in it. It is a userdata on the
+*stack,
+** whose finalizer frees what was not put if the function does not come to do that.
+*/
 typedef struct Putting {
   lt_QueueUse use; /* the queue is the function's argument, which stays on the stack */
   lt_Outcome outcome;
@@ -166,13 +146,16 @@ typedef struct Putting {
   lt_Item items[];
 } Putting;
 
-static int empty_putting(lua_State *L) {
-  Putting *putting = lua_touserdata(L, 1);
+static void drop_rest(Putting *putting) {
   for (; putting->put < putting->count; putting->put++) {
     lt_item_free(&putting->items[putting->put]);
     if (putting->keys != NULL)
       lt_item_free(&putting->keys[putting->put]);
   }
+}
+
+static int finalize_putting(lua_State *L) {
+  drop_rest(lua_touserdata(L, 1));
   return 0;
 }
 
@@ -180,9 +163,19 @@ static Putting *push_putting(lua_State *L, lt_Queue *queue, size_t capacity) {
   static const char key;
   bool keyed = lt_queue_order(queue) == LT_LEAST_FIRST;
   size_t size = sizeof(Putting) + capacity * sizeof(lt_Item) * (keyed ? 2 : 1);
-  Putting *putting = push_box(L, size, &key, empty_putting);
+  Putting *putting = lua_newuserdatauv(L, size, 0);
+  memset(putting, 0, size);
   putting->use = (lt_QueueUse){queue, lt_caller(L)};
   putting->keys = keyed ? putting->items + capacity : NULL;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, finalize_putting);
+    lua_setfield(L, -2, "__gc");
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+  }
+  lua_setmetatable(L, -2);
   return putting;
 }
 
@@ -281,6 +274,7 @@ static int put_message(lua_State *L, lt_Queue *queue) {
     lua_pushvalue(L, 2);
     add_message(L, putting, 2, NULL);
     outcome = put_all(L, putting, deadline);
+    drop_rest(putting);
   }
   return outcome == LT_QUEUE_DONE ? 0 : raise_outcome(L, outcome);
 }
@@ -353,9 +347,10 @@ static int queue_put_many(lua_State *L) {
   lt_Outcome outcome = put_all(L, putting, deadline);
   if (outcome == LT_QUEUE_DONE)
     return 0;
+  lua_Integer put = (lua_Integer)putting->put;
+  drop_rest(putting);
   if (outcome == LT_QUEUE_NO_MEMORY)
     return lt_raise_memory(L);
-  lua_Integer put = (lua_Integer)putting->put;
   const char *message = lua_pushfstring(L, "%s; %I of %I messages were put",
                                         text_of_outcome(outcome), put, (lua_Integer)count);
   lt_exception_push(L, class_of_outcome(outcome), message, 1);
@@ -419,41 +414,14 @@ static int queue_get_nowait(lua_State *L) {
   return queue_get(L);
 }
 
-/* A batch on its way out of a queue, into a state; 'received' are there. */
+/* A batch on its way out of a queue, into a state. */
 typedef struct GettingMany {
-  lt_QueueUse use; /* a reference to the queue, or NULL when all is done */
+  lt_QueueUse use;
   lt_Outcome outcome;
   size_t max;
   lt_Batch batch;
-  size_t received; /* or SIZE_MAX, before the first one is begun */
+  size_t received; /* of them; SIZE_MAX before the first one is begun */
 } GettingMany;
-
-/* If there is a batch, something went wrong with the one that was being received. */
-static int empty_getting(lua_State *L) {
-  GettingMany *getting = lua_touserdata(L, 1);
-  lt_Queue *queue = getting->use.queue;
-  if (queue == NULL)
-    return 0;
-  getting->use.queue = NULL;
-  if (getting->batch.count > 0) {
-    bool is_lost = getting->received < getting->batch.count;
-    lt_batch_put_back(queue, lt_user(lt_thread_of(L)), &getting->batch, getting->received);
-    if (is_lost)
-      lt_queue_task_done(queue);
-  }
-  lt_object_release((lt_Object *)queue);
-  return 0;
-}
-
-static GettingMany *push_getting(lua_State *L, lt_Queue *queue, size_t max) {
-  static const char key;
-  GettingMany *getting = push_box(L, sizeof(*getting), &key, empty_getting);
-  lt_object_retain((lt_Object *)queue);
-  getting->use = (lt_QueueUse){queue, lt_caller(L)};
-  getting->max = max;
-  getting->received = SIZE_MAX;
-  return getting;
-}
 
 /* False: the queue is empty. */
 static bool try_to_get_many(void *context) {
@@ -463,16 +431,38 @@ static bool try_to_get_many(void *context) {
   return getting->outcome != LT_QUEUE_EMPTY;
 }
 
-static void push_batch(lua_State *L, GettingMany *getting) {
-  lt_Batch *batch = &getting->batch;
-  int capacity = batch->count < INT_MAX ? (int)batch->count : 0;
-  lua_createtable(L, capacity, 1);
+/* The argument, light: what is got. */
+static int receive_batch(lua_State *L) {
+  GettingMany *getting = lua_touserdata(L, 1);
+  const lt_Batch *batch = &getting->batch;
+  lua_createtable(L, batch->count < INT_MAX ? (int)batch->count : 0, 1);
   for (getting->received = 0; getting->received < batch->count; getting->received++) {
     lt_item_push(L, lt_batch_item(batch, getting->received));
     lua_rawseti(L, -2, (lua_Integer)getting->received + 1);
   }
   lua_pushinteger(L, (lua_Integer)batch->count);
   lua_setfield(L, -2, "n");
+  return 1;
+}
+
+/* Pushes the list of what was got. If that fails, the one that was being received is gone. */
+static void push_batch(lua_State *L, GettingMany *getting) {
+  lt_Queue *queue = getting->use.queue;
+  lt_Batch *batch = &getting->batch;
+  getting->received = SIZE_MAX;
+  lua_pushcfunction(L, receive_batch);
+  lua_pushlightuserdata(L, getting);
+  int status = lua_pcall(L, 1, 1, 0);
+  bool is_lost = getting->received < batch->count;
+  if (batch->count > 0 && status == LUA_OK)
+    lt_batch_free(queue, getting->use.user, batch);
+  else if (batch->count > 0)
+    lt_batch_put_back(queue, getting->use.user, batch, getting->received);
+  if (status == LUA_OK)
+    return;
+  if (is_lost)
+    lt_queue_task_done(queue);
+  lt_throw(L);
 }
 
 /*
@@ -492,17 +482,14 @@ static int queue_get_many(lua_State *L) {
   if (max < 1)
     return lt_arg_error(L, &lt_ValueError, 2, "'max' must be positive, got %I", max);
   plat_Time deadline = opt_timeout(L, 3);
-  GettingMany *getting = push_getting(L, queue, (size_t)max);
-  if (!try_to_get_many(getting)) {
-    lt_Wait wait = lt_queue_wait_to_get(&getting->use, try_to_get_many, deadline);
+  GettingMany getting = {.use = {queue, lt_caller(L)}, .max = (size_t)max};
+  if (!try_to_get_many(&getting)) {
+    lt_Wait wait = lt_queue_wait_to_get(&getting.use, try_to_get_many, deadline);
     wait_longer(L, &wait);
   }
-  if (getting->outcome != LT_QUEUE_DONE && getting->outcome != LT_QUEUE_EMPTY)
-    return raise_outcome(L, getting->outcome);
-  push_batch(L, getting);
-  if (getting->batch.count > 0)
-    lt_batch_free(queue, lt_caller(L), &getting->batch);
-  getting->batch.count = 0;
+  if (getting.outcome != LT_QUEUE_DONE && getting.outcome != LT_QUEUE_EMPTY)
+    return raise_outcome(L, getting.outcome);
+  push_batch(L, &getting);
   lt_interrupt_spare_next(lt_calling_thread(L));
   return 1;
 }

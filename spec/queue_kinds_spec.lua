@@ -388,6 +388,19 @@ describe("a PriorityQueue", function()
     assert.equal("a", q:get())
   end)
 
+  it("wakes another putter for the room that one does not take", function()
+    local bounded = queue.PriorityQueue(2)
+    bounded:put_many { 1, 2 }
+    local refused = start(function() return pcall(bounded.put, bounded, "a") end)
+    assert.is_true(blocks(refused))
+    local patient = start(function() bounded:put(3) end)
+    assert.is_true(blocks(patient))
+    assert.equal(1, bounded:get())
+    assert.is_true(patient:join(60))
+    assert.is_false((refused:result()))
+    assert.same({ 2, 3, n = 2 }, bounded:get_many(2))
+  end)
+
   it("is in order again when get_many had to give back", function()
     package.preload.poisoned = function()
       return { member = {} }

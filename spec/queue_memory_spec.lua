@@ -1,5 +1,6 @@
 local _thread = require "lthread"
 local queue = require "lthread.queue"
+local raised = require "support.raised"
 
 -- How many traced objects there are, when all garbage is gone.
 local function count_objects()
@@ -115,4 +116,65 @@ describe("the collector", function()
       assert.is_true(ring[i]:empty())
     end
   end)
+end)
+
+describe("a message is given, or still in the queue, or counted as done", function()
+  it("wherever an allocation fails", function()
+    local program = assert(os.getenv "LTHREAD_FAILING", "make test builds it")
+    local pipe <close> = io.popen(("timeout 120 '%s' spec/support/queue_failures.lua 2>&1")
+      :format(program))
+    assert.equal("passed\n", pipe:read "a")
+  end)
+
+  -- Calls f with so many calls of C below.
+  local function at_depth(depth, f)
+    if depth == 0 then
+      return f()
+    end
+    string.gsub("x", "x", function() at_depth(depth - 1, f) end)
+  end
+
+  local function check_at(depth, q, operation)
+    local given = 0
+    local ok, message = pcall(at_depth, depth, function() given = operation(q) end)
+    local left = q:qsize()
+    for _ = 1, left do
+      q:get()
+    end
+    for _ = 1, given + left do
+      q:task_done()
+    end
+    assert.is_true(q:join(0), ("%d calls deep: %s"):format(depth, message))
+    raised(_thread.ValueError, q.task_done, q)
+    return ok
+  end
+
+  local operations = {
+    get = function(q) q:get() return 1 end,
+    get_many = function(q) return q:get_many(3).n end,
+    put = function(q) q:put { 6 } return 0 end,
+    put_many = function(q) q:put_many { 6, { 7 }, "eight" } return 0 end,
+  }
+
+  local messages = { integer = 5, string = "text", table = { 1, { 2 } }, lock = _thread.allocate_lock() }
+
+  for name, operation in pairs(operations) do
+    for kind, message in pairs(messages) do
+      it("where the C stack ends, by " .. name .. " among " .. kind .. "s", function()
+        local succeeded, failed = 0, 0
+        for depth = 180, 200 do
+          local q = queue.Queue(100)
+          for _ = 1, 5 do
+            q:put(message)
+          end
+          if check_at(depth, q, operation) then
+            succeeded = succeeded + 1
+          else
+            failed = failed + 1
+          end
+        end
+        assert.is_true(succeeded > 0 and failed > 0)
+      end)
+    end
+  end
 end)

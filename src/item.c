@@ -142,7 +142,7 @@ static int push_protected(lua_State *L) {
 
 int lt_item_receive(lua_State *L, lt_Item *item) {
   int status;
-  if (item->kind < LT_ITEM_LONG_STRING) {
+  if (item->kind < LT_ITEM_SHORT_STRING) { /* these need no memory */
     lt_item_push(L, item);
     return LUA_OK;
   }

@@ -187,7 +187,11 @@ static unsigned read_waiting(End *end, const lt_Slot *slot) {
   return atomic_load_explicit(&end->waiting, memory_order_relaxed);
 }
 
-/* With the end's lock, after a count is published: takes off as many as there were changes. */
+/*
+** With the end's lock, after a count is published; or without a slot at any time, for one whose
+*count
+** was. Takes off as many as there were changes.
+*/
 static unsigned call_waiters(End *end, const lt_Slot *slot, uint64_t changes) {
   unsigned waiting = read_waiting(end, slot);
   unsigned called = waiting < changes ? waiting : (unsigned)changes;
@@ -200,6 +204,15 @@ static unsigned call_waiters(End *end, const lt_Slot *slot, uint64_t changes) {
 static void wake(End *end, unsigned called) {
   for (; called > 0; called--)
     lt_unpark_one(&end->waiting, unpark, NULL);
+}
+
+/*
+** Somebody leaves without having taken what he may have been woken for, which is still there:
+*another
+** one is woken in his place.
+*/
+static void pass_on(End *end) {
+  wake(end, call_waiters(end, NULL, 1));
 }
 
 /*
@@ -266,6 +279,8 @@ lt_Outcome lt_queue_put(lt_Queue *queue, lt_User user, const lt_Item *items, con
   unsigned called = call_waiters(tail, slot, *put);
   lt_biased_end(&tail->lock, slot);
   wake(tail, called);
+  if (outcome == LT_QUEUE_NO_MEMORY || outcome == LT_QUEUE_UNORDERED)
+    pass_on(&queue->head);
   return outcome;
 }
 
@@ -357,9 +372,7 @@ const lt_Item *lt_batch_item(const lt_Batch *batch, size_t number) {
                                 : &batch->entries[number].item;
 }
 
-static bool allocate_batch(lt_Queue *queue, lt_User user, size_t max, lt_Batch *batch) {
-  uint64_t size = lt_queue_size(queue, user);
-  size_t capacity = size == 0 ? 1 : size < max ? (size_t)size : max;
+static bool allocate_batch(const lt_Queue *queue, size_t capacity, lt_Batch *batch) {
   *batch = (lt_Batch){capacity, NULL, NULL};
   if (queue->order == LT_FIRST_FIRST)
     batch->segment = lt_segment_new(capacity);
@@ -376,8 +389,14 @@ static void free_room(lt_Batch *batch) {
 lt_Outcome lt_queue_get_batch(lt_Queue *queue, lt_User user, size_t max, lt_Batch *batch) {
   lt_Outcome outcome;
   unsigned called = 0;
-  if (!allocate_batch(queue, user, max, batch)) {
+  Closing state = closing(queue); /* before the size, so that it is the last one then */
+  uint64_t size = lt_queue_size(queue, user);
+  batch->count = 0;
+  if (size == 0)
+    return state == OPEN ? LT_QUEUE_EMPTY : LT_QUEUE_SHUT_DOWN;
+  if (!allocate_batch(queue, size < max ? (size_t)size : max, batch)) {
     batch->count = 0;
+    pass_on(&queue->tail);
     return LT_QUEUE_NO_MEMORY;
   }
   lt_Slot *slot = lt_biased_begin_write(head_lock(queue), user);

@@ -1,12 +1,12 @@
 /*
 ** Queues, src/queue.c: who puts counts an item and wakes one that waits for it, and who waits may
-** give up at any time.
+** give up at any time, or have no memory to take what he was woken for.
 **
 ** Invariant: when nothing moves any more, nobody is parked while there is an item. It holds because
 ** never more are parked than are counted in 'waiting' or about to be unparked.
 **
-** Putter: lt_queue_put with call_waiters and wake. Getter: lt_queue_get, count_waiter and
-** leave_waiting, with lt_park and give_up of src/park.c. Those who wait for room do the same at the
+** Putter: lt_queue_put with call_waiters and wake. Getter: lt_queue_get_batch, pass_on, count_waiter
+** and leave_waiting, with lt_park and give_up of src/park.c. Those who wait for room do the same at the
 ** other end. The mutex of the bucket is an atomic block; the bias is another model.
 */
 #define PUTTERS 2
@@ -27,7 +27,40 @@ inline take_off_waiting() {
   fi
 }
 
-/* Compare-and-swap in a loop is one step here, what was read before it is not. */
+/* call_waiters: the loop of compare-and-swaps is one step. */
+inline call_one() {
+  atomic {
+    calls = waiting > 0;
+    if
+    :: calls -> waiting--; called++
+    :: else
+    fi
+  }
+}
+
+/* lt_unpark_one, if one was called. */
+inline wake_one() {
+  atomic {
+    if
+    :: calls ->
+      called--;
+      i = 0;
+      do
+      :: i == GETTERS -> break
+      :: i < GETTERS && is_parked[i] ->
+        is_parked[i] = false;
+        is_woken[i] = true;
+        parked--;
+        break
+      :: else -> i++
+      od;
+      i = 0
+    :: else
+    fi;
+    calls = false
+  }
+}
+
 proctype Putter() {
   byte puts = 0;
   byte i;
@@ -36,38 +69,25 @@ proctype Putter() {
   :: puts == PUTS -> break
   :: else ->
     items++;
-    atomic {
-      calls = waiting > 0;
-      if
-      :: calls -> waiting--; called++
-      :: else
-      fi
-    }
-    if
-    :: calls ->
-      atomic {
-        called--;
-        i = 0;
-        do
-        :: i == GETTERS -> break
-        :: i < GETTERS && is_parked[i] ->
-          is_parked[i] = false;
-          is_woken[i] = true;
-          parked--;
-          break
-        :: else -> i++
-        od;
-        i = 0
-      }
-    :: else
-    fi;
+    call_one();
+    wake_one();
     puts++
   od
 }
 
 proctype Getter(byte me; bool patient) {
-  bool got, parks, gives_up;
+  bool got, parks, gives_up, calls;
+  byte i;
 try_again:
+  if
+  :: !patient && items > 0 -> /* there is no memory to take it */
+#ifndef WITHOUT_PASSING_ON
+    call_one();
+    wake_one();
+#endif
+    goto left
+  :: true
+  fi;
   atomic {
     got = items > 0;
     if
@@ -116,6 +136,8 @@ end_parked:
 #ifdef WITHOUT_LEAVING_IN_ONE_STEP
   atomic { take_off_waiting() }
 #endif
+left:
+  skip
 }
 
 active proctype Observer() {

@@ -58,6 +58,12 @@ local operations = {
   {"remove all", run = function(t) for key in pairs(t) do t[key] = nil end end, in_steps = true},
   {"add", run = function(t) _thread.add(t, "x", 1) end},
   {"swap", run = function(t) return _thread.swap(t, "x", {long}) end},
+  {"swap with a string", run = function(t) return _thread.swap(t, "x", 1) end, make = function()
+    return _thread.shared {x = long}
+  end},
+  {"swap with a table", run = function(t) return _thread.swap(t, "x", 1) end, make = function()
+    return _thread.shared {x = {{long}}}
+  end},
   {"cas", run = function(t) assert(_thread.cas(t, "x", nil, {long})) end},
   {"update", run = function(t) _thread.update(t, "x", function() return {long} end) end},
   {"copy", reads = true, run = function(t) return _thread.copy(t) end, make = function()
