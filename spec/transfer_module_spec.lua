@@ -1,5 +1,6 @@
 -- Modules, what is in them, and objects whose class is one cross between threads.
 local _thread = require "lthread"
+local queue = require "lthread.queue"
 local Point = require "fixtures.class"
 local transfers = require "support.transfers"
 local call, echo, new_module = transfers.call, transfers.echo, transfers.new_module
@@ -95,6 +96,179 @@ describe("a module crosses", function()
     assert.is_false(ok)
     assert.is_true(_thread.isinstance(e, _thread.RuntimeError), tostring(e))
     assert.truthy(e.message:find("cannot receive lt_spec.missing", 1, true), e.message)
+  end)
+end)
+
+describe("a module with several names", function()
+  -- As luasocket: socket takes the table of socket.core and adds to it.
+  local function new_pair(core, name)
+    transfers.new_module(core, function() return { open = function() return "open" end } end)
+    return transfers.new_module(name, function()
+      local module = require(core)
+      function module.bind() return "bound" end
+      return module
+    end)
+  end
+
+  it("arrives whole, whatever the names are", function()
+    for i = 1, 30 do
+      local before = new_pair("lt_spec.a_core" .. i, "lt_spec.net" .. i)
+      local after = new_pair("lt_spec.net" .. i .. ".core", "lt_spec.a" .. i)
+      assert.same({ "bound", "open", "bound", "open" }, { call(function(module)
+        return before.bind(), before.open(), module.bind(), module.open()
+      end, after) })
+    end
+  end)
+
+  it("has them all in the receiver", function()
+    local module = new_pair("lt_spec.net.core", "lt_spec.net")
+    assert.same({ true, true }, { call(function(m)
+      return package.loaded["lt_spec.net"] == m, package.loaded["lt_spec.net.core"] == m
+    end, module) })
+  end)
+
+  it("arrives by the one that can be loaded, if others were given to it by hand", function()
+    for i = 1, 20 do
+      local module = transfers.new_module("lt_spec.real" .. i, function() return { i } end)
+      package.loaded["lt_spec.alias" .. i] = module
+      package.loaded["lt_spec.z_alias" .. i] = module
+      assert.equal(i, (call(function() return module[1] end)))
+    end
+  end)
+
+  it("raises in the thread if one of them breaks there", function()
+    local module = new_pair("lt_spec.net.core", "lt_spec.net")
+    package.preload["lt_spec.net.core"] = function() error("no network", 0) end
+    _thread.set_excepthook(nothing)
+    local handle = _thread.start_joinable_thread(nothing, { args = { module } })
+    local ok, e = pcall(handle.result, handle)
+    _thread.set_excepthook(nil)
+    assert.is_false(ok)
+    assert.matches("^cannot receive lt_spec.net: .*no network", e.message)
+  end)
+end)
+
+describe("a module that others extend arrives with what they have added", function()
+  local function new_app()
+    return transfers.new_module("lt_spec.app", function() return { base = true } end)
+  end
+
+  it("if the other returns it", function()
+    local app = new_app()
+    local Model = transfers.new_module("lt_spec.app.model", function()
+      local own = require "lt_spec.app"
+      own.Model = {}
+      own.Model.__index = own.Model
+      function own.Model.new(x) return setmetatable({ x = x }, own.Model) end
+      function own.Model:get() return self.x end
+      return own.Model
+    end)
+    assert.equal(5, (call(function() return app.Model.new(5):get() end)))
+    assert.equal(7, (call(function(model) return model:get() end, Model.new(7))))
+    assert.same({ true, true }, { call(function(a) return a.base, a.Model == Model end, app) })
+  end)
+
+  it("if the other returns nothing and has any name", function()
+    local app = new_app()
+    transfers.new_module("lt_spec.greetings", function()
+      local own = require "lt_spec.app"
+      function own.hello() return "hello" end
+    end)
+    assert.equal("hello", (call(function() return app.hello() end)))
+  end)
+
+  it("if it is put into a table of the module", function()
+    local app = transfers.new_module("lt_spec.app", function() return { util = {} } end)
+    transfers.new_module("lt_spec.trimming", function()
+      local util = require("lt_spec.app").util
+      function util.trim(text) return text:match "^%s*(.-)%s*$" end
+    end)
+    assert.equal("x", (call(function() return app.util.trim " x " end)))
+    assert.equal("x", (call(app.util.trim, " x ")))
+  end)
+
+  it("if it is a constant, and the other a part by its name", function()
+    local app = new_app()
+    transfers.new_module("lt_spec.app.constants", function()
+      require("lt_spec.app").PI = 3
+      return true
+    end)
+    assert.equal(3, (call(function() return app.PI end)))
+  end)
+
+  it("if it is in a file", function()
+    local directory = os.tmpname()
+    os.remove(directory)
+    assert(os.execute("mkdir -p " .. directory .. "/lt_spec/plug"))
+    local path = package.path
+    finally(function()
+      package.path = path
+      os.execute("rm -r " .. directory)
+    end)
+    package.path = directory .. "/?.lua;" .. directory .. "/?/init.lua;" .. path
+    local function write(name, code)
+      local file <close> = assert(io.open(directory .. "/" .. name, "w"))
+      file:write(code)
+    end
+    write("lt_spec/base.lua", "return {}")
+    write("lt_spec/more.lua", [[
+      local base = require "lt_spec.base"
+      function base.one() return 1 end
+    ]])
+    write("lt_spec/plug/init.lua", [[
+      local base = require "lt_spec.base"
+      function base.two() return 2 end
+    ]])
+    local base = require "lt_spec.base"
+    require "lt_spec.more"
+    require "lt_spec.plug"
+    assert.same({ 1, 2 }, { call(function() return base.one(), base.two() end) })
+  end)
+
+  it("also when the receiver had it without that", function()
+    local app = new_app()
+    package.preload["lt_spec.greetings"] = function()
+      local own = require "lt_spec.app"
+      function own.hello() return "hello" end
+    end
+    local ready, later = queue.SimpleQueue(), queue.SimpleQueue()
+    local handle = _thread.start_joinable_thread(function()
+      local before = require "lt_spec.app".hello
+      ready:put(before)
+      return later:get()[1].hello()
+    end)
+    assert.is_nil(ready:get())
+    require "lt_spec.greetings"
+    later:put { app }
+    local ok, e = pcall(handle.result, handle)
+    assert.is_true(ok, tostring(e))
+    assert.equal("hello", e)
+  end)
+
+  it("and nothing else is loaded for it", function()
+    local app = new_app()
+    transfers.new_module("lt_spec.app.main", function() return { run = function() end } end)
+    assert.same({ true, true }, { call(function()
+      return app.base, package.loaded["lt_spec.app.main"] == nil
+    end) })
+  end)
+
+  it("or raises in the thread if they can't be loaded there", function()
+    local app = new_app()
+    transfers.new_module("lt_spec.greetings", function()
+      if _thread.get_ident() ~= _thread._get_main_thread_ident() then
+        error("only in the main thread", 0)
+      end
+      local own = require "lt_spec.app"
+      function own.hello() return "hello" end
+    end)
+    _thread.set_excepthook(nothing)
+    local handle = _thread.start_joinable_thread(nothing, { args = { app } })
+    local ok, e = pcall(handle.result, handle)
+    _thread.set_excepthook(nil)
+    assert.is_false(ok)
+    assert.matches("^cannot receive lt_spec.app: 'lt_spec.greetings', .*only in the main thread",
+      e.message)
   end)
 end)
 

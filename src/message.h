@@ -12,8 +12,9 @@
 **   STRING                           slot, length (4 bytes), bytes
 **   LONG_STRING                      slot, number of the reference: from LT_LONG_STRING bytes on
 **   OBJECT USERDATA CLASS_METATABLE  number of the reference
-**   NAMED                            slot, number of steps, strings; instead of a string's length
-**                                    LT_NO_STEP: to the metatable
+**   NAMED                            slot, reference of the module or LT_NO_REFERENCE, number of
+**                                    steps, strings; instead of a string's length LT_NO_STEP: to
+**                                    the metatable
 **   METHOD                           slot, the lt_Method
 **   SAME                             slot of a value that came before
 **   TABLE                            slot, array size, hash size, has a metatable?; the metatable;
@@ -66,6 +67,7 @@ typedef enum lt_Tag {
 } lt_Tag;
 
 #define LT_NO_STEP SIZE_MAX
+#define LT_NO_REFERENCE UINT32_MAX
 
 /* A string of so many bytes is an lt_LongString, shorter ones are copied into the message. */
 #define LT_LONG_STRING ((size_t)4096)

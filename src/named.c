@@ -66,29 +66,17 @@ static const char *push_path(lua_State *L, const lt_Path *path) {
   return lua_tostring(L, -1);
 }
 
-static void push_module(lua_State *L, const lt_Path *path) {
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_getfield(L, -1, path->steps[0]);
-  lua_remove(L, -2);
-  if (!lua_isnil(L, -1))
-    return;
-  lua_pop(L, 1);
-  lua_getglobal(L, "require");
-  lua_pushstring(L, path->steps[0]);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
-    if (lt_ends_thread(L, -1))
-      lt_throw(L);
-    const char *reason = luaL_tolstring(L, -1, NULL);
-    lt_raise(L, &lt_RuntimeError, "cannot receive %s: %s", push_path(L, path), reason);
-  }
+static _Noreturn void raise_missing(lua_State *L, const lt_Path *path, const char *reason) {
+  lt_raise(L, &lt_RuntimeError, "cannot receive %s: %s", push_path(L, path), reason);
 }
 
-void lt_named_push(lua_State *L, const lt_Path *path) {
+void lt_named_push(lua_State *L, const lt_Path *path, const lt_Module *module) {
   luaL_checkstack(L, 10, "too many values");
-  push_module(L, path);
+  if (!lt_module_push(L, module, path->steps[0]))
+    raise_missing(L, path, luaL_tolstring(L, -1, NULL));
   for (int i = 1; i < path->length; i++)
     if (!take_step(L, path->steps[i]) || lua_isnil(L, -1))
-      lt_raise(L, &lt_RuntimeError,
-               "cannot receive %s: module '%s' has no such member in this thread",
-               push_path(L, path), path->steps[0]);
+      raise_missing(
+          L, path,
+          lua_pushfstring(L, "module '%s' has no such member in this thread", path->steps[0]));
 }

@@ -8,6 +8,7 @@
 
 #include <lua.h>
 
+#include "src/module.h"
 #include "src/names.h"
 
 /*
@@ -16,8 +17,11 @@
 */
 bool lt_named_find(lua_State *L, int names, const void *address, lt_Path *path);
 
-/* Pushes what the path leads to, loading the module if need be, or raises RuntimeError. */
-void lt_named_push(lua_State *L, const lt_Path *path);
+/*
+** Pushes what the path leads to, loading the module if need be, with all that belongs to it, or
+** raises RuntimeError. 'module' may be NULL.
+*/
+void lt_named_push(lua_State *L, const lt_Path *path, const lt_Module *module);
 
 /* Whether the path leads to what a new state has from its beginning under this global name. */
 bool lt_named_is_standard_global(const lt_Path *path, const char *name);

@@ -21,11 +21,13 @@ typedef struct Entry {
   const void *address;
   size_t parent; /* 0: the step is the name of a module */
   size_t step;   /* offset into the texts; NO_TEXT: the metatable */
+  bool kept;     /* module: 'object' is known */
+  lt_Object *object;
 } Entry;
 
 #define NO_TEXT SIZE_MAX
 
-enum { ENTRIES = 1, SLOTS, TEXTS, ARRAYS = TEXTS };
+enum { ENTRIES = 1, SLOTS, TEXTS, KEPT, USER_VALUES = KEPT };
 
 struct lt_Names {
   uint64_t modules; /* the fingerprint of package.loaded */
@@ -314,7 +316,7 @@ static void enter_all(lua_State *L, Maker *maker) {
 static void make(lua_State *L, uint64_t modules) {
   Maker maker;
   luaL_checkstack(L, 12, "too many values");
-  lt_Names *names = lua_newuserdatauv(L, sizeof(*names), ARRAYS);
+  lt_Names *names = lua_newuserdatauv(L, sizeof(*names), USER_VALUES);
   memset(names, 0, sizeof(*names));
   names->count = 1;
   names->modules = modules;
@@ -364,10 +366,37 @@ bool lt_names_find(lua_State *L, int names_index, const void *address, lt_Path *
   const lt_Names *names = lua_touserdata(L, names_index);
   size_t entry = find_entry(names, address);
   path->length = 0;
-  for (size_t e = entry; e != 0; e = names->entries[e].parent)
+  for (size_t e = entry; e != 0; e = names->entries[e].parent) {
+    path->module = e;
     path->length++;
+  }
   int step = path->length;
   for (size_t e = entry; e != 0; e = names->entries[e].parent)
     path->steps[--step] = names->entries[e].step == NO_TEXT ? NULL : step_of(names, e);
   return entry != 0;
+}
+
+bool lt_names_kept(lua_State *L, int names_index, const lt_Path *path, lt_Object **object) {
+  const lt_Names *names = lua_touserdata(L, names_index);
+  *object = names->entries[path->module].object;
+  return names->entries[path->module].kept;
+}
+
+/* What is kept is found through the entries, and kept by a list. */
+void lt_names_keep(lua_State *L, int names_index, const lt_Path *path, lt_Object *object) {
+  const lt_Names *names = lua_touserdata(L, names_index);
+  luaL_checkstack(L, 8, "too many values");
+  if (object != NULL) {
+    if (lua_getiuservalue(L, names_index, KEPT) != LUA_TTABLE) {
+      lua_pop(L, 1);
+      lua_newtable(L);
+      lua_pushvalue(L, -1);
+      lua_setiuservalue(L, names_index, KEPT);
+    }
+    lt_object_push(L, object);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    lua_pop(L, 1);
+  }
+  names->entries[path->module].object = object;
+  names->entries[path->module].kept = true;
 }

@@ -9,13 +9,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include <lua.h>
+#include "src/object.h"
 
 #define LT_PATH_LONGEST 6
 
 /* The steps of a path: the module's name, then fields. NULL is a step to the metatable. */
 typedef struct lt_Path {
   int length;
+  size_t module; /* the first step's number in the index */
   const char *steps[LT_PATH_LONGEST];
 } lt_Path;
 
@@ -26,6 +27,13 @@ void lt_names_push(lua_State *L, bool anew);
 
 /* Whether a value had this address when the index at 'names' was made, and what led to it then. */
 bool lt_names_find(lua_State *L, int names, const void *address, lt_Path *path);
+
+/*
+** What is kept for the module of a path, see module.h: NULL, or an object that the index has a
+** reference to. Returns false if nothing has been kept for it yet.
+*/
+bool lt_names_kept(lua_State *L, int names, const lt_Path *path, lt_Object **object);
+void lt_names_keep(lua_State *L, int names, const lt_Path *path, lt_Object *object);
 
 /* Whether this is the name of one of Lua's libraries. */
 bool lt_names_is_library(const char *module);

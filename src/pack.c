@@ -58,7 +58,8 @@ static void make_message(lua_State *L, Packer *packer, int count) {
 
 /* From the beginning, with a table of anchors, which takes the place above the values. */
 static void start_over(lua_State *L, Packer *packer, int count) {
-  lt_quiet_again(L, &packer->quiet);
+  if (packer->quiet.memory_was_short)
+    lt_quiet_again(L);
   lt_restart_packer(packer);
   lua_settop(L, count + FIRST_VALUE - 1);
   lua_newtable(L);

@@ -152,14 +152,28 @@ static void pack_object(lua_State *L, Packer *packer, lt_Tag tag, lt_Object *obj
   lua_pop(L, 1);
 }
 
+/* The reference to what belongs to the module of a path, see module.h. */
+static uint32_t add_module(lua_State *L, Packer *packer, const lt_Path *path) {
+  lt_Object *module;
+  if (lt_names_kept(L, NAMES, path, &module))
+    return module != NULL ? lt_add_object(L, packer, module) : LT_NO_REFERENCE;
+  lt_reserve_reference(L, packer);
+  module = (lt_Object *)lt_module_new(L, path->steps[0]);
+  uint32_t reference = module != NULL ? add_reference(packer, NULL, module) : LT_NO_REFERENCE;
+  lt_names_keep(L, NAMES, path, module);
+  return reference;
+}
+
 static bool pack_if_named(lua_State *L, Packer *packer, const void *address) {
   lt_Path path;
   if (!lt_find_path(L, address, &path))
     return false;
+  uint32_t module = add_module(L, packer, &path);
   write_tag(L, packer, LT_TAG_NAMED);
   lt_add_node(L, packer, address, false);
   unsigned char length = (unsigned char)path.length;
-  reserve(L, packer, 1);
+  reserve(L, packer, sizeof(module) + 1);
+  put(packer, &module, sizeof(module));
   put(packer, &length, 1);
   for (int i = 0; i < path.length; i++) {
     static const size_t no_step = LT_NO_STEP;

@@ -6,6 +6,7 @@
 #include "src/package.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "lthread.h"
 #include "src/exception.h"
@@ -57,13 +58,18 @@ static bool is_own_loader(lua_State *L, int index) {
          loader == lt_open_queue;
 }
 
+/* Such an error says nothing about the value. */
+static bool is_want_of_memory(lua_State *L) {
+  return lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "not enough memory") == 0;
+}
+
 /* Whether the value on the top can be transferred; the thread may never want it. */
 static bool can_cross(lua_State *L) {
   lua_pushcfunction(L, try_pack);
   lua_pushvalue(L, -2);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK)
     return true;
-  if (lt_ends_thread(L, -1))
+  if (lt_ends_thread(L, -1) || is_want_of_memory(L))
     lt_throw(L);
   lua_pop(L, 1);
   return false;

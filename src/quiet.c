@@ -6,8 +6,8 @@
 ** started again it has forgotten how much has been allocated and begins at once. In a state that
 ** sends on and on it would collect with every message.
 **
-** After a collection for want of memory the collector has forgotten what it was told. What is taken
-** back then makes it finish one cycle, no more.
+** After a collection for want of memory it has forgotten that, and is started as if it had been
+** stopped: what it would do at once, with many finalizers, might fail for want of memory, too.
 */
 #include "src/quiet.h"
 
@@ -16,12 +16,9 @@
 /* More than memory holds, in kilobytes: even if several calls within each other add theirs. */
 #define KILOBYTES (sizeof(ptrdiff_t) > 4 ? 1 << 30 : 1 << 19)
 
-/* A collector that was stopped, or waits for a finalizer that calls this, does nothing anyway. */
-static void hold(lua_State *L, lt_Quiet *quiet) {
-  if (lua_gc(L, LUA_GCISRUNNING) == 1) {
-    lua_gc(L, LUA_GCSTEP, -KILOBYTES);
-    quiet->holds++;
-  }
+/* One that was stopped, or that waits for a finalizer that calls this, does nothing anyway. */
+static bool is_running(lua_State *L) {
+  return lua_gc(L, LUA_GCISRUNNING) == 1;
 }
 
 static void *allocate(void *context, void *block, size_t old_size, size_t new_size) {
@@ -32,20 +29,31 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
   return result;
 }
 
+void lt_quiet_again(lua_State *L) {
+  if (is_running(L))
+    lua_gc(L, LUA_GCSTEP, -KILOBYTES);
+}
+
+static void release(lua_State *L, const lt_Quiet *quiet) {
+  if (!quiet->memory_was_short) {
+    lua_gc(L, LUA_GCSTEP, KILOBYTES);
+  } else if (is_running(L)) {
+    lua_gc(L, LUA_GCRESTART);
+    if (quiet->allocate == allocate) /* this call was made within another */
+      lt_quiet_again(L);
+  }
+}
+
 int lt_quiet_call(lua_State *L, lt_Quiet *quiet, int argument_count, int result_count) {
-  quiet->holds = 0;
   quiet->memory_was_short = false;
   quiet->allocate = lua_getallocf(L, &quiet->allocator);
-  hold(L, quiet);
+  bool held = is_running(L);
+  if (held)
+    lua_gc(L, LUA_GCSTEP, -KILOBYTES);
   lua_setallocf(L, allocate, quiet);
   int status = lua_pcall(L, argument_count, result_count, 0);
   lua_setallocf(L, quiet->allocate, quiet->allocator);
-  for (; quiet->holds > 0; quiet->holds--)
-    lua_gc(L, LUA_GCSTEP, KILOBYTES);
+  if (held)
+    release(L, quiet);
   return status;
-}
-
-void lt_quiet_again(lua_State *L, lt_Quiet *quiet) {
-  quiet->memory_was_short = false;
-  hold(L, quiet);
 }

@@ -17,14 +17,13 @@
 typedef struct lt_Quiet {
   lua_Alloc allocate; /* the state's own allocator */
   void *allocator;
-  int holds; /* how often the collector was told to wait */
   bool memory_was_short;
 } lt_Quiet;
 
 /* As lua_pcall without a message handler. Finalizers that are due run before it returns. */
 int lt_quiet_call(lua_State *L, lt_Quiet *quiet, int argument_count, int result_count);
 
-/* Within the call: memory was short, and the collector shall wait again. */
-void lt_quiet_again(lua_State *L, lt_Quiet *quiet);
+/* Within the call, when memory was short: the collector shall wait again. */
+void lt_quiet_again(lua_State *L);
 
 #endif

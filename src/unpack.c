@@ -169,6 +169,9 @@ static void push_named(lua_State *L, Unpacker *unpacker) {
   lt_Path path;
   unsigned char length;
   uint32_t slot = read_number(unpacker);
+  uint32_t reference = read_number(unpacker);
+  const lt_Module *module =
+      reference == LT_NO_REFERENCE ? NULL : unpacker->message->references[reference].target;
   read_bytes(unpacker, &length, 1);
   int base = lua_gettop(L);
   luaL_checkstack(L, LT_PATH_LONGEST + 10, "too many values");
@@ -184,7 +187,7 @@ static void push_named(lua_State *L, Unpacker *unpacker) {
       path.steps[i] = lua_tostring(L, -1);
     }
   }
-  lt_named_push(L, &path);
+  lt_named_push(L, &path, module);
   lua_insert(L, base + 1);
   lua_settop(L, base + 1);
   keep(L, slot);

@@ -91,6 +91,28 @@ operations.transfer = [[
   assert(t[1] == lock and getmetatable(t) == t[t][2] and #w == 40 and w[40][2] == "40")
 ]]
 
+operations.modules = [[
+  package.preload.core = function() return { one = function() return 1 end } end
+  package.preload.whole = function()
+    local module = require "core"
+    function module.two() return 2 end
+    return module
+  end
+  package.preload.part = function()
+    local module = require "core"
+    function module.three() return 3 end
+  end
+  local whole = require "whole"
+  require "part"
+  local handle = _thread.start_joinable_thread(function()
+    collectgarbage "stop"
+    return whole.one() + whole.two() + whole.three()
+  end)
+  assert(handle:result() == 6)
+  for name in pairs(package.preload) do package.loaded[name] = nil end
+  _thread = require "lthread"
+]]
+
 operations.errors = [[
   local handle = _thread.start_joinable_thread(function()
     collectgarbage "stop"
