@@ -231,8 +231,7 @@ void lt_throw_again(lua_State *L) {
   if (lua_istable(L, -1) && lt_class_of(L, -1) != NULL && lua_checkstack(L, 4)) {
     lua_pushliteral(L, "where");
     lua_rawget(L, -2);
-    size_t length = lua_rawlen(L, -1);
-    bool has_place = lua_type(L, -1) != LUA_TSTRING || length > 0;
+    bool has_place = lua_type(L, -1) == LUA_TSTRING ? lua_rawlen(L, -1) > 0 : !lua_isnil(L, -1);
     lua_pop(L, 1);
     if (!has_place) {
       lua_pushliteral(L, "where");
