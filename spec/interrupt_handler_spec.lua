@@ -196,8 +196,8 @@ describe("an interrupt", function()
     ended_by(_thread.TypeError, handle)
   end)
 
-  -- The deeper the stack, the longer it takes to find out that a handler must finish first: time for
-  -- the lock to be released, so that the wait ends without another park.
+  -- The deeper the stack, the longer it takes to find out that a handler must finish first: time
+  -- for the lock to be released, so that the wait ends without another park.
   it("that has to wait for a handler ends the next wait", function()
     local function wait_in_handler(first, second, there)
       local function deep(levels)

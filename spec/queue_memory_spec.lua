@@ -156,7 +156,8 @@ describe("a message is given, or still in the queue, or counted as done", functi
     put_many = function(q) q:put_many { 6, { 7 }, "eight" } return 0 end,
   }
 
-  local messages = { integer = 5, string = "text", table = { 1, { 2 } }, lock = _thread.allocate_lock() }
+  local lock = _thread.allocate_lock()
+  local messages = { integer = 5, string = "text", table = { 1, { 2 } }, lock = lock }
 
   for name, operation in pairs(operations) do
     for kind, message in pairs(messages) do

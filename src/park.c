@@ -4,6 +4,9 @@
 ** unparks, under the mutex, and read by the waiter. So is 'blocked' of a parker, but anybody reads
 ** it.
 **
+** Nobody is parked while there is something to take for him, nor while he is asked by an interrupt
+** that his wait is not deaf to: checked by spec/model/park.pml.
+**
 ** No mutex here is held while anything of Lua is called, nor two of them at once. A validation may
 ** take a guard within one.
 */

@@ -29,13 +29,12 @@ end
 
 local function try(what, fill, operation)
   for _, how in ipairs { "once", "on" } do
-    local n, failed = 0, nil
+    local n = 0
     repeat
       n = n + 1
       local q = fill()
       collectgarbage()
-      local ok, given
-      failed, ok, given = failing(how, n, operation, q)
+      local failed, ok, given = failing(how, n, operation, q)
       assert(ok or failed > 0 and tostring(given):find("memory", 1, true), what .. tostring(given))
       failures = failures + failed
       local fine, message = pcall(check_rest, q, ok and given or 0)
