@@ -40,8 +40,9 @@ static int push_arguments(lua_State *L, int index) {
                    luaL_tolstring(L, -1, NULL));
   }
   lua_pop(L, 1);
-  if (count > LUAI_MAXSTACK - 100 || !lua_checkstack(L, (int)count + 8))
-    lt_arg_error(L, &lt_ValueError, index, "too many arguments (%I)", count);
+  if (!lt_make_room(L, count))
+    lt_arg_error(L, &lt_ValueError, index,
+                 "too many arguments (%I) for Lua's stack; put them into one table", count);
   for (lua_Integer i = 1; i <= count; i++)
     lua_rawgeti(L, index, i);
   return (int)count;
@@ -156,7 +157,7 @@ static int stack_size(lua_State *L) {
       return lt_arg_error(L, &lt_ValueError, 1,
                           "size not valid: %I bytes, it must be 0 for the default or at least %I",
                           size, smallest);
-    if (!plat_stack_size_valid((size_t)size))
+    if ((uint64_t)size > SIZE_MAX || !plat_stack_size_valid((size_t)size))
       return lt_arg_error(L, &lt_ValueError, 1, "size not valid: the system refuses %I bytes",
                           size);
     previous = (lua_Integer)atomic_exchange(current, (size_t)size);

@@ -396,10 +396,17 @@ static int hold(lua_State *L) {
   return 1;
 }
 
+/* The results may leave no room for the release, which would be lost. */
 static int finish_with(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
-  return lua_gettop(L) - 2;
+  int count = lua_gettop(L) - 2;
+  if (!lua_checkstack(L, 2 * LUA_MINSTACK)) {
+    lua_settop(L, 2);
+    lt_raise(L, &lt_ValueError, "too many results (%d) for Lua's stack; return them in one table",
+             count);
+  }
+  return count;
 }
 
 /*

@@ -164,7 +164,7 @@ static Putting *push_putting(lua_State *L, lt_Queue *queue, size_t capacity) {
   bool keyed = lt_queue_order(queue) == LT_LEAST_FIRST;
   size_t size = sizeof(Putting) + capacity * sizeof(lt_Item) * (keyed ? 2 : 1);
   Putting *putting = lua_newuserdatauv(L, size, 0);
-  memset(putting, 0, size);
+  memset(putting, 0, sizeof(*putting)); /* the items are when they come */
   putting->use = (lt_QueueUse){queue, lt_caller(L)};
   putting->keys = keyed ? putting->items + capacity : NULL;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) != LUA_TTABLE) {
@@ -194,11 +194,13 @@ static void push_priority(lua_State *L, int arg) {
     lt_arg_error(L, &lt_ValueError, arg, "priority is not a number (nan)");
 }
 
-/* The message on the top is added, and popped. It counts at once, so that what there is of it is
- * freed when it raises. */
+/* The message on the top is added, and popped. It counts at once, as one without contents, so that
+ * what there is of it is freed when it raises. */
 static void add_message(lua_State *L, Putting *putting, int arg, const lt_Row *row) {
   size_t number = putting->count++;
+  putting->items[number].kind = LT_ITEM_NIL;
   if (putting->keys != NULL) {
+    putting->keys[number].kind = LT_ITEM_NIL;
     push_priority(L, arg);
     lt_item_from(L, -1, &putting->keys[number], LT_COPY_STRINGS, NULL, NULL);
     lua_pop(L, 1);
@@ -307,6 +309,9 @@ static int queue_put_nowait(lua_State *L) {
   return queue_put(L);
 }
 
+/* That many are put or got at one time. */
+enum { MOST_MESSAGES = (INT_MAX < SIZE_MAX / 64 ? INT_MAX : SIZE_MAX / 64) };
+
 /* n is the field 'n' or the length. */
 static size_t check_list(lua_State *L, int arg) {
   lt_check_type(L, arg, LUA_TTABLE);
@@ -320,8 +325,10 @@ static size_t check_list(lua_State *L, int arg) {
                    luaL_tolstring(L, -1, NULL));
   }
   lua_pop(L, 1);
-  if ((uint64_t)count > SIZE_MAX / 64)
-    lt_arg_error(L, &lt_ValueError, arg, "field 'n' is too large (%I)", count);
+  if (count > MOST_MESSAGES)
+    lt_arg_error(L, &lt_ValueError, arg,
+                 "field 'n' is too large (%I): %d messages can be put at one time", count,
+                 (int)MOST_MESSAGES);
   return (size_t)count;
 }
 
@@ -435,7 +442,7 @@ static bool try_to_get_many(void *context) {
 static int receive_batch(lua_State *L) {
   GettingMany *getting = lua_touserdata(L, 1);
   const lt_Batch *batch = &getting->batch;
-  lua_createtable(L, batch->count < INT_MAX ? (int)batch->count : 0, 1);
+  lua_createtable(L, (int)batch->count, 1);
   for (getting->received = 0; getting->received < batch->count; getting->received++) {
     lt_item_push(L, lt_batch_item(batch, getting->received));
     lua_rawseti(L, -2, (lua_Integer)getting->received + 1);
@@ -482,7 +489,8 @@ static int queue_get_many(lua_State *L) {
   if (max < 1)
     return lt_arg_error(L, &lt_ValueError, 2, "'max' must be positive, got %I", max);
   plat_Time deadline = opt_timeout(L, 3);
-  GettingMany getting = {.use = {queue, lt_caller(L)}, .max = (size_t)max};
+  size_t most = max < MOST_MESSAGES ? (size_t)max : MOST_MESSAGES;
+  GettingMany getting = {.use = {queue, lt_caller(L)}, .max = most};
   if (!try_to_get_many(&getting)) {
     lt_Wait wait = lt_queue_wait_to_get(&getting.use, try_to_get_many, deadline);
     wait_longer(L, &wait);

@@ -31,6 +31,12 @@ static const char *push_function_name(lua_State *L, lua_Debug *call) {
   return "?";
 }
 
+/* The thread that receives the values needs some more room than this one. */
+bool lt_make_room(lua_State *L, lua_Integer count) {
+  enum { MOST = LUAI_MAXSTACK - 2000 };
+  return count <= MOST && lua_checkstack(L, (int)count + lt_working_room(count));
+}
+
 int lt_arg_error(lua_State *L, lt_Class *class_object, int arg, const char *format, ...) {
   lua_Debug call;
   const char *function = "?";

@@ -12,6 +12,18 @@
 /* Seconds, the longest span that can be waited for. */
 #define LT_TIMEOUT_MAX 9223372036.0
 
+/*
+** Where so many values lie on the stack, this much room is left to work with them. A few do without
+** a larger stack.
+*/
+static inline int lt_working_room(lua_Integer count) {
+  return count < 1000 ? LUA_MINSTACK : 1000;
+}
+
+/* Makes room for so many values, which a user brings, and to work with them. False: there is none.
+ */
+bool lt_make_room(lua_State *L, lua_Integer count);
+
 /* "bad argument #1 to 'f' (message)", as an exception of the class. */
 _Noreturn int lt_arg_error(lua_State *L, lt_Class *class_object, int arg, const char *format, ...);
 _Noreturn int lt_arg_type_error(lua_State *L, int arg, const char *expected);

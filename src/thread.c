@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/args.h"
 #include "src/excepthook.h"
 #include "src/exception.h"
 #include "src/interrupt.h"
@@ -28,6 +29,17 @@ static const char traceback_key;
 static const luaL_Reg modules[] = {
     {"lthread", lt_open}, {"_thread", lt_open}, {"lthread.queue", lt_open_queue}, {NULL, NULL}};
 
+/* They are more than can be packed: in their place an error says so. */
+static void refuse_results(lua_State *L, lt_Thread *thread) {
+  int count = lua_gettop(L);
+  lua_settop(L, 0);
+  const char *message =
+      lua_pushfstring(L, "too many results (%d) for Lua's stack; return them in one table", count);
+  lt_exception_push(L, &lt_ValueError, message, 1);
+  lua_replace(L, 1);
+  thread->failed = true;
+}
+
 static int body(lua_State *L) {
   lt_Thread *thread = lua_touserdata(L, 1);
   thread->bottom = body;
@@ -41,6 +53,8 @@ static int body(lua_State *L) {
   if (lt_interrupted(thread))
     lt_interrupt_deliver(L, thread, 0);
   lua_call(L, count - 1, LUA_MULTRET);
+  if (!lua_checkstack(L, lt_working_room(lua_gettop(L))))
+    refuse_results(L, thread);
   lt_interrupt_finish(L, thread);
   return lua_gettop(L);
 }
@@ -93,7 +107,7 @@ static bool try_pack_result(lua_State *L, lt_Thread *thread, int count) {
 
 /* An error that can't be transferred, or a result, is replaced by the error that says so. */
 static void keep_result(lua_State *L, lt_Thread *thread, int count, bool failed) {
-  thread->failed = failed;
+  thread->failed = thread->failed || failed;
   if (!lua_checkstack(L, 8)) {
     thread->failed = true;
   } else if (!try_pack_result(L, thread, count)) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/args.h"
 #include "src/code.h"
 #include "src/exception.h"
 #include "src/message.h"
@@ -134,8 +135,10 @@ static void grow_frames(lua_State *L, Unpacker *unpacker) {
 static Frame *push_frame(lua_State *L, Unpacker *unpacker) {
   if (unpacker->depth == unpacker->frame_capacity)
     grow_frames(L, unpacker);
-  if (unpacker->depth % FRAMES_AT_ONCE == 0)
-    luaL_checkstack(L, 20 + FRAMES_AT_ONCE * STACK_OF_FRAME, "a value is nested too deeply");
+  if (unpacker->depth % FRAMES_AT_ONCE == 0 &&
+      !lua_checkstack(L, 20 + FRAMES_AT_ONCE * STACK_OF_FRAME))
+    lt_raise(L, &lt_ValueError, "Lua's stack has no room for a value that is nested %I levels deep",
+             (lua_Integer)unpacker->depth + 1);
   Frame *frame = &unpacker->frames[unpacker->depth++];
   memset(frame, 0, sizeof(*frame));
   frame->base = lua_gettop(L);
@@ -489,7 +492,7 @@ static void set_globals(lua_State *L, lt_Globals globals) {
 static void make_slots(lua_State *L, Unpacker *unpacker) {
   uint32_t count = unpacker->message->slot_count;
   if (count > 0) {
-    unpacker->cells = malloc(count + 1);
+    unpacker->cells = malloc((size_t)count + 1);
     if (unpacker->cells == NULL)
       lt_raise_memory(L);
   }
@@ -501,7 +504,8 @@ static void make_slots(lua_State *L, Unpacker *unpacker) {
 static int unpack_protected(lua_State *L) {
   Unpacker *unpacker = lua_touserdata(L, UNPACKER);
   const lt_Message *message = unpacker->message;
-  luaL_checkstack(L, message->count + STACK_SLOTS + 20, "too many values");
+  if (!lua_checkstack(L, message->count + STACK_SLOTS + lt_working_room(message->count)))
+    lt_raise(L, &lt_ValueError, "too many values (%d) for Lua's stack", message->count);
   lua_pushnil(L); /* the globals, when there are any */
   make_slots(L, unpacker);
   for (int i = 0; i < message->count; i++)
@@ -521,13 +525,13 @@ int lt_try_unpack(lua_State *L, const lt_Message *message, lt_Globals globals) {
   unpacker.frame_capacity = OWN_FRAMES;
   unpacker.cells = NULL;
   unpacker.globals = globals;
-  if (!lua_checkstack(L, message->count + 4)) {
+  if (!lua_checkstack(L, 4)) {
     lua_pushliteral(L, "stack overflow (too many values)");
     return LUA_ERRRUN;
   }
   lua_pushcfunction(L, unpack_protected);
   lua_pushlightuserdata(L, &unpacker);
-  int status = lua_pcall(L, 1, message->count, 0);
+  int status = lua_pcall(L, 1, LUA_MULTRET, 0); /* a fixed number must fit into a short */
   free(unpacker.cells);
   if (unpacker.frames != unpacker.own_frames)
     free(unpacker.frames);
