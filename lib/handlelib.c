@@ -92,8 +92,8 @@ static int handle_index(lua_State *L) {
     return 1;
   }
   lua_settop(L, 2);
-  lua_getmetatable(L, 1);
-  lua_getfield(L, -1, "methods");
+  if (luaL_getmetafield(L, 1, "methods") != LUA_TTABLE)
+    return 0;
   lua_pushvalue(L, 2);
   lua_rawget(L, -2);
   return 1;

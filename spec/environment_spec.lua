@@ -51,6 +51,22 @@ describe("a thread's environment", function()
     assert.equal(path .. ";/nowhere/?.lua", package.path)
   end)
 
+  it("has a package of its own where this thread has none, or something else in its place", function()
+    local saved, path = package.loaded.package, package.path
+    finally(function() package.loaded.package, package.path = saved, path end)
+    local function f()
+      local package = require "package"
+      return type(package.path), type(package.cpath)
+    end
+    local strange = setmetatable({}, { __index = error, __newindex = error })
+    for _, module in ipairs { false, {}, 5, strange } do
+      package.loaded.package = module or nil
+      assert.same({ "string", "string" }, { call(f) })
+    end
+    package.loaded.package, package.path = saved, nil
+    assert.same({ "string", "string" }, { call(f) })
+  end)
+
   it("has the functions in package.preload", function()
     local answer = 42
     package.preload["lt_spec.module"] = function(name) return { name = name, answer = answer } end

@@ -57,6 +57,7 @@ int lt_arg_error(lua_State *L, lt_Class *class_object, int arg, const char *form
 }
 
 const char *lt_push_type_name(lua_State *L, int index) {
+  index = lua_absindex(L, index);
   if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING)
     return lua_tostring(L, -1);
   if (lua_type(L, index) == LUA_TLIGHTUSERDATA)
@@ -181,8 +182,12 @@ static void check_keyword(lua_State *L, int arg, const char *const *names) {
 }
 
 void lt_spread_keywords(lua_State *L, int arg, const char *const *names) {
-  if (lua_type(L, arg) != LUA_TTABLE || lua_gettop(L) != arg || lua_getmetatable(L, arg))
+  if (lua_type(L, arg) != LUA_TTABLE || lua_gettop(L) != arg)
     return;
+  if (lua_getmetatable(L, arg)) {
+    lua_pop(L, 1);
+    return;
+  }
   luaL_checkstack(L, 12, "too many arguments");
   lua_pushnil(L);
   while (lua_next(L, arg)) {

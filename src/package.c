@@ -31,19 +31,18 @@ static const lt_Type package_type = {"package", NULL, NULL, NULL, destroy, NULL}
 ** Giving
 */
 
+/* The string that package has in this field, or nil: a script may have put anything there. */
 static void push_field(lua_State *L, const char *field) {
+  int place = lua_gettop(L) + 1;
+  lua_pushnil(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_getfield(L, -1, "package");
-  if (lua_istable(L, -1)) {
+  lua_pushliteral(L, "package");
+  if (lua_rawget(L, -2) == LUA_TTABLE) {
     lua_pushstring(L, field);
-    lua_rawget(L, -2);
+    if (lua_rawget(L, -2) == LUA_TSTRING)
+      lua_replace(L, place);
   }
-  lua_replace(L, -3);
-  lua_settop(L, -2);
-  if (lua_type(L, -1) != LUA_TSTRING) {
-    lua_pop(L, 1);
-    lua_pushnil(L);
-  }
+  lua_settop(L, place);
 }
 
 static int try_pack(lua_State *L) {

@@ -218,7 +218,8 @@ static void describe_argument(lua_State *L, int value) {
 }
 
 static int get_package(lua_State *L) {
-  *(lt_Object **)lua_touserdata(L, 1) = lt_package_get(L);
+  lt_Object **package = lua_touserdata(L, 1);
+  *package = lt_package_get(L);
   return 0;
 }
 
