@@ -205,6 +205,7 @@ describe("other code that runs in a sender", function()
         collectgarbage()
         for i = 1, 100 do fresh[i] = new_holder("fresh " .. i) end
       end
+      return transfers.globals[name]
     end })
     local asking = load("return lt_spec_a", "=asking", "t", environment)
     local q = queue.SimpleQueue()

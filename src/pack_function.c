@@ -9,30 +9,9 @@
 ** Lua functions
 */
 
-/* The upvalue whose fields are the globals: the state's own, or a table that stands before them. */
-static int find_environment(lua_State *L, int function) {
-  const char *name;
-  int found = LT_NO_ENVIRONMENT;
-  lua_pushglobaltable(L);
-  for (int i = 1; found == LT_NO_ENVIRONMENT && (name = lua_getupvalue(L, function, i)) != NULL;
-       i++) {
-    if (lua_type(L, -1) == LUA_TTABLE) {
-      if (lua_rawequal(L, -1, -2)) {
-        found = i;
-      } else if (strcmp(name, "_ENV") == 0 && luaL_getmetafield(L, -1, "__index") != LUA_TNIL) {
-        lua_pop(L, 1);
-        found = i;
-      }
-    }
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-  return found;
-}
-
 /* Calls nothing that a hook of the user's would see. */
-static const lt_Code *add_code(lua_State *L, Packer *packer, int function, uint32_t *reference) {
-  int environment = find_environment(L, function);
+static const lt_Code *add_code(lua_State *L, Packer *packer, int function, int environment,
+                               uint32_t *reference) {
   lt_Code *known = lt_code_find(L, function, environment);
   if (known != NULL) {
     *reference = lt_add_object(L, packer, &known->object);
@@ -49,8 +28,13 @@ static void open_function(lua_State *L, Packer *packer) {
   int function = lua_gettop(L);
   if (!lua_checkstack(L, 20))
     lt_refuse(L, packer, "a value that is nested too deeply");
+  int environment = lt_find_environment(L, packer, function);
+  if (packer->starts_over) {
+    lua_pop(L, 1);
+    return;
+  }
   uint32_t reference;
-  const lt_Code *code = add_code(L, packer, function, &reference);
+  const lt_Code *code = add_code(L, packer, function, environment, &reference);
   write_tag(L, packer, LT_TAG_FUNCTION);
   size_t node = lt_add_node(L, packer, lua_topointer(L, -1), true);
   Frame *frame = lt_push_frame(L, packer, node);
@@ -137,9 +121,9 @@ static void write_global(lua_State *L, Packer *packer, int function, const void 
 /* Returns false if it runs code, and packing must start over for it. */
 static bool push_environment(lua_State *L, Packer *packer, const Frame *frame) {
   lua_getupvalue(L, frame->base, frame->code->environment);
-  if (packer->anchors == 0 && luaL_getmetafield(L, -1, "__index") != LUA_TNIL) {
+  if (packer->anchors == 0 && lt_environment_runs_code(L)) {
     packer->starts_over = true;
-    lua_pop(L, 2);
+    lua_pop(L, 1);
   }
   return !packer->starts_over;
 }

@@ -1,11 +1,12 @@
 /*
 ** Packing, private to its files, each of which knows those above it:
 **
-**   pack_refusal.c   the error for what can't be transferred
-**   packer.c         what has been written and met so far, and its memory
-**   pack_function.c  functions; their upvalues and globals are values again: lt_pack_value
-**   pack_value.c     all other values, and the walk through all of them
-**   pack.c           the message
+**   pack_refusal.c      the error for what can't be transferred
+**   packer.c            what has been written and met so far, and its memory
+**   pack_environment.c  which upvalue of a function has its globals
+**   pack_function.c     functions; their upvalues and globals are values again: lt_pack_value
+**   pack_value.c        all other values, and the walk through all of them
+**   pack.c              the message
 **
 ** Packing walks depth-first, on the Lua stack and a stack of frames of its own, so that nesting is
 ** bounded by Lua's stack and not by C's. Whatever takes a state may raise, and leaves behind
@@ -100,7 +101,9 @@ typedef struct Packer {
   int root;
   int anchors; /* where on the stack the table is that keeps what nodes stand for; 0: there is none
                 */
-  bool starts_over; /* there must be one */
+  bool starts_over;  /* there must be one */
+  const void *asked; /* the environment that was last asked whether it stands for the globals */
+  bool answer;
   size_t text_size; /* of the long strings that are not lent */
   unsigned string_count;
   uint32_t own_table[2 * OWN_NODES];
@@ -266,6 +269,19 @@ void lt_restart_packer(Packer *packer);
 
 /* Raises the TypeError "cannot transfer <what> (args[1].job.co)". */
 _Noreturn void lt_refuse(lua_State *L, Packer *packer, const char *what);
+
+/*
+** pack_environment.c
+*/
+
+/*
+** The upvalue of the function that stands for the state's globals, or LT_NO_ENVIRONMENT; or packing
+** must start over, because it runs code to find out.
+*/
+int lt_find_environment(lua_State *L, Packer *packer, int function);
+
+/* Whether code may run where a field of the environment on the top is read. */
+bool lt_environment_runs_code(lua_State *L);
 
 /*
 ** pack_function.c and pack_value.c. A value that is packed lies on the top and is popped; a table
