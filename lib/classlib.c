@@ -78,11 +78,8 @@ static int class_tostring(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg lt_class_metamethods[] = {{"__call", class_call},
-                                         {"__index", class_index},
-                                         {"__tostring", class_tostring},
-                                         {"__gc", lt_class_collect},
-                                         {NULL, NULL}};
+const luaL_Reg lt_class_metamethods[] = {
+    {"__call", class_call}, {"__index", class_index}, {"__tostring", class_tostring}, {NULL, NULL}};
 
 static lt_Class *class_at(lua_State *L, int index) {
   return (lt_Class *)lt_object_of_type(L, index, &lt_class_type);

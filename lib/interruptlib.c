@@ -120,6 +120,23 @@ static void push_dump(lua_State *L, lt_Text *text) {
     lt_throw(L);
 }
 
+static bool has_metafield(lua_State *L, int index, const char *name) {
+  if (luaL_getmetafield(L, index, name) == LUA_TNIL)
+    return false;
+  lua_pop(L, 1);
+  return true;
+}
+
+/* Pushes the method write of what must be a file. */
+static void push_write(lua_State *L, int arg) {
+  if (!lua_istable(L, arg) && !has_metafield(L, arg, "__index"))
+    lt_arg_type_error(L, arg, "file");
+  lua_getfield(L, arg, "write");
+  if (!lua_isfunction(L, -1) && !has_metafield(L, -1, "__call"))
+    lt_arg_error(L, &lt_TypeError, arg, "file expected, got %s without a method write",
+                 lt_push_type_name(L, arg));
+}
+
 /*
 ** dump_traceback([file = io.stderr])
 ** Writes what every thread of this runtime does: its name and idents, whether it runs or what it is
@@ -131,8 +148,8 @@ static void push_dump(lua_State *L, lt_Text *text) {
 static int dump_traceback(lua_State *L) {
   lt_Thread *self = lt_self(L);
   lua_settop(L, 1);
-  if (!lua_isnil(L, 1) && luaL_getmetafield(L, 1, "__index") == LUA_TNIL && !lua_istable(L, 1))
-    return lt_arg_type_error(L, 1, "file");
+  if (!lua_isnil(L, 1))
+    push_write(L, 1);
   lt_Dump dump;
   lt_Text text = {NULL, 0, 0};
   const lt_Asker asker = {self->runtime, self->parker, self, L, NULL};
@@ -145,10 +162,8 @@ static int dump_traceback(lua_State *L) {
     lt_text_free(&text);
     return 0;
   }
-  push_dump(L, &text);
-  lua_getfield(L, 1, "write");
   lua_pushvalue(L, 1);
-  lua_pushvalue(L, -3);
+  push_dump(L, &text);
   lua_call(L, 2, 0);
   return 0;
 }

@@ -254,6 +254,18 @@ describe("dump_traceback", function()
       local e = raised(_thread.TypeError, function() _thread.dump_traceback(value) end)
       assert.truthy(e.message:find("bad argument #1 to 'dump_traceback'", 1, true), e.message)
     end
+    for _, value in ipairs { {}, { write = 1 }, "text", setmetatable({}, { __index = {} }) } do
+      local e = raised(_thread.TypeError, _thread.dump_traceback, value)
+      assert.equal(("bad argument #1 to 'dump_traceback' (file expected, got %s without a "
+        .. "method write)"):format(type(value)), e.message)
+    end
+  end)
+
+  it("writes to what can be called", function()
+    local text = ""
+    local write = setmetatable({}, { __call = function(_, _, more) text = text .. more end })
+    _thread.dump_traceback(setmetatable({}, { __index = { write = write } }))
+    assert.matches("^Thread MainThread", text)
   end)
 
   it("works while the main state closes", function()

@@ -59,7 +59,9 @@ int lt_arg_error(lua_State *L, lt_Class *class_object, int arg, const char *form
 const char *lt_push_type_name(lua_State *L, int index) {
   index = lua_absindex(L, index);
   if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING)
-    return lua_tostring(L, -1);
+    return lt_proxy_has_ended(L, index)
+               ? lua_pushfstring(L, "%s of a state that is being closed", lua_tostring(L, -1))
+               : lua_tostring(L, -1);
   if (lua_type(L, index) == LUA_TLIGHTUSERDATA)
     return lua_pushliteral(L, "light userdata");
   return lua_pushstring(L, luaL_typename(L, index));

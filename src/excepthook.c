@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/errortext.h"
 #include "src/exception.h"
 
 typedef struct Hook {
@@ -76,7 +77,7 @@ static void write_report(lua_State *L, const char *header) {
   lua_getfield(L, 1, "exc_traceback");
   luaL_buffinit(L, &report);
   luaL_addstring(&report, header);
-  luaL_tolstring(L, 2, NULL);
+  lt_error_text_push(L, 2);
   luaL_addvalue(&report);
   luaL_addchar(&report, '\n');
   if (lua_isstring(L, 3)) {
@@ -107,11 +108,17 @@ int lt_excepthook_default(lua_State *L) {
   return 0;
 }
 
-void lt_excepthook_no_memory(lt_Thread *thread) {
-  char text[LT_NAME_BYTES + 96];
+/* Without anything of Lua. */
+static void write_plain(lt_Thread *thread, const char *reason) {
+  char text[LT_NAME_BYTES + 160];
   format_header(text, sizeof(text), thread);
-  strncat(text, "not enough memory\n", sizeof(text) - strlen(text) - 1);
+  size_t header = strlen(text);
+  snprintf(text + header, sizeof(text) - header, "%s\n", reason);
   plat_write_error(text, strlen(text));
+}
+
+void lt_excepthook_no_memory(lt_Thread *thread) {
+  write_plain(thread, "not enough memory");
 }
 
 /*
@@ -159,6 +166,19 @@ static int call_hook(lua_State *L, lt_Thread *thread, lt_Object *hook, int error
   return lua_pcall(L, 4, 0, 0);
 }
 
+/* By the default. What it can't be told with is told in one line. */
+static void report(lua_State *L, lt_Thread *thread, int error, int traceback) {
+  int status = call_hook(L, thread, NULL, error, traceback);
+  if (status == LUA_OK)
+    return;
+  const lt_Class *class_object = lt_class_of(L, -1);
+  write_plain(thread, status == LUA_ERRMEM             ? "not enough memory"
+                      : lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
+                      : class_object != NULL           ? class_object->name
+                                                       : luaL_typename(L, -1));
+  lua_pop(L, 1);
+}
+
 void lt_excepthook_call(lua_State *L, lt_Thread *thread, int error, int traceback) {
   if (!lua_checkstack(L, 12)) {
     lt_excepthook_no_memory(thread);
@@ -169,18 +189,16 @@ void lt_excepthook_call(lua_State *L, lt_Thread *thread, int error, int tracebac
   if (hook != NULL)
     lt_object_retain(hook);
   plat_mutex_unlock(&thread->runtime->guard);
-  int status = call_hook(L, thread, hook, error, traceback);
-  if (hook != NULL) {
-    lt_object_release(hook);
-    if (status != LUA_OK) {
-      lua_pushboolean(L, 1);
-      status = call_hook(L, thread, NULL, lua_gettop(L) - 1, lua_gettop(L));
-      lua_pop(L, status == LUA_OK ? 2 : 3);
-      status = call_hook(L, thread, NULL, error, traceback);
-    }
+  if (hook == NULL) {
+    report(L, thread, error, traceback);
+    return;
   }
+  int status = call_hook(L, thread, hook, error, traceback);
+  lt_object_release(hook);
   if (status != LUA_OK) {
-    lt_excepthook_no_memory(thread);
-    lua_pop(L, 1);
+    lua_pushboolean(L, 1);
+    report(L, thread, lua_gettop(L) - 1, lua_gettop(L));
+    lua_pop(L, 2);
+    report(L, thread, error, traceback);
   }
 }

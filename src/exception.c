@@ -270,12 +270,6 @@ static void destroy_class(lt_Object *object) {
   free(class_object);
 }
 
-/* One that lives as long as the library remains good when the state that sees it is closed. */
-int lt_class_collect(lua_State *L) {
-  const lt_Class *class_object = (lt_Class *)lt_object_of_type(L, 1, &lt_class_type);
-  return class_object != NULL && !class_object->is_made ? 0 : lt_object_collect(L);
-}
-
 const lt_Type lt_class_type = {"class", NULL, NULL, lt_class_metamethods, destroy_class, NULL};
 
 /* The name is kept behind the structure. */

@@ -59,9 +59,6 @@ void lt_exception_push(lua_State *L, lt_Class *class_object, const char *message
 */
 void lt_exception_make(lua_State *L, lt_Class *class_object, int level);
 
-/* What __gc does to one. */
-int lt_class_collect(lua_State *L);
-
 /* A new exception class; the reference is the caller's. NULL without memory. */
 lt_Class *lt_class_new(lt_Class *base, const char *name);
 

@@ -15,6 +15,7 @@
 #include "src/exception.h"
 
 const char lt_proxy_mark;
+static const char ended_mark; /* instead of that */
 
 /* Addresses in the registry. */
 static const char proxies_key; /* the table of proxies; false: the context has ended */
@@ -150,8 +151,13 @@ bool lt_proxy_is_garbage(lua_State *L, int index) {
   return !known;
 }
 
+bool lt_proxy_has_ended(lua_State *L, int index) {
+  const lt_Proxy *proxy = (const lt_Proxy *)lua_touserdata(L, index);
+  return proxy != NULL && lua_rawlen(L, index) == sizeof(*proxy) && proxy->mark == &ended_mark;
+}
+
 static void end_proxy(lt_Proxy *proxy) {
-  proxy->mark = NULL;
+  proxy->mark = &ended_mark;
   lt_object_release(proxy->object);
 }
 

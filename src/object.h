@@ -81,6 +81,9 @@ bool lt_object_push_known(lua_State *L, const lt_Object *object);
 /* Only proxies begin with the address of this variable, whatever metatable they are given. */
 extern const char lt_proxy_mark;
 
+/* Whether it was a proxy, until its state's context has ended. */
+bool lt_proxy_has_ended(lua_State *L, int index);
+
 typedef struct lt_Proxy {
   const void *mark;
   lt_Object *object;

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "src/line.h"
 #include "src/stock.h"
 
 #define HEADER "stack traceback:"
@@ -16,39 +17,20 @@ static lua_CFunction function_of(lua_State *L, lua_Debug *call) {
   return function;
 }
 
-/*
-** Writing. What has no room any more is left out, and 'length' goes on.
-*/
-
-typedef struct Lines {
-  size_t length;
-  char bytes[2048];
-} Lines;
-
 static const char more[] = "\n\t...";
 
 /* There is always room for 'more'. */
-static bool is_full(const Lines *lines) {
+static bool is_full(const lt_Line *lines) {
   return lines->length > sizeof(lines->bytes) - sizeof(more);
 }
 
-static void add(Lines *lines, const char *bytes, size_t length) {
-  if (length <= sizeof(lines->bytes) && lines->length <= sizeof(lines->bytes) - length)
-    memcpy(lines->bytes + lines->length, bytes, length);
-  lines->length += length;
-}
-
-static void add_string(Lines *lines, const char *string) {
-  add(lines, string, strlen(string));
-}
-
-static void add_number(Lines *lines, int number) {
+static void add_number(lt_Line *lines, int number) {
   char digits[3 * sizeof(number)];
   size_t first = sizeof(digits);
   do
     digits[--first] = (char)('0' + number % 10);
   while ((number /= 10) > 0);
-  add(lines, digits + first, sizeof(digits) - first);
+  lt_line_add(lines, digits + first, sizeof(digits) - first);
 }
 
 /*
@@ -64,35 +46,35 @@ static const char *protector_text(lua_CFunction function) {
 }
 
 /* Returns the length of the place, 0 if there is no line. */
-static size_t add_place(Lines *lines, const lua_Debug *call) {
+static size_t add_place(lt_Line *lines, const lua_Debug *call) {
   size_t before = lines->length;
-  add_string(lines, call->short_src);
-  add(lines, ":", 1);
+  lt_line_add_string(lines, call->short_src);
+  lt_line_add(lines, ":", 1);
   if (call->currentline > 0) {
     add_number(lines, call->currentline);
-    add(lines, ":", 1);
+    lt_line_add(lines, ":", 1);
   }
-  add(lines, " ", 1);
+  lt_line_add(lines, " ", 1);
   return call->currentline > 0 ? lines->length - before : 0;
 }
 
 /* A global function is called what luaL_traceback calls it. */
-static void add_function(Lines *lines, const lua_Debug *call) {
+static void add_function(lt_Line *lines, const lua_Debug *call) {
   if (call->namewhat[0] != '\0') {
-    add_string(lines, strcmp(call->namewhat, "global") == 0 ? "function" : call->namewhat);
-    add(lines, " '", 2);
-    add_string(lines, call->name);
-    add(lines, "'", 1);
+    lt_line_add_string(lines, strcmp(call->namewhat, "global") == 0 ? "function" : call->namewhat);
+    lt_line_add(lines, " '", 2);
+    lt_line_add_string(lines, call->name);
+    lt_line_add(lines, "'", 1);
   } else if (call->what[0] == 'm') {
-    add_string(lines, "main chunk");
+    lt_line_add_string(lines, "main chunk");
   } else if (call->what[0] == 'C') {
-    add(lines, "?", 1);
+    lt_line_add(lines, "?", 1);
   } else {
-    add_string(lines, "function <");
-    add_string(lines, call->short_src);
-    add(lines, ":", 1);
+    lt_line_add_string(lines, "function <");
+    lt_line_add_string(lines, call->short_src);
+    lt_line_add(lines, ":", 1);
     add_number(lines, call->linedefined);
-    add(lines, ">", 1);
+    lt_line_add(lines, ">", 1);
   }
 }
 
@@ -101,32 +83,32 @@ static void add_function(Lines *lines, const lua_Debug *call) {
 ** of the function that catches, which whoever polls pays for each time. Returns the length of the
 ** place.
 */
-static size_t add_call(lua_State *L, Lines *lines, lua_Debug *call, bool with_name) {
+static size_t add_call(lua_State *L, lt_Line *lines, lua_Debug *call, bool with_name) {
   lua_getinfo(L, "Slt", call);
-  add(lines, "\n\t", 2);
+  lt_line_add(lines, "\n\t", 2);
   size_t place = add_place(lines, call);
-  add(lines, "in ", 3);
+  lt_line_add(lines, "in ", 3);
   call->namewhat = "";
   if (with_name)
     lua_getinfo(L, "n", call);
   add_function(lines, call);
   if (call->istailcall)
-    add_string(lines, "\n\t(...tail calls...)");
+    lt_line_add_string(lines, "\n\t(...tail calls...)");
   return place;
 }
 
-static void write_calls(lua_State *L, Lines *lines, int level, size_t *place) {
+static void write_calls(lua_State *L, lt_Line *lines, int level, size_t *place) {
   lua_Debug call;
   bool is_caught = false;
   bool is_last = false;
   lines->length = 0;
   *place = 0;
-  add_string(lines, HEADER);
+  lt_line_add_string(lines, HEADER);
   for (int count = 0; !is_last && lua_getstack(L, level + count, &call); count++) {
     size_t before = lines->length;
     const char *protector = protector_text(function_of(L, &call));
     if (protector != NULL) {
-      add_string(lines, protector);
+      lt_line_add_string(lines, protector);
     } else {
       size_t length = add_call(L, lines, &call, !is_caught);
       if (count == 0)
@@ -136,14 +118,14 @@ static void write_calls(lua_State *L, Lines *lines, int level, size_t *place) {
     is_caught = protector != NULL;
     if (count == MOST_CALLS || is_full(lines)) {
       lines->length = before;
-      add_string(lines, more);
+      lt_line_add_string(lines, more);
       return;
     }
   }
 }
 
 const char *lt_traceback_push(lua_State *L, int level, size_t *place) {
-  Lines lines;
+  lt_Line lines;
   luaL_checkstack(L, 4, "too many values");
   write_calls(L, &lines, level, place);
   return lua_pushlstring(L, lines.bytes, lines.length);

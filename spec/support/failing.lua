@@ -136,6 +136,12 @@ operations.hook = [[
   _thread.set_excepthook(function() end)
 ]]
 
+operations.reports = [[
+  _thread._excepthook { exc_value = { code = 42, 1, list = { 1 } }, exc_traceback = "traceback" }
+  _thread._excepthook { exc_value = setmetatable({}, { __tostring = error }) }
+  _thread._excepthook { exc_value = _thread.ValueError "no" }
+]]
+
 operations["local"] = [[
   local object = _thread._local()
   object.field, object[1] = { "value" }, 2
