@@ -78,22 +78,70 @@ int plat_processor(void) {
 }
 
 /*
-** membarrier makes every thread of the process that runs at the moment pass a full barrier.
+** The heavy barrier. membarrier makes every thread of the process that runs at the moment pass a
+** full barrier. But a filter of system calls that is set later may forbid it, in some threads or in
+** all. From the first failure on the light barriers are full ones and the heavy ones are too, for
+** good; that leaves the threads which have passed a light barrier that was none, because they had
+** not heard of it yet.
+**
+** Such a thread has written its step before, in the order of its program, it read that there are
+** heavy barriers. That can't have been later than a moment after it was written that there are
+** none. From then on nothing holds its step back but the processor: what has been written leaves
+** the store buffer by itself, in less than a microsecond, whatever the thread does meanwhile, and a
+** thread that is interrupted between the two leaves the processor with its step written. So who
+** finds the failure waits for many times as long before it looks, and so does everybody who comes
+** while it waits.
+**
+** Shared state: 'plat_has_heavy_barrier' becomes false once and for all; then 'all_are_full' true.
 */
-enum { PRIVATE_EXPEDITED = 1 << 3, REGISTER_PRIVATE_EXPEDITED = 1 << 4 };
+#define STORES_ARE_SEEN (PLAT_SECOND / 200)
 
 atomic_bool plat_has_heavy_barrier;
+static atomic_bool all_are_full;
+
+#if defined(SYS_membarrier)
+
+enum { PRIVATE_EXPEDITED = 1 << 3, REGISTER_PRIVATE_EXPEDITED = 1 << 4 };
+
+static bool call_membarrier(int command) {
+  return syscall(SYS_membarrier, command, 0, 0) == 0;
+}
+
+#else
+
+enum { PRIVATE_EXPEDITED, REGISTER_PRIVATE_EXPEDITED };
+
+static bool call_membarrier(int command) {
+  (void)command;
+  return false;
+}
+
+#endif
+
+static int set_up_barrier(void) {
+  bool heavy = call_membarrier(REGISTER_PRIVATE_EXPEDITED);
+  atomic_store(&all_are_full, !heavy);
+  atomic_store(&plat_has_heavy_barrier, heavy);
+  return 0;
+}
 
 void plat_barrier_setup(void) {
-#if defined(SYS_membarrier)
-  if (syscall(SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0)
-    atomic_store(&plat_has_heavy_barrier, true);
-#endif
+  static plat_Once once = PLAT_ONCE_INIT;
+  plat_once(&once, set_up_barrier);
+}
+
+static void make_all_full(void) {
+  atomic_store(&plat_has_heavy_barrier, false);
+  for (plat_Time now = plat_now(), end = now + STORES_ARE_SEEN; now < end; now = plat_now()) {
+    const struct timespec left = {0, (long)(end - now)};
+    nanosleep(&left, NULL);
+  }
+  atomic_store(&all_are_full, true);
 }
 
 void plat_heavy_barrier(void) {
   atomic_thread_fence(memory_order_seq_cst);
-#if defined(SYS_membarrier)
-  syscall(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0);
-#endif
+  if (!atomic_load(&all_are_full) &&
+      !(atomic_load(&plat_has_heavy_barrier) && call_membarrier(PRIVATE_EXPEDITED)))
+    make_all_full();
 }

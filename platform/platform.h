@@ -80,8 +80,8 @@ void plat_pages_give(void *pages, size_t size);
 /*
 ** Two threads each write something and then look at what the other writes; one of them must see
 ** it. Where the system offers it, the light barrier between the two steps costs nothing, and the
-** heavy one of the other thread makes up for it. plat_barrier_setup comes before both (per
-** system).
+** heavy one of the other thread makes up for it. plat_barrier_setup comes before both, once (per
+** system). A heavy barrier may sleep for some milliseconds, at most once in a thread's life.
 */
 extern atomic_bool plat_has_heavy_barrier;
 
@@ -89,7 +89,9 @@ void plat_barrier_setup(void);
 void plat_heavy_barrier(void);
 
 static inline void plat_light_barrier(void) {
-  /* Relaxed: while it is still false, both barriers are full ones. */
+  /* The step before comes first in the program too: see linux.c. */
+  atomic_signal_fence(memory_order_seq_cst);
+  /* Relaxed: while it is false, both barriers are full ones. */
   if (atomic_load_explicit(&plat_has_heavy_barrier, memory_order_relaxed))
     atomic_signal_fence(memory_order_seq_cst);
   else
