@@ -112,7 +112,7 @@ $(OUT)/flags: FORCE
 RUN = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 \
 	LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/$(SCRIPTS)/?.lua;$(or $(LUA_PATH_5_4),$(LUA_PATH),;)' \
 	LUA_CPATH='$(BUILT);$(or $(LUA_CPATH_5_4),$(LUA_CPATH),;)'
-test demo soak bench run-host: BUILT = $(CURDIR)/$(OUT)/?.so
+test demo soak chance bench run-host: BUILT = $(CURDIR)/$(OUT)/?.so
 SCRIPTS = spec
 
 ## test       the specs (ARGS="spec/lock_spec.lua", ARGS="--filter=word spec", LUA=lua5.4)
@@ -129,9 +129,17 @@ demo: $(OUT)/lthread.so
 	$(NEED_LUA)$(RUN) $(LUA) examples/wordcount.lua
 
 ## soak       works on the shared data space for SECONDS=600 and looks whether memory stays flat
-SECONDS ?= 600
 soak: $(OUT)/lthread.so
-	$(NEED_LUA)$(RUN) $(LUA) spec/soak.lua $(SECONDS)
+	$(NEED_LUA)$(RUN) $(LUA) spec/soak.lua $(or $(SECONDS),600)
+
+## chance     programs made by chance, for SECONDS=30 (SEED=n: from this one on, SAME=1: this one only)
+CHANCE = $(or $(SECONDS),30) $(SEED) $(SAME)
+chance: $(OUT)/lthread.so
+	$(NEED_LUA)$(RUN) $(LUA) spec/chance.lua $(CHANCE)
+
+## chance-asan, chance-tsan    the same under the sanitizers
+chance-asan chance-tsan: chance-%:
+	@$(MAKE) --no-print-directory $* RUNNER=spec/chance.lua ARGS='$(CHANCE)'
 
 ## bench      the speed of all parts against floors in C and other libraries (ONLY=lock: of one part)
 BENCH = thread lock transfer computing queue shared interrupt exception
@@ -162,8 +170,9 @@ tsan:
 # Shadow memory wants its addresses free, which some kernels' randomisation does not leave.
 FIXED_ADDRESSES = $(shell setarch $$(uname -m) -R true 2>/dev/null && echo setarch $$(uname -m) -R)
 
+RUNNER = spec/run.lua
 run-host: $(OUT)/lua $(OUT)/lthread.so $(OUT)/failing $(OUT)/support/native.so $(BUILT_HOSTS)
-	$(RUN) LTHREAD_FAILING=$(CURDIR)/$(OUT)/failing LTHREAD_HOSTS=$(CURDIR)/$(OUT)/hosts LTHREAD_LUA=$(CURDIR)/$< LTHREAD_SANITIZER=$(VARIANT) $(FIXED_ADDRESSES) $(CURDIR)/$< spec/run.lua $(ARGS)
+	$(RUN) LTHREAD_FAILING=$(CURDIR)/$(OUT)/failing LTHREAD_HOSTS=$(CURDIR)/$(OUT)/hosts LTHREAD_LUA=$(CURDIR)/$< LTHREAD_SANITIZER=$(VARIANT) $(FIXED_ADDRESSES) $(CURDIR)/$< $(RUNNER) $(ARGS)
 
 ## lint       every compiler and platform at hand without a warning, and the checkers
 LINT_PLATFORMS = $(if $(filter Linux,$(UNAME)),linux posix,posix)
@@ -224,5 +233,5 @@ help:
 
 FORCE:
 
-.PHONY: all test model demo soak bench asan tsan run-host lint $(LINT_BUILDS) build-host format install uninstall \
+.PHONY: all test model demo soak chance chance-asan chance-tsan bench asan tsan run-host lint $(LINT_BUILDS) build-host format install uninstall \
 	clean help FORCE
