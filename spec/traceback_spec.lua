@@ -139,6 +139,31 @@ describe("the traceback of an exception", function()
     end
   end)
 
+  it("is the same after a coroutine has yielded in between", function()
+    local co = coroutine.wrap(function()
+      return select(2, pcall(function()
+        coroutine.yield()
+        EXAMPLE:get(false)
+      end))
+    end)
+    co()
+    local calls = calls_of(co().traceback)
+    assert.equal(3, #calls)
+    assert.matches("^spec/traceback_spec%.lua:%d+: in function <", calls[1])
+    assert.equal("[C]: in function 'pcall'", calls[2])
+    assert.matches("^spec/traceback_spec%.lua:%d+: in function <", calls[3])
+  end)
+
+  it("is of the coroutine in which it was raised, for those who catch it outside", function()
+    local function inside() EXAMPLE:get(false) return 1 end
+    local ok, exception = coroutine.resume(coroutine.create(function() inside() return 1 end))
+    assert.is_false(ok)
+    assert.equal(2, #calls_of(exception.traceback))
+    assert.matches("in upvalue 'inside'\n", exception.traceback, 1, true)
+    exception = select(2, pcall(coroutine.wrap(function() inside() return 1 end)))
+    assert.equal(2, #calls_of(exception.traceback))
+  end)
+
   it("goes through protected calls that call one another", function()
     local _, _, _, exception = pcall(pcall, pcall, EXAMPLE.get, EXAMPLE, false)
     local calls = calls_of(exception.traceback)
@@ -288,6 +313,14 @@ describe("the traceback of an error that leaves a thread", function()
     _thread.set_excepthook(nil)
     assert.matches("^stack traceback:\n[^\n]* in local 'maker'\n", text)
     assert.matches("\nraised at:\n.*in local 'raiser'\n", text)
+  end)
+
+  it("is not what a table of the script has in that field", function()
+    local output = report_of [[
+      _thread.start_joinable_thread(function() error {traceback = "mine"} end):join()
+    ]]
+    assert.matches('{traceback = "mine"}\nstack traceback:\n\t[C]: in function \'error\'', output,
+      1, true)
   end)
 
   it("keeps that of another thread, and of a coroutine", function()

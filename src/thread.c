@@ -66,11 +66,11 @@ static int body(lua_State *L) {
 static int keep_traceback(lua_State *L) {
   if (!lua_checkstack(L, 30))
     return 1;
-  lt_Class *class_object = lt_class_of(L, 1);
+  const lt_Class *class_object = lua_istable(L, 1) ? lt_class_of(L, 1) : NULL;
   if (lt_is_subclass(class_object, &lt_SystemExit))
     return 1;
-  lt_traceback_push_whole(L, 1, 1);
-  if (class_object != NULL && lua_istable(L, 1)) {
+  lt_traceback_push_whole(L, class_object != NULL ? 1 : 0, 1);
+  if (class_object != NULL) {
     lua_pushliteral(L, "traceback");
     lua_pushvalue(L, -2);
     lua_rawset(L, 1);

@@ -124,11 +124,25 @@ static void write_calls(lua_State *L, lt_Line *lines, int level, size_t *place) 
   }
 }
 
+/*
+** Who polls fails in the same place again and again: that text is made once, and kept until
+** another one is made.
+*/
 const char *lt_traceback_push(lua_State *L, int level, size_t *place) {
+  static const char last_key;
   lt_Line lines;
+  size_t length;
   luaL_checkstack(L, 4, "too many values");
   write_calls(L, &lines, level, place);
-  return lua_pushlstring(L, lines.bytes, lines.length);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &last_key);
+  const char *last = lua_tolstring(L, -1, &length);
+  if (last != NULL && length == lines.length && memcmp(last, lines.bytes, length) == 0)
+    return last;
+  lua_pop(L, 1);
+  const char *text = lua_pushlstring(L, lines.bytes, lines.length);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &last_key);
+  return text;
 }
 
 /*
@@ -145,7 +159,7 @@ static bool is_of_level(lua_State *L, int index, int level) {
 }
 
 static bool push_own(lua_State *L, int error) {
-  if (lua_type(L, error) == LUA_TTABLE) {
+  if (error != 0) {
     lua_pushliteral(L, "traceback");
     lua_rawget(L, error);
     if (lua_type(L, -1) == LUA_TSTRING && lua_rawlen(L, -1) > 0)
@@ -158,7 +172,6 @@ static bool push_own(lua_State *L, int error) {
 /* An exception is made by the function that has called error, or one of ours; or by a hook. */
 void lt_traceback_push_whole(lua_State *L, int error, int level) {
   luaL_checkstack(L, 8, "too many values");
-  error = lua_absindex(L, error);
   if (!push_own(L, error)) {
     luaL_traceback(L, L, NULL, level);
     return;

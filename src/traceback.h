@@ -21,8 +21,9 @@ const char *lt_traceback_push(lua_State *L, int level, size_t *place);
 #define LT_TRACEBACK_PLACE (sizeof("stack traceback:\n\t") - 1)
 
 /*
-** For a message handler: pushes the stack from 'level' on, where the error at index 'error' is
-** raised. An exception that was made elsewhere, as in another thread, has its own before that.
+** For a message handler: pushes the stack from 'level' on, where the exception at index 'error' is
+** raised. If that was made elsewhere, as in another thread, its own traceback comes before that. 0:
+** the error is no exception.
 */
 void lt_traceback_push_whole(lua_State *L, int error, int level);
 
