@@ -10,6 +10,7 @@
 #include "lib/libs.h"
 #include "src/deadlock.h"
 #include "src/excepthook.h"
+#include "src/files.h"
 #include "src/fork.h"
 #include "src/interrupt.h"
 #include "src/shared.h"
@@ -503,6 +504,7 @@ static int adopt_main(lua_State *L) {
   heed_environment(main->runtime);
   lt_state_replace_print(L);
   lt_interrupt_replace_sethook(L);
+  lt_files_replace(L);
   lt_state_adopt(L, main, close_runtime);
   atomic_store(&main->status, LT_RUNNING);
   return 0;

@@ -128,6 +128,7 @@ typedef pthread_t plat_Thread;
 plat_Thread plat_thread_self(void);
 int plat_thread_start(size_t stack_size, void (*body)(void *), void *argument); /* 0 or an errno */
 #define PLAT_NO_MEMORY ENOMEM
+#define PLAT_BROKEN_OFF EINTR /* a system call, by a poke or another signal */
 
 /*
 ** What a thread takes over from the one that starts it. plat_thread_renew makes a thread of ours

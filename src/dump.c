@@ -14,6 +14,7 @@
 
 /* How long threads have to answer. */
 #define PATIENCE (PLAT_SECOND / 2)
+#define AGAIN (PLAT_SECOND / 50)
 
 /* How much is told of a stack, and of suspended coroutines. */
 #define FIRST_LEVELS 40
@@ -240,17 +241,32 @@ static bool all_answered(void *context) {
   return !answers_missing(context);
 }
 
-static void await_answers(const lt_Asker *asker, atomic_size_t *awaited) {
+/* A poke may be lost: see insist.h. */
+static void ask_again(const lt_Dump *dump) {
+  for (size_t i = 0; i < dump->count; i++) {
+    lt_Thread *thread = dump->answers[i].thread;
+    plat_mutex_lock(&thread->guard);
+    if (thread->questions != NULL)
+      lt_interrupt_poke(thread, PLAT_POKE_LETS_GO_ON, true);
+    plat_mutex_unlock(&thread->guard);
+  }
+}
+
+static void await_answers(const lt_Dump *dump, const lt_Asker *asker, atomic_size_t *awaited) {
+  plat_Time limit = plat_now() + PATIENCE;
   lt_Wait wait = {.address = awaited,
                   .context = awaited,
                   .take = all_answered,
                   .validate = answers_missing,
-                  .deadline = plat_now() + PATIENCE,
+                  .deadline = plat_now() + AGAIN,
                   .deaf = LT_DEAF_TO_SIGNALS,
                   .what = "dump"};
   if (asker->thread != NULL)
     asker->thread->waiting = asker->L; /* others may want an answer of it meanwhile */
-  lt_await(asker->parker, &wait);
+  while (lt_await(asker->parker, &wait) == LT_TIMED_OUT && wait.deadline < limit) {
+    ask_again(dump);
+    wait.deadline = plat_now() + AGAIN;
+  }
 }
 
 static void ask_all(lt_Dump *dump, lt_Question *questions, const lt_Asker *asker) {
@@ -267,7 +283,7 @@ static void ask_all(lt_Dump *dump, lt_Question *questions, const lt_Asker *asker
         atomic_fetch_sub(&awaited, 1);
     }
   }
-  await_answers(asker, &awaited);
+  await_answers(dump, asker, &awaited);
   for (size_t i = 0; i < dump->count; i++)
     take_back(dump->answers[i].thread, &questions[i]);
 }

@@ -197,7 +197,8 @@ void lt_excepthook_call(lua_State *L, lt_Thread *thread, int error, int tracebac
   lt_object_release(hook);
   if (status != LUA_OK) {
     lua_pushboolean(L, 1);
-    report(L, thread, lua_gettop(L) - 1, lua_gettop(L));
+    if (!lt_is_subclass(lt_class_of(L, -2), &lt_SystemExit)) /* it is how the runtime ends a hook */
+      report(L, thread, lua_gettop(L) - 1, lua_gettop(L));
     lua_pop(L, 2);
     report(L, thread, error, traceback);
   }

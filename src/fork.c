@@ -3,6 +3,7 @@
 #include "platform/platform.h"
 #include "src/biased.h"
 #include "src/collect.h"
+#include "src/insist.h"
 #include "src/interrupt.h"
 #include "src/loan.h"
 #include "src/park.h"
@@ -14,6 +15,7 @@ static void in_child(void) {
   lt_watch_after_fork();
   lt_park_after_fork();
   lt_loans_after_fork();
+  lt_insist_after_fork();
   lt_slots_after_fork();
   lt_workers_after_fork();
   lt_collect_after_fork(lt_interrupt_after_fork());

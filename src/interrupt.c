@@ -13,9 +13,11 @@
 #include "src/interrupt.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/closers.h"
 #include "src/dump.h"
+#include "src/insist.h"
 #include "src/state.h"
 
 /* The threads whose states run on this OS thread: several, if a host has several main states. */
@@ -77,6 +79,21 @@ static void ask(lt_Thread *thread, lt_Urgency urgency, bool again) {
   lt_interrupt_poke(thread, PLAT_POKE_BREAKS, again);
 }
 
+/* Most threads hear sooner than another OS thread can be told to insist. */
+#define SOON ((plat_Time)10000)
+
+static bool hears_soon(lt_Thread *thread) {
+  if (atomic_load(&thread->home) == &plat_own_target)
+    return true;
+  plat_Time limit = plat_now() + SOON;
+  bool heard = atomic_load(&thread->heard);
+  while (!heard && plat_now() < limit) {
+    plat_relax();
+    heard = atomic_load(&thread->heard);
+  }
+  return heard;
+}
+
 bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message, bool *alive) {
   lt_Request *request = malloc(sizeof(*request));
   if (request == NULL) {
@@ -89,19 +106,24 @@ bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message
   plat_mutex_lock(&thread->guard);
   *alive = thread->accepts;
   bool entered = thread->accepts && enter_request(thread, request);
-  if (thread->accepts)
+  if (thread->accepts) {
+    atomic_store(&thread->heard, false);
     ask(thread, LT_INTERRUPT, false);
+  }
   if (atomic_load(&thread->home) == &plat_own_target)
     thread->spares_next = false; /* what was to be spared is over: the thread is here */
   plat_mutex_unlock(&thread->guard);
+  if (*alive && !hears_soon(thread))
+    lt_insist(thread);
   if (!entered)
     free_request(request);
   return true;
 }
 
+/* Its function may have ended, but not its excepthook or its finalizers. */
 void lt_interrupt_to_exit(lt_Thread *thread, bool must_end) {
   plat_mutex_lock(&thread->guard);
-  if (thread->accepts) {
+  if (thread->accepts || atomic_load(&thread->home) != NULL) {
     thread->exit_requested = true;
     if (must_end)
       atomic_store(&thread->must_end, true);
@@ -168,6 +190,7 @@ static void hook(lua_State *L, lua_Debug *event) {
     lua_sethook(L, NULL, 0, 0);
     return;
   }
+  atomic_store(&thread->heard, true);
   lt_coroutines_forward(thread->coroutines, L, event);
   lt_dump_answer(L, thread, NULL);
   if (!lt_interrupted(thread))
@@ -236,15 +259,20 @@ static void put_back(lt_Thread *thread, lt_Request *request) {
   plat_mutex_unlock(&thread->guard);
 }
 
+/* At the end of the stack the exception can't be made, but it can when some of it has been left. */
+static bool is_overflow(lua_State *L, int status) {
+  return status == LUA_ERRERR ||
+         (lua_type(L, -1) == LUA_TSTRING && strstr(lua_tostring(L, -1), "stack overflow") != NULL);
+}
+
 /* Raises the exception or, if it can't be made, the error that says why. */
 static _Noreturn void raise_request(lua_State *L, lt_Thread *thread, lt_Request *request,
                                     int level) {
-  luaL_checkstack(L, 6, "too many values");
   lua_pushcfunction(L, make_exception);
   lua_pushlightuserdata(L, request);
   lua_pushinteger(L, level + 1);
   int status = lua_pcall(L, 2, 1, 0);
-  if (status == LUA_ERRMEM)
+  if (status == LUA_ERRMEM || (status != LUA_OK && is_overflow(L, status)))
     put_back(thread, request);
   else if (request != NULL)
     free_request(request);
@@ -253,6 +281,8 @@ static _Noreturn void raise_request(lua_State *L, lt_Thread *thread, lt_Request 
 
 bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level) {
   lt_Request *request;
+  atomic_store(&thread->heard, true);
+  luaL_checkstack(L, 6, "too many values");
   if (atomic_load(&thread->must_end))
     raise_request(L, thread, NULL, level);
   if (lt_in_closer(L, thread->coroutines, thread->bottom))
@@ -264,7 +294,7 @@ bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level) {
   return false;
 }
 
-static void free_requests(lt_Thread *thread, bool for_good) {
+void lt_interrupt_forget(lt_Thread *thread, bool for_good) {
   plat_mutex_lock(&thread->guard);
   lt_Request *request = thread->requests;
   thread->requests = NULL;
@@ -281,7 +311,7 @@ static void free_requests(lt_Thread *thread, bool for_good) {
 }
 
 void lt_interrupt_clear(lua_State *L, lt_Thread *thread, bool for_good) {
-  free_requests(thread, for_good);
+  lt_interrupt_forget(thread, for_good);
   if (thread->coroutines != NULL)
     lt_interrupt_disarm(L, thread);
 }
@@ -376,6 +406,7 @@ void lt_interrupt_detach(lt_Thread *thread) {
     while (atomic_load(&attachment->in_handlers) > 0)
       plat_yield();
   plat_mutex_unlock(&moving);
+  lt_insist_cease(thread);
   drop_detached();
 }
 
@@ -397,8 +428,10 @@ static void end_home(void) {
   plat_mutex_lock(&moving);
   for (lt_Attachment *each = attachments; each != NULL; each = each->next) {
     lt_Thread *thread = atomic_load(&each->thread);
-    if (thread != NULL)
+    if (thread != NULL) {
       unlink_attachment(thread);
+      lt_insist_cease(thread);
+    }
   }
   plat_mutex_unlock(&moving);
   drop_detached();

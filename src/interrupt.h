@@ -32,7 +32,10 @@ void lt_interrupt_poke(lt_Thread *thread, plat_Poke poke, bool again);
 */
 bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message, bool *alive);
 
-/* The runtime is being closed: asks for SystemExit, with 'must_end' before every instruction. */
+/*
+** The runtime is being closed: asks for SystemExit, with 'must_end' before every instruction. Also
+** while the excepthook runs or the state is being closed.
+*/
 void lt_interrupt_to_exit(lt_Thread *thread, bool must_end);
 
 /* Whether the thread of the caller has been asked. */
@@ -70,7 +73,12 @@ static inline void lt_interrupt_spare_next(lt_Thread *thread) {
 */
 void lt_interrupt_finish(lua_State *L, lt_Thread *thread);
 
-/* Forgets all requests. With 'for_good' no others are accepted. */
+/*
+** Forgets all requests, and takes the hook away. With 'for_good' no others are accepted, but for
+*the
+** one to exit while the thread has a home. The first leaves the hook to a state that is closed.
+*/
+void lt_interrupt_forget(lt_Thread *thread, bool for_good);
 void lt_interrupt_clear(lua_State *L, lt_Thread *thread, bool for_good);
 
 /*

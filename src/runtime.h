@@ -22,6 +22,15 @@
 typedef struct lt_Runtime lt_Runtime;
 typedef struct lt_Thread lt_Thread;
 
+/* What insist.c knows of a thread. */
+typedef struct lt_Insisted {
+  struct lt_Thread *next; /* in its list */
+  bool is_listed;
+  unsigned left; /* how many repetitions */
+  plat_Time pause;
+  plat_Time due; /* when the next one is */
+} lt_Insisted;
+
 typedef enum lt_Status {
   LT_UNSTARTED,
   LT_STARTING, /* the system has been asked for a thread */
@@ -46,6 +55,8 @@ struct lt_Thread {
   lt_Parker *parker;
   unsigned slot;        /* in the biased locks; of its own once it runs */
   atomic_bool must_end; /* SystemExit is raised again and again */
+  atomic_bool heard;    /* the last interrupt has reached the thread, wherever it will be raised */
+  lt_Insisted insisted;
 
   /* Only for the thread itself. */
   lt_Coroutines *coroutines; /* of its state */

@@ -9,6 +9,7 @@
 #include "src/biased.h"
 #include "src/commands.h"
 #include "src/exception.h"
+#include "src/files.h"
 
 /* The line is put together first: one call of fwrite is one piece to the other threads. */
 static int print_line(lua_State *L) {
@@ -119,6 +120,7 @@ static int open_libraries(lua_State *L) {
   lua_pushcfunction(L, print_line);
   lua_setglobal(L, "print");
   lt_commands_replace(L);
+  lt_files_replace(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, modules, 0);
   lua_gc(L, LUA_GCRESTART);

@@ -30,6 +30,21 @@ static void learn_hooks(lua_State *L) {
   know(L, LT_STOCK_SETHOOK);
 }
 
+static void learn_files(lua_State *L) {
+  static const char *const functions[] = {"lines", "input", "output"}; /* by lt_Stock */
+  luaL_requiref(L, LUA_IOLIBNAME, luaopen_io, 0);
+  for (int i = LT_STOCK_IO_LINES; i <= LT_STOCK_IO_OUTPUT; i++) {
+    lua_getfield(L, -1, functions[i - LT_STOCK_IO_LINES]);
+    know(L, (lt_Stock)i);
+  }
+  luaL_getmetatable(L, LUA_FILEHANDLE);
+  lua_getfield(L, -1, "__index");
+  lua_getfield(L, -1, "lines");
+  know(L, LT_STOCK_FILE_LINES);
+  lua_getfield(L, -1, "read");
+  know(L, LT_STOCK_FILE_READ);
+}
+
 static int learn(lua_State *L) {
   static const char *const basic[] = {"print", "pcall", "xpcall"}; /* by lt_Stock */
   luaL_requiref(L, LUA_GNAME, luaopen_base, 0);
@@ -45,6 +60,7 @@ static int learn(lua_State *L) {
   lua_getfield(L, -1, "close");
   know(L, LT_STOCK_COROUTINE_CLOSE);
   learn_hooks(L);
+  learn_files(L);
   return 0;
 }
 

@@ -13,6 +13,11 @@ typedef enum lt_Stock {
   LT_STOCK_WRAPPED, /* what coroutine.wrap returns */
   LT_STOCK_COROUTINE_CLOSE,
   LT_STOCK_SETHOOK,
+  LT_STOCK_IO_LINES,
+  LT_STOCK_IO_INPUT,
+  LT_STOCK_IO_OUTPUT,
+  LT_STOCK_FILE_LINES,
+  LT_STOCK_FILE_READ,
   LT_STOCK_COUNT
 } lt_Stock;
 

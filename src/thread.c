@@ -13,6 +13,7 @@
 #include "src/args.h"
 #include "src/excepthook.h"
 #include "src/exception.h"
+#include "src/files.h"
 #include "src/interrupt.h"
 #include "src/package.h"
 #include "src/state.h"
@@ -132,11 +133,32 @@ static void report_error(lua_State *L, lt_Thread *thread) {
   lua_settop(L, error);
 }
 
+static int deliver(lua_State *L) {
+  lt_interrupt_deliver(L, lua_touserdata(L, 1), 0);
+  return 0;
+}
+
+/*
+** A C function that has been broken off by an interrupt may raise an error that says so, which does
+** not take the place of the interrupt.
+*/
+static void prefer_interrupt(lua_State *L, lt_Thread *thread) {
+  if (!lt_interrupted(thread) || !lt_tells_of_signal(L, -1) || !lua_checkstack(L, 4))
+    return;
+  thread->bottom = deliver;
+  lua_pushcfunction(L, deliver);
+  lua_pushlightuserdata(L, thread);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+    lua_replace(L, -2);
+}
+
 static void run_state(lua_State *L, lt_Thread *thread) {
   lua_pushcfunction(L, keep_traceback);
   lua_pushcfunction(L, body);
   lua_pushlightuserdata(L, thread);
   int status = lua_pcall(L, 1, LUA_MULTRET, 1);
+  if (status != LUA_OK)
+    prefer_interrupt(L, thread);
   atomic_store(&thread->status, LT_STOPPING);
   lt_interrupt_clear(L, thread, true);
   if (status != LUA_OK)
@@ -174,6 +196,7 @@ static void run_without_state(lt_Thread *thread) {
 /* Who has joined the thread may start the next one at once, so leaving offers the worker. */
 static void finish(lt_Worker *worker, lt_Thread *thread) {
   lt_interrupt_detach(thread);
+  lt_interrupt_forget(thread, true);
   lt_runtime_leave(thread->runtime, thread, LT_DONE, worker);
   lt_object_release(&thread->object);
 }

@@ -194,6 +194,16 @@ static int send_signal(lua_State *L) {
   return 0;
 }
 
+/* take_signal(signal): waits for one that the thread blocks, and takes it away */
+static int take_signal(lua_State *L) {
+  sigset_t signals;
+  int taken;
+  sigemptyset(&signals);
+  sigaddset(&signals, check_signal(L));
+  sigwait(&signals, &taken);
+  return 0;
+}
+
 /*
 ** Main states besides the one that runs the spec
 */
@@ -280,6 +290,7 @@ static const luaL_Reg functions[] = {{"fork", call_fork},
                                      {"handle", handle_signal},
                                      {"handled", count_handled},
                                      {"send", send_signal},
+                                     {"take_signal", take_signal},
                                      {"state", new_state},
                                      {"is_blocked", is_blocked},
                                      {"set_blocked", set_blocked},
