@@ -117,6 +117,39 @@ describe("an interrupt at the end of the C stack", function()
   end
 end)
 
+describe("an interrupt while a module is loaded that something received needs", function()
+  local function slow_module(there, never)
+    package.loaded.lt_slow = { f = function() end }
+    package.preload.lt_slow = function()
+      there:release()
+      never:acquire()
+      return { f = function() end }
+    end
+    finally(function()
+      package.loaded.lt_slow, package.preload.lt_slow = nil, nil
+    end)
+    return package.loaded.lt_slow.f
+  end
+
+  it("ends a thread that begins", function()
+    local there, never = held(), held()
+    local handle = start(slow_module(there, never))
+    assert.is_true(await(there))
+    assert.is_true(handle:interrupt(_thread.ValueError))
+    ended_by(_thread.ValueError, handle)
+  end)
+
+  it("ends one that gets a message", function()
+    local there, never = held(), held()
+    local q = require "lthread.queue".SimpleQueue()
+    q:put(slow_module(there, never))
+    local handle = start(function(messages) messages:get() end, q)
+    assert.is_true(await(there))
+    assert.is_true(handle:interrupt(_thread.ValueError))
+    ended_by(_thread.ValueError, handle)
+  end)
+end)
+
 describe("the end of the program", function()
   local function ends(code, after)
     return child([[

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/runtime.h"
 #include "src/traceback.h"
 
 /*
@@ -217,6 +218,9 @@ void lt_exception_push(lua_State *L, lt_Class *class_object, const char *message
 
 bool lt_ends_thread(lua_State *L, int index) {
   const lt_Class *class_object = lt_class_of(L, index);
+  const lt_Thread *thread = lt_thread_of(L);
+  if (class_object != NULL && thread != NULL && lua_topointer(L, index) == thread->raised)
+    return true;
   return lt_is_subclass(class_object, &lt_BaseException) &&
          !lt_is_subclass(class_object, &lt_Exception);
 }

@@ -276,6 +276,8 @@ static _Noreturn void raise_request(lua_State *L, lt_Thread *thread, lt_Request 
     put_back(thread, request);
   else if (request != NULL)
     free_request(request);
+  if (status == LUA_OK)
+    thread->raised = lua_topointer(L, -1);
   lt_throw(L);
 }
 

@@ -65,6 +65,7 @@ struct lt_Thread {
   lua_Hook heeded;           /* a hook of the host that has let a wait go on */
   bool spares_next;          /* the next instruction is not interrupted */
   unsigned other_events;     /* of hooks, see interrupt.c */
+  const void *raised;        /* the last exception that was sent to it, only to be compared */
 
   lt_Object *package;  /* a reference: what it inherits, see package.h */
   lt_Message *message; /* the function and its arguments; its own once it runs */
