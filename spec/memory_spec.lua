@@ -15,3 +15,40 @@ describe("want of memory raises, leaks nothing and leaves all usable", function(
     end)
   end
 end)
+
+describe("want of memory where a function's globals are set", function()
+  it("leaves those that the thread has, also false ones", function()
+    local output = child([[
+      local memory = require "memory"
+      local _thread = require "lthread"
+      local lost = _thread.shared { count = 0 }
+      A, B, C, D, E, F, G, H = false, false, false, false, false, false, false, false
+      I, J, K, L, M, N, O, P = 1, 2, 3, 4, 5, 6, 7, 8
+      package.preload.setting = function() return A, B, C, D, E, F, G, H end
+      _thread.set_excepthook(function()
+        for name in ("ABCDEFGH"):gmatch "." do
+          if package.preload.setting and rawget(_G, name) == nil then
+            _thread.add(lost, "count", 1)
+          end
+        end
+      end)
+      local function start()
+        local ok, handle = pcall(_thread.start_joinable_thread, function()
+          return A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P
+        end)
+        if ok then pcall(handle.join, handle) end
+      end
+      collectgarbage "stop"
+      for _ = 1, 5 do
+        for n = 1, 150 do
+          memory.fail(n, 2)
+          pcall(start)
+          memory.stop()
+        end
+        collectgarbage()
+      end
+      print(lost.count == 0 and "nothing is lost" or lost.count .. " are lost")
+    ]])
+    assert.matches("nothing is lost\nstatus 0\n$", output)
+  end)
+end)

@@ -121,6 +121,23 @@ describe("a function crosses", function()
     assert.equal(45150, (call(load(table.concat(code, "\n")))))
   end)
 
+  -- Which takes no longer than in proportion to their number.
+  it("with very many constants, and very many names of globals", function()
+    local code = { "return function() local list = {" }
+    for i = 1, 200000 do
+      code[#code + 1] = ("%q,"):format("constant " .. i)
+    end
+    code[#code + 1] = "} return #list, list[200000], tostring(1) end"
+    assert.same({ 200000, "constant 200000", "1" }, { call(load(table.concat(code))()) })
+    code = { "local sum = 0" }
+    for i = 1, 50000 do
+      code[#code + 1] = ("lt_spec_many_%d = %d"):format(i, i)
+    end
+    with_global("lt_spec_last", "last")
+    code[#code + 1] = "return lt_spec_many_1, lt_spec_many_50000, lt_spec_last"
+    assert.same({ 1, 50000, "last" }, { call(load(table.concat(code, "\n"))) })
+  end)
+
   it("with a global of the user's own that has a standard name", function()
     local warn = globals.warn
     globals.warn = function(text) return "warned of " .. text end

@@ -8,6 +8,7 @@
 #include "src/code.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,8 @@ typedef struct Reader {
   size_t position;
   bool truncated;
   bool no_memory;
+  size_t capacity; /* of the names */
+  size_t *places;  /* twice as many, hashed by text: the number of a name plus 1, 0 for none */
 } Reader;
 
 /* Which upvalues of one function are the environment. */
@@ -123,21 +126,48 @@ static bool same_name(const Reader *reader, lt_Name a, lt_Name b) {
          memcmp(reader->bytes + a.offset, reader->bytes + b.offset, a.length) == 0;
 }
 
+/* Where the name is among the places, or would be. */
+static size_t *find_place(const Reader *reader, const lt_Code *code, lt_Name name) {
+  uint64_t hash = UINT64_C(0xCBF29CE484222325); /* FNV-1a */
+  for (size_t i = 0; i < name.length; i++)
+    hash = (hash ^ reader->bytes[name.offset + i]) * UINT64_C(0x100000001B3);
+  size_t mask = 2 * reader->capacity - 1;
+  size_t place = (size_t)hash & mask;
+  while (reader->places[place] != 0 &&
+         !same_name(reader, code->names[reader->places[place] - 1], name))
+    place = (place + 1) & mask;
+  return &reader->places[place];
+}
+
+/* Makes room for twice as many names. */
+static bool grow_names(Reader *reader, lt_Code *code) {
+  size_t capacity = reader->capacity == 0 ? 8 : 2 * reader->capacity;
+  lt_Name *names = realloc(code->names, capacity * sizeof(lt_Name));
+  if (names != NULL)
+    code->names = names;
+  size_t *places = names == NULL ? NULL : calloc(2 * capacity, sizeof(size_t));
+  if (places == NULL) {
+    reader->no_memory = true;
+    return false;
+  }
+  free(reader->places);
+  reader->places = places;
+  reader->capacity = capacity;
+  for (size_t i = 0; i < code->name_count; i++)
+    *find_place(reader, code, names[i]) = i + 1;
+  return true;
+}
+
 static bool add_name(Reader *reader, lt_Code *code, lt_Name name) {
   if (name.length == SIZE_MAX)
     return true;
-  for (size_t i = 0; i < code->name_count; i++)
-    if (same_name(reader, code->names[i], name))
-      return true;
-  if (code->name_count % 8 == 0) {
-    lt_Name *names = realloc(code->names, (code->name_count + 8) * sizeof(lt_Name));
-    if (names == NULL) {
-      reader->no_memory = true;
-      return false;
-    }
-    code->names = names;
+  if (code->name_count == reader->capacity && !grow_names(reader, code))
+    return false;
+  size_t *place = find_place(reader, code, name);
+  if (*place == 0) {
+    code->names[code->name_count++] = name;
+    *place = code->name_count;
   }
-  code->names[code->name_count++] = name;
   return true;
 }
 
@@ -158,6 +188,7 @@ static bool add_indirect_names(Reader *reader, lt_Code *code, const Constants *c
 
 static bool scan_code(Reader *reader, lt_Code *code, size_t start, size_t count,
                       const Constants *constants, const Upvalues *environment) {
+  bool indirect = false;
   for (size_t i = 0; i < count; i++) {
     uint32_t instruction;
     memcpy(&instruction, reader->bytes + start + i * INSTRUCTION_BYTES, sizeof(instruction));
@@ -171,11 +202,11 @@ static bool scan_code(Reader *reader, lt_Code *code, size_t start, size_t count,
     else if (opcode == OP_SETTABUP && is_environment(environment, a) && b < constants->count)
       done = add_name(reader, code, constants->strings[b]);
     else if (opcode == OP_GETUPVAL && is_environment(environment, b))
-      done = add_indirect_names(reader, code, constants);
+      indirect = true;
     if (!done)
       return false;
   }
-  return true;
+  return !indirect || add_indirect_names(reader, code, constants);
 }
 
 static void read_upvalues(Reader *reader, const Upvalues *outer, Upvalues *environment) {
@@ -253,13 +284,14 @@ static bool read_header(Reader *reader) {
 
 /* False only without memory. */
 static bool find_names(lt_Code *code) {
-  Reader reader = {code->bytes, code->size, 0, false, false};
+  Reader reader = {.bytes = code->bytes, .size = code->size};
   Upvalues environment = {{0}};
   if (code->environment == LT_NO_ENVIRONMENT || !read_header(&reader))
     return true;
   mark_environment(&environment, (unsigned)code->environment - 1);
   if (!read_function(&reader, code, NULL, &environment))
     code->name_count = 0;
+  free(reader.places);
   return !reader.no_memory;
 }
 

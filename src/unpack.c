@@ -421,7 +421,7 @@ static void set_late_metatables(lua_State *L, Unpacker *unpacker) {
 
 /*
 ** Sets the fields of table 1 in table 2. What is replaced goes into table 3, as the values of its
-** fields, or false where there was nothing. Raises when there is no memory.
+** fields, or that table itself where there was nothing. Raises when there is no memory.
 */
 static int set_fields(lua_State *L) {
   lua_pushnil(L);
@@ -430,7 +430,7 @@ static int set_fields(lua_State *L) {
     lua_pushvalue(L, -1);
     if (lua_rawget(L, 2) == LUA_TNIL) {
       lua_pop(L, 1);
-      lua_pushboolean(L, 0);
+      lua_pushvalue(L, 3);
     }
     lua_rawset(L, 3);
     lua_pushvalue(L, -2);
@@ -446,7 +446,7 @@ static void restore_fields(lua_State *L, int table, int saved) {
   while (lua_next(L, saved)) {
     lua_pushvalue(L, -2);
     lua_insert(L, -2);
-    if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {
+    if (lua_rawequal(L, -1, saved)) {
       lua_pop(L, 1);
       lua_pushnil(L);
     }

@@ -20,15 +20,16 @@
 #include "lthread.h"
 
 static atomic_llong left = -1; /* allocations until one fails, -1: none does */
-static atomic_bool only_once;
-static atomic_llong failed; /* allocations since fail() */
-static atomic_llong live;   /* blocks */
+static atomic_llong most;      /* so many allocations fail, 0: all from then on */
+static atomic_llong failed;    /* allocations since fail() */
+static atomic_llong live;      /* blocks */
 
 static bool must_fail(void) {
   long long count = atomic_load(&left);
   while (count > 0 && !atomic_compare_exchange_weak(&left, &count, count - 1))
     ;
-  if (count != 0 || (only_once && atomic_load(&failed) > 0))
+  long long limit = atomic_load(&most);
+  if (count != 0 || (limit > 0 && atomic_load(&failed) >= limit))
     return false;
   atomic_fetch_add(&failed, 1);
   return true;
@@ -84,12 +85,12 @@ void __wrap_free(void *block) {
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl*) */
 
 /*
-** fail(n [, once])
-** The n-th allocation from now on fails, in whichever thread, and, unless 'once', all after it.
+** fail(n, count)
+** From the n-th allocation on so many fail, in whichever thread; 0: all.
 */
 static int fail(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
-  atomic_store(&only_once, lua_toboolean(L, 2));
+  atomic_store(&most, luaL_checkinteger(L, 2));
   atomic_store(&failed, 0);
   atomic_store(&left, n - 1);
   return 0;
