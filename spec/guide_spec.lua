@@ -1,0 +1,47 @@
+-- The examples of the guide and of the README do what stands beside them. Those of one section are
+-- one script.
+local child = require "fixtures.child"
+
+-- The code of each section of a file, by the section's heading.
+local function examples_of(path)
+  local examples, heading, is_code = {}, nil, false
+  for line in io.lines(path) do
+    if not is_code and line:find "^#+ " then
+      heading = line:match "^#+ (.*)"
+    elseif is_code and line == "```" then
+      is_code = false
+    elseif is_code then
+      examples[heading] = examples[heading] .. line .. "\n"
+    elseif line == "```lua" then
+      is_code = true
+      examples[heading] = examples[heading] or 'local _thread = require "lthread"\n'
+    end
+  end
+  return examples
+end
+
+local function words(line)
+  return (line:gsub("%s+", " "):match "^ ?(.-) ?$")
+end
+
+-- Looks for what follows --> in the code among the lines of the output, in this order.
+local function check(code, output)
+  local position = 1
+  output = "\n" .. output:gsub("[^\n]*", words) .. "\n"
+  for expected in code:gmatch "%-%->([^\n]*)" do
+    local _, last = output:find("\n" .. words(expected) .. "\n", position, true)
+    assert.truthy(last, ("%s is not in:\n%s"):format(expected, output))
+    position = last
+  end
+  assert.truthy(output:find("\nstatus 0\n", position, true), output)
+end
+
+for _, path in ipairs { "doc/guide.md", "README.md" } do
+  describe("the examples of " .. path, function()
+    for heading, code in pairs(examples_of(path)) do
+      it("in '" .. heading .. "' do what they say", function()
+        check(code, child(code))
+      end)
+    end
+  end)
+end
