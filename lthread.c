@@ -61,6 +61,17 @@ static int push_call(lua_State *L, int function, int args, int kwargs) {
   return count;
 }
 
+/* A list in the place of the options was meant to be the arguments. */
+static void check_options(lua_State *L, int arg) {
+  if (lua_type(L, arg) != LUA_TTABLE)
+    return;
+  lua_pushliteral(L, "n");
+  if (lua_rawget(L, arg) != LUA_TNIL || lua_rawlen(L, arg) > 0)
+    lt_arg_error(L, &lt_TypeError, arg,
+                 "the function's arguments go into the field args: {args = {1, 2}}");
+  lua_pop(L, 1);
+}
+
 static lt_Thread *push_new_thread(lua_State *L) {
   lt_Thread *thread = lt_thread_new();
   if (thread == NULL)
@@ -104,8 +115,9 @@ static int start_joinable_thread(lua_State *L) {
   enum { F = 1, HANDLE, DAEMON, ARGS, KWARGS, NAME };
   lt_Thread *self = lt_self(L);
   lt_check_callable(L, F);
+  check_options(L, HANDLE);
   lt_spread_keywords(L, HANDLE, names);
-  lua_settop(L, NAME);
+  lua_settop(L, NAME + LT_KEYWORD_VALUES);
   lt_Start start = {.daemon = lt_opt_flag(L, DAEMON, true)};
   if (!lua_isnil(L, NAME))
     start.name = lt_check_string(L, NAME, NULL);

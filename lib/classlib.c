@@ -20,7 +20,7 @@ static int class_call(lua_State *L) {
   lt_Class *class_object = check_class(L, 1);
   if (class_object->construct != NULL) {
     lua_remove(L, 1);
-    return class_object->construct(L);
+    return lt_construct(L, class_object, class_call);
   }
   int count = lua_gettop(L) - 1;
   luaL_checkstack(L, 8, "too many arguments");

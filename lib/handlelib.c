@@ -14,6 +14,7 @@
 ** A handle of no thread yet, for start_joinable_thread. Follows _thread._ThreadHandle.
 */
 static int new_handle(lua_State *L) {
+  lt_check_most(L, 0, 0);
   lt_Thread *thread = lt_thread_new();
   if (thread == NULL)
     return lt_raise_memory(L);
@@ -60,14 +61,20 @@ static int handle_is_done(lua_State *L) {
 }
 
 /*
-** handle:result() -> what the thread's function returned
-** Joins the thread and returns copies of its results; if it ended by an error, raises that. Follows
-** result() of Python's concurrent.futures.Future.
+** handle:result([timeout]) -> what the thread's function returned
+** Joins the thread and returns copies of its results; if it ended by an error, raises that. Raises
+** TimeoutError if it has not ended after so many seconds. Follows result() of Python's
+** concurrent.futures.Future.
 */
 static int handle_result(lua_State *L) {
+  static const char *const names[] = {"timeout", NULL};
   lt_Thread *thread = check_handle(L);
+  lt_check_most(L, 1, 1);
+  lt_spread_keywords(L, 2, names);
+  plat_Time deadline = lt_opt_deadline(L, 2);
   lua_settop(L, 1);
-  wait_until_done(L, thread, PLAT_FOREVER);
+  if (!wait_until_done(L, thread, deadline))
+    lt_raise(L, &lt_TimeoutError, "the thread has not ended");
   if (thread->result == NULL)
     return thread->failed ? lt_raise_memory(L) : 0;
   int count = lt_unpack(L, thread->result, LT_KEEP);

@@ -61,6 +61,8 @@ int lt_interrupt_thread(lua_State *L, lt_Thread *thread, int arg) {
 ** or can't be transferred. Follows PyThreadState_SetAsyncExc.
 */
 static int interrupt(lua_State *L) {
+  if (lt_object_of_type(L, 1, &lt_thread_type) != NULL)
+    lt_arg_error(L, &lt_TypeError, 1, "number expected, got a handle: use handle:interrupt()");
   lua_Integer ident = lt_check_integer(L, 1);
   bool is_class;
   lua_settop(L, 2);

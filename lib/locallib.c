@@ -42,6 +42,7 @@ static void destroy(lt_Object *object) {
 ** A new object whose fields are each thread's own. Follows _thread._local.
 */
 static int new_local(lua_State *L) {
+  lt_check_most(L, 0, 0);
   LocalObject *local = malloc(sizeof(*local));
   Life *life = malloc(sizeof(*life));
   if (local == NULL || life == NULL) {

@@ -36,6 +36,7 @@ static void destroy(lt_Object *object) {
 ** A new lock, unlocked. Also allocate(), lock(), LockType(). Follows _thread.allocate_lock.
 */
 int lt_allocate_lock(lua_State *L) {
+  lt_check_most(L, 0, 0);
   LockObject *lock = malloc(sizeof(*lock));
   if (lock == NULL)
     return lt_raise_memory(L);
@@ -52,6 +53,7 @@ int lt_allocate_lock(lua_State *L) {
 ** A new lock that the thread that has it may acquire again. Follows _thread.RLock.
 */
 static int allocate_rlock(lua_State *L) {
+  lt_check_most(L, 0, 0);
   RLockObject *rlock = malloc(sizeof(*rlock));
   if (rlock == NULL)
     return lt_raise_memory(L);
@@ -107,7 +109,7 @@ static void note_holder(lua_State *L, LockObject *lock) {
 static bool check_waiting(lua_State *L, plat_Time *deadline) {
   static const char *const names[] = {"blocking/waitflag", "timeout", NULL};
   lt_spread_keywords(L, 2, names);
-  bool blocking = lt_opt_flag(L, 2, true);
+  bool blocking = lt_opt_waits(L, 2);
   *deadline = lt_opt_deadline(L, 3);
   if (!blocking && !lua_isnoneornil(L, 3) && lua_tonumber(L, 3) >= 0)
     lt_raise(L, &lt_ValueError, "can't specify a timeout for a non-blocking call");

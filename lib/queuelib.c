@@ -44,6 +44,7 @@ static uint64_t opt_maxsize(lua_State *L) {
 ** A queue without bound: what was put first is got first. Follows queue.SimpleQueue.
 */
 static int new_simple_queue(lua_State *L) {
+  lt_check_most(L, 0, 0);
   return push_queue(L, &simple_queue_type, LT_FIRST_FIRST, 0);
 }
 
@@ -106,7 +107,7 @@ static plat_Time opt_patience(lua_State *L, int arg) {
   if (lua_gettop(L) < arg)
     return PLAT_FOREVER;
   lt_spread_keywords(L, arg, names);
-  if (!lt_opt_flag(L, arg, true))
+  if (!lt_opt_waits(L, arg))
     return PLAT_AT_ONCE;
   return opt_timeout(L, arg + 1);
 }
@@ -189,7 +190,7 @@ static void push_priority(lua_State *L, int arg) {
   if (lua_type(L, -1) != LUA_TNUMBER && lua_type(L, -1) != LUA_TSTRING)
     lt_arg_error(L, &lt_TypeError, arg,
                  "number, string, or list that begins with one expected, got %s%s",
-                 in_list ? "list that begins with " : "", luaL_typename(L, -1));
+                 in_list ? "list that begins with " : "", lt_push_type_name(L, -1));
   if (lua_type(L, -1) == LUA_TNUMBER && isnan(lua_tonumber(L, -1)))
     lt_arg_error(L, &lt_ValueError, arg, "priority is not a number (nan)");
 }
@@ -304,7 +305,7 @@ static int queue_put(lua_State *L) {
 */
 static int queue_put_nowait(lua_State *L) {
   lt_check_any(L, 2);
-  lua_settop(L, 2);
+  lt_check_most(L, 1, 1);
   lua_pushboolean(L, 0);
   return queue_put(L);
 }
@@ -416,6 +417,7 @@ static int queue_get(lua_State *L) {
 ** The same as get(false). Follows Queue.get_nowait.
 */
 static int queue_get_nowait(lua_State *L) {
+  lt_check_most(L, 1, 0);
   lua_settop(L, 1);
   lua_pushboolean(L, 0);
   return queue_get(L);

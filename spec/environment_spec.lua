@@ -51,7 +51,7 @@ describe("a thread's environment", function()
     assert.equal(path .. ";/nowhere/?.lua", package.path)
   end)
 
-  it("has a package of its own where this thread has none, or something else in its place", function()
+  it("has a package of its own where this thread has none, or something else", function()
     local saved, path = package.loaded.package, package.path
     finally(function() package.loaded.package, package.path = saved, path end)
     local function f()

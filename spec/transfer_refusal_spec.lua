@@ -17,7 +17,7 @@ describe("a refusal", function()
     refuses('cannot transfer a coroutine (args[1][3]["two words"])', nothing,
       { 1, 2, { ["two words"] = co } })
     refuses("cannot transfer a coroutine (args[2][7])", nothing, {}, { [7] = co })
-    refuses("cannot transfer a coroutine (args[1]'s key [thread])", nothing, { [co] = 1 })
+    refuses("cannot transfer a coroutine (args[1]'s key [coroutine])", nothing, { [co] = 1 })
     refuses("cannot transfer a coroutine (args[1].a's metatable.co)", nothing,
       { a = setmetatable({}, { co = co }) })
   end)

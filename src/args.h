@@ -31,6 +31,16 @@ _Noreturn int lt_arg_type_error(lua_State *L, int arg, const char *expected);
 /* Pushes what errors call the type of a value: "number", "_thread.lock", "no value". */
 const char *lt_push_type_name(lua_State *L, int index);
 
+/* Raises TypeError if there are more arguments than 'most', besides 'self' for those of a method.
+ */
+void lt_check_most(lua_State *L, int self, int most);
+
+/*
+** Calls what makes an object of a class, from the function 'called' that is called in its place:
+** errors of arguments tell the name of the class.
+*/
+int lt_construct(lua_State *L, const lt_Class *class_object, lua_CFunction called);
+
 /* A string without zeros within; 'length' may be NULL. */
 const char *lt_check_string(lua_State *L, int arg, size_t *length);
 lua_Integer lt_check_integer(lua_State *L, int arg);
@@ -50,8 +60,11 @@ static inline lt_Object *lt_check_object(lua_State *L, int arg, const lt_Type *t
   return lt_check_proxy(L, arg, type)->object;
 }
 
-/* A flag as Python has them: nil is 'otherwise', 0 and false are false, all else is true. */
+/* A flag is a boolean, 0 or 1; nil is 'otherwise'. All else is a TypeError. */
 bool lt_opt_flag(lua_State *L, int arg, bool otherwise);
+
+/* The flag that says whether to wait, where one may take it for the timeout. nil is true. */
+bool lt_opt_waits(lua_State *L, int arg);
 
 /* A span given in seconds, negative ones too. Raises ValueError and OverflowError. */
 plat_Time lt_check_span(lua_State *L, int arg);
@@ -61,9 +74,11 @@ plat_Time lt_opt_deadline(lua_State *L, int arg);
 
 /*
 ** If the argument is a single plain table, puts its fields in its place, in the order of the
-** names (the list ends with NULL; "blocking/waitflag" is one argument with two names). Other
-** string keys, and more positional arguments than names, are TypeErrors.
+** names (the list ends with NULL; "blocking/waitflag" is one argument with two names). Other keys
+** are TypeErrors. Behind the fields lie then as many values as this for errors, which name the
+** field as long as they are there.
 */
+enum { LT_KEYWORD_VALUES = 3 };
 void lt_spread_keywords(lua_State *L, int arg, const char *const *names);
 
 #endif

@@ -3,6 +3,7 @@
 */
 #include <ctype.h>
 
+#include "src/args.h"
 #include "src/exception.h"
 #include "src/packer.h"
 
@@ -25,7 +26,8 @@ void lt_push_key_step(lua_State *L, int key) {
   } else if (lua_type(L, key) == LUA_TNUMBER) {
     lua_pushfstring(L, "[%f]", lua_tonumber(L, key));
   } else {
-    lua_pushfstring(L, "[%s]", luaL_typename(L, key));
+    lua_pushfstring(L, "[%s]", lt_push_type_name(L, key));
+    lua_remove(L, -2);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "src/args.h"
 #include "src/exception.h"
 #include "src/named.h"
 #include "src/quiet.h"
@@ -29,7 +30,8 @@ void lt_check_key(lua_State *L, int index, lt_Key *key) {
   if (!lt_key_at(L, index, key)) {
     if (lua_isnoneornil(L, index))
       lt_raise(L, &lt_TypeError, "index is nil");
-    lt_raise(L, &lt_TypeError, "a %s cannot be a key of a shared table", luaL_typename(L, index));
+    lt_raise(L, &lt_TypeError, "a %s cannot be a key of a shared table",
+             lt_push_type_name(L, index));
   }
   if (key->kind == LT_FLOAT && isnan(key->as.number))
     lt_raise(L, &lt_ValueError, "index is NaN");
@@ -192,8 +194,9 @@ static void describe_value(lua_State *L, int value) {
 static _Noreturn void refuse_key(lua_State *L, size_t number) {
   lua_pushliteral(L, "");
   prepend_path(L, SOURCES, number);
+  const char *path = lua_tostring(L, -1);
   lt_raise(L, &lt_TypeError, "a %s cannot be a key of a shared table (in %s)",
-           luaL_typename(L, SOURCE_KEY), lua_tostring(L, -1));
+           lt_push_type_name(L, SOURCE_KEY), path);
 }
 
 /*
