@@ -386,6 +386,15 @@ describe("the interpreter", function()
       .. "[^\n]*in method 'result'\n[^\n]*:5: in main chunk", output)
   end)
 
+  it("shows where result raises what has no place of its own", function()
+    local output = child(prelude .. [[
+      local handle = _thread.start_joinable_thread(function() return coroutine.create(print) end)
+      handle:result()
+    ]])
+    assert.matches("TypeError: cannot transfer a coroutine %(result%[1%]%)\n"
+      .. "stack traceback:\n[^\n]*in method 'result'\n", output)
+  end)
+
   it("shows none for SystemExit", function()
     local output = child(prelude .. "_thread.exit()")
     assert.matches("SystemExit\nstatus 1\n$", output)

@@ -158,11 +158,16 @@ static bool is_of_level(lua_State *L, int index, int level) {
   return same;
 }
 
+/* As of an exception that was made when the thread's function had ended. */
+static bool is_bare(const char *traceback) {
+  return traceback[0] == '\0' || strcmp(traceback, HEADER) == 0;
+}
+
 static bool push_own(lua_State *L, int error) {
   if (error != 0) {
     lua_pushliteral(L, "traceback");
     lua_rawget(L, error);
-    if (lua_type(L, -1) == LUA_TSTRING && lua_rawlen(L, -1) > 0)
+    if (lua_type(L, -1) == LUA_TSTRING && !is_bare(lua_tostring(L, -1)))
       return true;
     lua_pop(L, 1);
   }
