@@ -550,7 +550,7 @@ static int queue_join(lua_State *L) {
   lt_Queue *queue = check_queue(L);
   lt_spread_keywords(L, 2, names);
   lt_Wait wait = lt_queue_wait_until_done(queue, opt_timeout(L, 2));
-  lua_pushboolean(L, wait.take(wait.context) || wait_longer(L, &wait));
+  lua_pushboolean(L, !wait.validate(wait.context) || wait_longer(L, &wait));
   return 1;
 }
 

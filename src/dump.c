@@ -237,10 +237,6 @@ static bool answers_missing(void *context) {
   return atomic_load((atomic_size_t *)context) > 0;
 }
 
-static bool all_answered(void *context) {
-  return !answers_missing(context);
-}
-
 /* A poke may be lost: see insist.h. */
 static void ask_again(const lt_Dump *dump) {
   for (size_t i = 0; i < dump->count; i++) {
@@ -256,7 +252,6 @@ static void await_answers(const lt_Dump *dump, const lt_Asker *asker, atomic_siz
   plat_Time limit = plat_now() + PATIENCE;
   lt_Wait wait = {.address = awaited,
                   .context = awaited,
-                  .take = all_answered,
                   .validate = answers_missing,
                   .deadline = plat_now() + AGAIN,
                   .deaf = LT_DEAF_TO_SIGNALS,

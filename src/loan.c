@@ -241,12 +241,12 @@ static bool is_pinned(void *context) {
 
 /* Whoever copies is soon done, and no Lua runs there meanwhile. */
 static void await_unpinned(lt_LongString *string, lt_Parker *parker) {
-  const lt_Wait wait = {.address = &string->state,
-                        .validate = is_pinned,
-                        .context = string,
-                        .deadline = PLAT_FOREVER,
-                        .deaf = LT_BRIEF};
-  lt_park(parker, &wait, NULL);
+  lt_Wait wait = {.address = &string->state,
+                  .context = string,
+                  .validate = is_pinned,
+                  .deadline = PLAT_FOREVER,
+                  .deaf = LT_BRIEF};
+  lt_await(parker, &wait);
 }
 
 static void call_back(lt_LongString *string, lt_Parker *parker) {

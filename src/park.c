@@ -191,12 +191,13 @@ static lt_Parked stay_parked(Bucket *bucket, Waiter *waiter, const lt_Wait *wait
   return LT_UNPARKED;
 }
 
-lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
+/* LT_UNPARKED: somebody has, or there was nothing to wait for. */
+static lt_Parked park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
   Bucket *bucket = bucket_of(wait->address);
   Waiter waiter;
   waiter.parker = parker;
   waiter.address = wait->address;
-  waiter.since = wait->since != 0 ? wait->since : plat_now();
+  waiter.since = wait->since;
   waiter.handed = 0;
   waiter.waker = -1;
   waiter.counted = wait->deadline == PLAT_FOREVER && wait->deaf != LT_BRIEF;
@@ -207,7 +208,7 @@ lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
     enqueue(bucket, &waiter);
   plat_mutex_unlock(&bucket->mutex);
   if (!proceed)
-    return LT_CHANGED;
+    return LT_UNPARKED;
   /* Relaxed: only people read it. It is kept for the wait within which this one may be. */
   const char *outer = atomic_load_explicit(&parker->waiting, memory_order_relaxed);
   atomic_store_explicit(&parker->waiting, wait->what, memory_order_relaxed);
@@ -215,9 +216,14 @@ lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
   atomic_store_explicit(&parker->waiting, outer, memory_order_relaxed);
   if (result == LT_UNPARKED)
     parker->apart = waiter.waker != plat_processor();
-  if (handed != NULL)
-    *handed = waiter.handed;
+  *handed = waiter.handed;
   return result;
+}
+
+static bool take(const lt_Wait *wait) {
+  if (wait->take != NULL)
+    return wait->take(wait->context);
+  return wait->validate != NULL && !wait->validate(wait->context);
 }
 
 /*
@@ -225,7 +231,7 @@ lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) {
 ** leaves.
 */
 lt_Parked lt_await(lt_Parker *parker, lt_Wait *wait) {
-  while (wait->take == NULL || !wait->take(wait->context)) {
+  while (!take(wait)) {
     plat_Time now = wait->deadline == PLAT_AT_ONCE ? 0 : plat_now();
     intptr_t handed = 0;
     if (now >= wait->deadline)
@@ -236,7 +242,7 @@ lt_Parked lt_await(lt_Parker *parker, lt_Wait *wait) {
       wait->since = now;
     if (wait->spin != NULL && wait->spin(parker, wait))
       continue;
-    lt_Parked parked = lt_park(parker, wait, &handed);
+    lt_Parked parked = park(parker, wait, &handed);
     if (parked == LT_INTERRUPTED || parked == LT_SIGNALLED)
       return parked;
     if (handed != 0)
@@ -305,7 +311,7 @@ bool lt_spin(lt_Parker *parker, plat_Time deadline, plat_Time between, lt_Look l
 */
 
 /* After 'woken' is set the waiter may be gone; the reference keeps its parker. */
-static lt_Parker *take(Bucket *bucket, Waiter *waiter, intptr_t handed) {
+static lt_Parker *take_out(Bucket *bucket, Waiter *waiter, intptr_t handed) {
   lt_Parker *parker = waiter->parker;
   dequeue(bucket, waiter);
   retain(parker);
@@ -332,7 +338,7 @@ void lt_unpark_one(const void *address, lt_Hand hand, void *context) {
     bool more = next_on(waiter->next, address) != NULL;
     intptr_t handed = hand(context, waiter->since, more);
     if (handed != LT_KEEP_PARKED)
-      parker = take(bucket, waiter, handed);
+      parker = take_out(bucket, waiter, handed);
   }
   plat_mutex_unlock(&bucket->mutex);
   if (parker != NULL)
@@ -352,7 +358,7 @@ void lt_unpark_all(const void *address) {
     Waiter *waiter = next_on(bucket->first, address);
     while (waiter != NULL && count < HANDFUL) {
       Waiter *next = next_on(waiter->next, address);
-      parkers[count++] = take(bucket, waiter, 0);
+      parkers[count++] = take_out(bucket, waiter, 0);
       waiter = next;
     }
     plat_mutex_unlock(&bucket->mutex);

@@ -86,23 +86,23 @@ void lt_parker_ask(lt_Parker *parker);
 unsigned lt_parker_blocked(const lt_Parker *parker);
 
 typedef enum lt_Parked {
-  LT_UNPARKED,    /* somebody unparked this waiter */
+  LT_UNPARKED,    /* it has come */
   LT_TIMED_OUT,   /* the deadline passed */
   LT_INTERRUPTED, /* lt_parker_interrupt */
-  LT_SIGNALLED,   /* the parker's attendant said so */
-  LT_CHANGED      /* the validation said no: nothing was waited for */
+  LT_SIGNALLED    /* the parker's attendant said so */
 } lt_Parked;
 
 /*
 ** What is waited for. Each function is called on the waiting thread, and may be NULL:
 **
 ** take      Tries to get it, with no mutex held: first of all, and whenever it may have come. True:
-**           it has. NULL: it never comes, or is handed over.
+**           it has. NULL: it has when 'validate' says no.
 ** spin      Before a park: waits for a moment, with no mutex held, because others often come soon.
 **           True: it may have come.
 ** validate  Under the mutex of the bucket, so that no unpark can come between this and the wait.
 *False:
-**           it may have come. What it counts of those who wait, it counts when it says true.
+**           it may have come. What it counts of those who wait, it counts when it says true. NULL:
+**           it never comes.
 ** leave     Under the mutex too, in the step in which a waiter whom nobody has woken is taken out
 *of
 **           the bucket: takes back what 'validate' has counted.
@@ -132,13 +132,10 @@ struct lt_Wait {
 };
 
 /*
-** Waits until it is taken, or until the one who unparks hands something over that is not 0: either
-** is LT_UNPARKED; or else until one of the other three has come, which are not LT_CHANGED.
+** Waits until it is taken, or until the one who unparks hands it over with something that is not 0;
+** or until one of the other three comes.
 */
 lt_Parked lt_await(lt_Parker *parker, lt_Wait *wait);
-
-/* Parks once, without taking. What is handed over by the one who unparks goes to 'handed'. */
-lt_Parked lt_park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed);
 
 /*
 ** Before a park, waits for a moment, because others often come soon; returns whether 'look' says

@@ -687,10 +687,6 @@ lt_Wait lt_queue_wait_to_get(lt_QueueUse *use, lt_Take take, plat_Time deadline)
 ** Until all is done
 */
 
-static bool is_all_done(void *context) {
-  return are_all_done(context);
-}
-
 static bool wait_for_done(void *context) {
   return !are_all_done(context);
 }
@@ -698,7 +694,6 @@ static bool wait_for_done(void *context) {
 lt_Wait lt_queue_wait_until_done(lt_Queue *queue, plat_Time deadline) {
   return (lt_Wait){.address = &queue->done,
                    .context = queue,
-                   .take = is_all_done,
                    .validate = wait_for_done,
                    .deadline = deadline,
                    .what = "queue join",

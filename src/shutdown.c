@@ -18,14 +18,9 @@ static bool others_left(void *context) {
   return lt_runtime_has_others(others->self->runtime, others->self, others->daemons_too);
 }
 
-static bool others_gone(void *context) {
-  return !others_left(context);
-}
-
 static lt_Wait wait_for_others(Others *others, plat_Time deadline) {
   return (lt_Wait){.address = others->self->runtime,
                    .context = others,
-                   .take = others_gone,
                    .validate = others_left,
                    .deadline = deadline,
                    .what = "the end of the other threads"};

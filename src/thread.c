@@ -348,7 +348,6 @@ static bool spin_for_end(lt_Parker *parker, const lt_Wait *wait) {
 lt_Wait lt_thread_join(lt_Thread *thread, plat_Time deadline) {
   return (lt_Wait){.address = &thread->status,
                    .context = thread,
-                   .take = is_done,
                    .spin = spin_for_end,
                    .validate = will_be_done,
                    .deadline = deadline,

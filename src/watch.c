@@ -51,14 +51,9 @@ static bool not_cancelled(void *context) {
   return !atomic_load(&((lt_Later *)context)->cancelled);
 }
 
-static bool is_cancelled(void *context) {
-  return !not_cancelled(context);
-}
-
 static bool wait_span(lt_Later *later, plat_Time begin) {
   lt_Wait wait = {.address = later,
                   .context = later,
-                  .take = is_cancelled,
                   .validate = not_cancelled,
                   .deadline = begin + later->span,
                   .what = "time"};

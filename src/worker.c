@@ -91,16 +91,20 @@ static void be_ready(lt_Worker *worker) {
   plat_mutex_unlock(&guard);
 }
 
+static bool spin_for_work(lt_Parker *parker, const lt_Wait *wait) {
+  return lt_spin(parker, PLAT_FOREVER, BETWEEN_LOOKS, is_wanted, wait->context);
+}
+
 /* Returns whether there is work. */
 static bool await_work(lt_Worker *worker) {
-  const lt_Wait wait = {.address = worker,
-                        .validate = is_ready,
-                        .context = worker,
-                        .deadline = plat_now() + LT_WORKER_STAYS,
-                        .deaf = LT_BRIEF,
-                        .what = "work"};
-  if (!lt_spin(worker->parker, PLAT_FOREVER, BETWEEN_LOOKS, is_wanted, worker))
-    lt_park(worker->parker, &wait, NULL);
+  lt_Wait wait = {.address = worker,
+                  .context = worker,
+                  .spin = spin_for_work,
+                  .validate = is_ready,
+                  .deadline = plat_now() + LT_WORKER_STAYS,
+                  .deaf = LT_BRIEF,
+                  .what = "work"};
+  lt_await(worker->parker, &wait);
   plat_mutex_lock(&guard);
   bool given = worker->state == GIVEN;
   if (worker->state == READY)
@@ -229,18 +233,17 @@ static bool some_stay(void *context) {
 }
 
 void lt_workers_close(lt_Parker *parker) {
-  const lt_Wait wait = {.address = &staying_count,
-                        .validate = some_stay,
-                        .deadline = PLAT_FOREVER,
-                        .deaf = LT_BRIEF,
-                        .what = "workers"};
+  lt_Wait wait = {.address = &staying_count,
+                  .validate = some_stay,
+                  .deadline = PLAT_FOREVER,
+                  .deaf = LT_BRIEF,
+                  .what = "workers"};
   plat_mutex_lock(&guard);
   runtime_count--;
   plat_mutex_unlock(&guard);
   for (lt_Worker *worker = dismiss_one(); worker != NULL; worker = dismiss_one())
     lt_unpark_all(worker);
-  while (lt_park(parker, &wait, NULL) != LT_CHANGED)
-    ;
+  lt_await(parker, &wait);
 }
 
 void lt_workers_after_fork(void) {

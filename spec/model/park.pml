@@ -4,7 +4,7 @@
 ** Invariant: when nothing moves any more, nobody is parked while there is something to take, nor,
 ** unless a handler must finish first, while he is asked by an interrupt.
 **
-** Waiter: lt_await with lt_park, stay_parked and give_up; and of lt_wait in src/wait.c that a wait
+** Waiter: lt_await with park, stay_parked and give_up; and of lt_wait in src/wait.c that a wait
 ** goes deaf in a handler that must finish first. Giver: lt_unpark_one, after it has made something
 ** to take. Interrupter: lt_parker_interrupt. The mutex of the bucket is an atomic block. The token
 ** is that of plat_park and plat_unpark; a wait within the wait, of one who attends to something,
@@ -82,7 +82,7 @@ take:
     :: else
     fi
   }
-  atomic { /* lt_park */
+  atomic { /* park */
     is_woken[me] = false;
 #ifdef WITHOUT_LOOK_BEFORE_PARK
     looks = false;

@@ -6,7 +6,7 @@
 ** never more are parked than are counted in 'waiting' or about to be unparked.
 **
 ** Putter: lt_queue_put with call_waiters and wake. Getter: lt_queue_get_batch, pass_on, count_waiter
-** and leave_waiting, with lt_park and give_up of src/park.c. Those who wait for room do the same at the
+** and leave_waiting, with park and give_up of src/park.c. Those who wait for room do the same at the
 ** other end. The mutex of the bucket is an atomic block; the bias is another model.
 */
 #define PUTTERS 2
