@@ -486,16 +486,20 @@ static int close_runtime(lua_State *L) {
   return 0;
 }
 
-/* LTHREAD_DEADLOCK=1, LTHREAD_DUMP=signal */
+/*
+** LTHREAD_DEADLOCK=1, LTHREAD_DUMP=signal. What can't be done is said, but does not keep a program
+** from running: it is there to look into others.
+*/
 static void heed_environment(lt_Runtime *runtime) {
   const char *check = plat_getenv("LTHREAD_DEADLOCK");
   if (check != NULL && *check != '\0' && strcmp(check, "0") != 0)
     lt_deadlock_set_check(true);
-  if (!lt_watch_enter(runtime)) {
-    char complaint[128];
-    int length = snprintf(complaint, sizeof(complaint),
-                          "lthread: LTHREAD_DUMP=%.60s is not the name of a signal\n",
-                          plat_getenv("LTHREAD_DUMP"));
+  char reason[128];
+  if (!lt_watch_enter(runtime, reason, sizeof(reason))) {
+    char complaint[256];
+    int length =
+        snprintf(complaint, sizeof(complaint), "lthread: LTHREAD_DUMP=%.60s has no effect: %s\n",
+                 plat_getenv("LTHREAD_DUMP"), reason);
     plat_write_error(complaint, (size_t)length);
   }
 }

@@ -231,6 +231,9 @@ int plat_signal_named(const char *name); /* "USR1", "SIGUSR1" or "10"; 0: there 
 /* Runs the handler of a signal on a thread, if it has one. */
 void plat_signal_deliver(plat_Thread thread, int number);
 
+/* Why a signal can't be taken over, or NULL. */
+const char *plat_watch_refusal(int number);
+
 /*
 ** Takes a signal over, one only, for as long as the process lives: instead of what it did before
 ** it wakes the one who waits for it, without ending anybody's system call.

@@ -183,9 +183,14 @@ int plat_signal_named(const char *name) {
   static const struct {
     const char *name;
     int number;
-  } signals[] = {{"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT},    {"USR1", SIGUSR1},
-                 {"USR2", SIGUSR2}, {"ALRM", SIGALRM}, {"TERM", SIGTERM},    {"CONT", SIGCONT},
-                 {"TSTP", SIGTSTP}, {"PROF", SIGPROF}, {"VTALRM", SIGVTALRM}};
+  } signals[] = {{"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT},   {"ILL", SIGILL},
+                 {"TRAP", SIGTRAP}, {"ABRT", SIGABRT}, {"BUS", SIGBUS},     {"FPE", SIGFPE},
+                 {"KILL", SIGKILL}, {"USR1", SIGUSR1}, {"SEGV", SIGSEGV},   {"USR2", SIGUSR2},
+                 {"PIPE", SIGPIPE}, {"ALRM", SIGALRM}, {"TERM", SIGTERM},   {"CHLD", SIGCHLD},
+                 {"CONT", SIGCONT}, {"STOP", SIGSTOP}, {"TSTP", SIGTSTP},   {"TTIN", SIGTTIN},
+                 {"TTOU", SIGTTOU}, {"URG", SIGURG},   {"XCPU", SIGXCPU},   {"XFSZ", SIGXFSZ},
+                 {"PROF", SIGPROF}, {"SYS", SIGSYS},   {"WINCH", SIGWINCH}, {"VTALRM", SIGVTALRM},
+                 {"IO", SIGIO}};
   if (strncmp(name, "SIG", 3) == 0)
     name += 3;
   for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
@@ -194,6 +199,26 @@ int plat_signal_named(const char *name) {
   char *end;
   long number = strtol(name, &end, 10);
   return *end == '\0' && plat_signal_valid(number) ? (int)number : 0;
+}
+
+const char *plat_watch_refusal(int number) {
+  switch (number) {
+  case SIGKILL:
+  case SIGSTOP:
+    return "this signal can't be caught";
+  case SIGILL:
+  case SIGTRAP:
+  case SIGABRT:
+  case SIGBUS:
+  case SIGFPE:
+  case SIGSEGV:
+  case SIGSYS:
+    return "this signal tells of a fault, after which a program can't go on";
+  }
+  for (int poke = 0; poke < PLAT_POKES; poke++)
+    if (number == poke_signals[poke])
+      return "lthread needs this signal itself";
+  return NULL;
 }
 
 void plat_signal_deliver(plat_Thread thread, int number) {

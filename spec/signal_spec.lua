@@ -399,10 +399,28 @@ describe("LTHREAD_DUMP", function()
     end)
   end
 
-  it("with a name that no signal has is said, and the script runs", function()
-    local text = child('require "lthread"', "LTHREAD_DUMP=NONSENSE")
-    assert.truthy(text:find("LTHREAD_DUMP=NONSENSE", 1, true), text)
-    assert.truthy(text:find("status 0\n", 1, true), text)
+  for reason, names in pairs {
+    ["no signal has this name or number"] =
+      { "NONSENSE", "SIG", "usr", "0", "-1", "10x", "4294967306" },
+    ["this signal can't be caught"] = { "KILL", "SIGKILL", "9", "STOP", "19" },
+    ["this signal tells of a fault, after which a program can't go on"] =
+      { "SEGV", "11", "BUS", "ABRT" },
+    ["lthread needs this signal itself"] = { "URG", "23", "SIGWINCH", "28" },
+  } do
+    it("with what can't be used says so, and the script runs: " .. reason, function()
+      for _, name in ipairs(names) do
+        local text = child('require "lthread" print "runs"', "LTHREAD_DUMP=" .. name)
+        assert.equal(("lthread: LTHREAD_DUMP=%s has no effect: %s; USR1 and USR2 can be used\n"
+          .. "runs\nstatus 0\n"):format(name, reason), text)
+      end
+    end)
+  end
+
+  it("with any other signal that the system has is heeded", function()
+    for _, name in ipairs { "USR2", "SIGPIPE", "CHLD", "HUP", "TTIN", "XCPU", "IO", "VTALRM" } do
+      assert.equal("runs\nstatus 0\n", child('require "lthread" print "runs"',
+        "LTHREAD_DUMP=" .. name))
+    end
   end)
 
   it("leaves the signal alone when it is not set", function()

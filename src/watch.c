@@ -4,6 +4,7 @@
 */
 #include "src/watch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,29 +156,44 @@ static void watch_signal(void *argument) {
   }
 }
 
-/* The signal is watched for as long as the process lives. */
-static void start_watcher(int number) {
+/* The signal is watched for as long as the process lives. Returns 0 or an error of the system. */
+static int start_watcher(int number) {
   lt_Parker *parker = lt_parker_new();
-  watcher_runs = parker != NULL && plat_watch_begin(number) == 0 &&
-                 plat_thread_start(0, watch_signal, parker) == 0;
-  if (!watcher_runs && parker != NULL)
+  if (parker == NULL)
+    return PLAT_NO_MEMORY;
+  int error = plat_watch_begin(number);
+  if (error == 0)
+    error = plat_thread_start(0, watch_signal, parker);
+  watcher_runs = error == 0;
+  if (error != 0)
     lt_parker_release(parker);
+  return error;
 }
 
-bool lt_watch_enter(lt_Runtime *runtime) {
+static int watch(lt_Runtime *runtime, int number) {
+  plat_mutex_lock(&guard);
+  int error = watcher_runs ? 0 : start_watcher(number);
+  runtime->next_watched = watched;
+  watched = runtime;
+  plat_mutex_unlock(&guard);
+  return error;
+}
+
+bool lt_watch_enter(lt_Runtime *runtime, char *reason, size_t size) {
   const char *name = plat_getenv("LTHREAD_DUMP");
   if (name == NULL || *name == '\0')
     return true;
   int number = plat_signal_named(name);
-  if (number == 0)
+  const char *refusal =
+      number == 0 ? "no signal has this name or number" : plat_watch_refusal(number);
+  if (refusal != NULL) {
+    snprintf(reason, size, "%s; USR1 and USR2 can be used", refusal);
     return false;
-  plat_mutex_lock(&guard);
-  if (!watcher_runs)
-    start_watcher(number);
-  runtime->next_watched = watched;
-  watched = runtime;
-  plat_mutex_unlock(&guard);
-  return true;
+  }
+  int error = watch(runtime, number);
+  if (error != 0)
+    plat_describe_error(error, reason, size);
+  return error == 0;
 }
 
 void lt_watch_leave(lt_Runtime *runtime) {

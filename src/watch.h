@@ -15,9 +15,9 @@ void lt_watch_cancel(lt_Runtime *runtime);
 
 /*
 ** Enters the runtime among those that are dumped on the signal that LTHREAD_DUMP names, if it names
-** one. Returns false if it names none that exists.
+** one. False: that can't be done, for this reason.
 */
-bool lt_watch_enter(lt_Runtime *runtime);
+bool lt_watch_enter(lt_Runtime *runtime, char *reason, size_t size);
 void lt_watch_leave(lt_Runtime *runtime);
 
 /* In the child of a fork: its signals are nobody's until the next runtime is opened there. */
