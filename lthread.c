@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/libs.h"
+#include "src/commands.h"
 #include "src/deadlock.h"
 #include "src/excepthook.h"
 #include "src/files.h"
@@ -521,6 +522,7 @@ static int adopt_main(lua_State *L) {
   lt_state_replace_print(L);
   lt_interrupt_replace_sethook(L);
   lt_files_replace(L);
+  lt_commands_replace_popen(L);
   lt_state_adopt(L, main, close_runtime);
   atomic_store(&main->status, LT_RUNNING);
   return 0;

@@ -1,4 +1,5 @@
 local _thread = require "lthread"
+local child = require "fixtures.child"
 local threads = require "support.threads"
 
 local function call(f, ...)
@@ -158,5 +159,76 @@ describe("io.popen in a thread", function()
     end)
     assert.is_true(thread:join(threads.LONG))
     assert.is_true((thread:result()))
+  end)
+end)
+
+describe("io.popen while another thread reads", function()
+  local script = [[
+    local _thread = require "lthread"
+    local threads = require "support.threads"
+    local reader = threads.start(function() return io.read() end)
+    threads.eventually(function()
+      local info = threads.info_of(reader.ident)
+      return info.state == "running" and info.native_id
+    end)
+    threads.await_system_call(threads.info_of(reader.ident).native_id)
+    local function talk()
+      local file = io.popen "echo from the command"
+      local text = file:read "a"
+      local other <close> = io.open "/dev/null"
+      return text, file:close()
+    end
+    print(WHERE)
+    local input <close> = io.open(arg[1], "w")
+    input:write "read\n"
+    input:flush()
+    print(reader:result())
+  ]]
+
+  for where, call in pairs { ["a thread"] = "threads.call(talk)", ["the main thread"] = "talk()" } do
+    it("does not wait for it in " .. where, function()
+      local path = os.tmpname()
+      os.remove(path)
+      assert(os.execute("mkfifo '" .. path .. "'"))
+      finally(function() os.remove(path) end)
+      assert.equal("from the command\n\ttrue\texit\t0\nread\nstatus 0\n",
+        child(script:gsub("WHERE", call), nil, ("'%s' <>'%s'"):format(path, path)))
+    end)
+  end
+
+  it("shows the command what the state has written before", function()
+    local path = os.tmpname()
+    finally(function() os.remove(path) end)
+    local function show(what)
+      local shown = io.popen("cat '" .. path .. "'")
+      local text = shown:read "a"
+      shown:close()
+      return text == what
+    end
+    local function write_and_show()
+      local file <close> = io.open(path, "w")
+      file:write "one"
+      assert(show "one")
+      local again <close> = io.open(path, "r+")
+      again:write "two"
+      assert(show "two")
+      local output = io.output()
+      io.output(path)
+      io.write "three"
+      assert(show "three")
+      io.close()
+      io.output(output)
+      file:close()
+      assert(show "three")
+      return true
+    end
+    local go = _thread.allocate_lock()
+    go:acquire()
+    local other = _thread.start_joinable_thread(function() go:acquire() end)
+    assert.is_true(write_and_show())
+    assert.is_true((call(write_and_show)))
+    go:release()
+    other:join()
+    assert.is_true(write_and_show())
   end)
 end)

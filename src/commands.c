@@ -7,6 +7,8 @@
 #include <lualib.h>
 
 #include "platform/platform.h"
+#include "src/files.h"
+#include "src/state.h"
 
 /* As system(3): a status, or -1 and errno. */
 static int run(const char *command) {
@@ -46,6 +48,12 @@ static int close_command(lua_State *L) {
   return luaL_execresult(L, status);
 }
 
+static bool is_alone(lua_State *L) {
+  const lt_Thread *thread = lt_thread_of(L);
+  return thread != NULL && thread->is_main && lt_runtimes_open() == 1 &&
+         lt_runtime_count(thread->runtime) == 0;
+}
+
 /* io.popen(command [, mode = "r"]) -> file, or nil, message, errno */
 static int open_command(lua_State *L) {
   const char *command = luaL_checkstring(L, 1);
@@ -54,11 +62,16 @@ static int open_command(lua_State *L) {
   file->stream.closef = NULL;
   luaL_setmetatable(L, LUA_FILEHANDLE);
   luaL_argcheck(L, (mode[0] == 'r' || mode[0] == 'w') && mode[1] == '\0', 2, "invalid mode");
-  fflush(NULL);
+  if (is_alone(L))
+    fflush(NULL);
+  else
+    lt_files_flush(L);
   file->stream.f = plat_command_open(command, mode[0] == 'w', &file->process);
   if (file->stream.f == NULL)
     return luaL_fileresult(L, 0, command);
   file->stream.closef = close_command;
+  if (mode[0] == 'w')
+    lt_files_enter(L, -1);
   return 1;
 }
 
@@ -72,5 +85,9 @@ static void replace(lua_State *L, const char *module, const char *name, lua_CFun
 
 void lt_commands_replace(lua_State *L) {
   replace(L, LUA_OSLIBNAME, "execute", execute);
-  replace(L, LUA_IOLIBNAME, "popen", open_command);
+  lt_commands_replace_popen(L);
+}
+
+void lt_commands_replace_popen(lua_State *L) {
+  lt_state_replace(L, LUA_IOLIBNAME, "popen", LT_STOCK_IO_POPEN, open_command);
 }

@@ -1,6 +1,7 @@
 /*
 ** os.execute and io.popen for the states of threads. They are Lua's own in every argument, result
-** and error; but what they start does not have all signals blocked, as our threads have.
+** and error; but what they start does not have all signals blocked, as our threads have, and
+** io.popen waits for no file that another thread is using. The latter is for main states, too.
 */
 #ifndef lt_commands_h
 #define lt_commands_h
@@ -9,5 +10,6 @@
 
 /* Puts them into the modules os and io, which must be open. */
 void lt_commands_replace(lua_State *L);
+void lt_commands_replace_popen(lua_State *L);
 
 #endif

@@ -1,5 +1,8 @@
+#define _POSIX_C_SOURCE 200809L
+
 #include "src/files.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -56,7 +59,65 @@ static int input(lua_State *L) {
 }
 
 static int output(lua_State *L) {
-  return call_stock(L, LT_STOCK_IO_OUTPUT);
+  bool opens = lua_isstring(L, 1);
+  int count = call_stock(L, LT_STOCK_IO_OUTPUT);
+  if (opens)
+    lt_files_enter(L, -1);
+  return count;
+}
+
+/* io.open(name [, mode]), io.tmpfile(), which return a file or nil and two more */
+static int open_file(lua_State *L) {
+  const char *mode = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "r";
+  bool writes = strpbrk(mode, "wa+") != NULL;
+  int count = lt_stock_function(LT_STOCK_IO_OPEN)(L);
+  if (writes && count == 1)
+    lt_files_enter(L, -1);
+  return count;
+}
+
+static int open_temporary(lua_State *L) {
+  int count = lt_stock_function(LT_STOCK_IO_TMPFILE)(L);
+  if (count == 1)
+    lt_files_enter(L, -1);
+  return count;
+}
+
+/*
+** Flushing
+*/
+
+static const char written_key;
+
+void lt_files_enter(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  luaL_checkstack(L, 4, "too many values");
+  lt_push_registered(L, &written_key, "k");
+  lua_pushvalue(L, index);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+/* One that another thread is using is left to it. */
+static void flush(FILE *file) {
+  if (ftrylockfile(file) == 0) {
+    fflush(file);
+    funlockfile(file);
+  }
+}
+
+void lt_files_flush(lua_State *L) {
+  luaL_checkstack(L, 4, "too many values");
+  flush(stdout);
+  flush(stderr);
+  lt_push_registered(L, &written_key, "k");
+  for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+    const luaL_Stream *stream = lua_touserdata(L, -2);
+    if (stream->closef != NULL)
+      flush(stream->f);
+  }
+  lua_pop(L, 1);
 }
 
 /*
@@ -137,5 +198,7 @@ void lt_files_replace(lua_State *L) {
   lt_state_replace(L, LUA_IOLIBNAME, "lines", LT_STOCK_IO_LINES, lines);
   lt_state_replace(L, LUA_IOLIBNAME, "input", LT_STOCK_IO_INPUT, input);
   lt_state_replace(L, LUA_IOLIBNAME, "output", LT_STOCK_IO_OUTPUT, output);
+  lt_state_replace(L, LUA_IOLIBNAME, "open", LT_STOCK_IO_OPEN, open_file);
+  lt_state_replace(L, LUA_IOLIBNAME, "tmpfile", LT_STOCK_IO_TMPFILE, open_temporary);
   replace_method(L);
 }

@@ -1,7 +1,7 @@
 /*
-** Files, for threads that are interrupted in a system call: the functions of the module io that
-*turn
-** its error, EINTR, into one of Lua, which would take the place of the interrupt.
+** Files. Functions of the module io turn the error of a system call that an interrupt has broken
+** off, EINTR, into one of Lua, which would take the place of the interrupt; ours raise that. And
+** what has been written is there when a command starts, without waiting for other threads.
 */
 #ifndef lt_files_h
 #define lt_files_h
@@ -15,5 +15,14 @@ void lt_files_replace(lua_State *L);
 
 /* Whether the value is the message of an error that a signal has caused. */
 bool lt_tells_of_signal(lua_State *L, int index);
+
+/* The file at 'index' is written to by this state, and is one of those that are flushed. */
+void lt_files_enter(lua_State *L, int index);
+
+/*
+** Flushes the files that the state writes to, and the standard streams. fflush(NULL) would wait for
+** every file that any thread reads from, and nobody could open or close one meanwhile.
+*/
+void lt_files_flush(lua_State *L);
 
 #endif

@@ -31,9 +31,10 @@ static void learn_hooks(lua_State *L) {
 }
 
 static void learn_files(lua_State *L) {
-  static const char *const functions[] = {"lines", "input", "output"}; /* by lt_Stock */
+  static const char *const functions[] = {"lines", "input",   "output", /* by lt_Stock */
+                                          "open",  "tmpfile", "popen"};
   luaL_requiref(L, LUA_IOLIBNAME, luaopen_io, 0);
-  for (int i = LT_STOCK_IO_LINES; i <= LT_STOCK_IO_OUTPUT; i++) {
+  for (int i = LT_STOCK_IO_LINES; i <= LT_STOCK_IO_POPEN; i++) {
     lua_getfield(L, -1, functions[i - LT_STOCK_IO_LINES]);
     know(L, (lt_Stock)i);
   }
