@@ -141,6 +141,13 @@ typedef struct plat_Origin {
 void plat_origin_get(plat_Origin *origin); /* of a thread that the calling one starts */
 void plat_thread_renew(const plat_Origin *origin);
 
+/*
+** In the child of a fork: if the calling thread is one of ours, it is the one in which the handlers
+*of
+** the host run from now on.
+*/
+void plat_thread_be_host(void);
+
 bool plat_stack_size_valid(size_t stack_size);
 void plat_set_thread_name(const char *name); /* per system */
 uint64_t plat_native_id(void);               /* per system */

@@ -107,8 +107,17 @@ static void mask_host_signals(sigset_t *previous) {
   pthread_sigmask(SIG_SETMASK, &blocked, previous);
 }
 
+void plat_thread_be_host(void) {
+  if (!is_ours)
+    return;
+  is_ours = false;
+  pthread_sigmask(SIG_SETMASK, &own_origin.commands_mask, NULL);
+  plat_poke_accept();
+}
+
 void plat_thread_renew(const plat_Origin *origin) {
   own_origin = *origin;
+  is_ours = true;
   mask_host_signals(NULL);
   uselocale(LC_GLOBAL_LOCALE);
   fesetenv(FE_DFL_ENV);

@@ -162,11 +162,12 @@ for who, fork in pairs(forkers) do
     it("has the thread that forked, and no other", function()
       local text = run(fork .. [[
         assert(others_are_busy())
-        print(fork(function(main)
+        print(fork(function()
           local list = _thread.enumerate()
           assert(#list == 1 and list[1].ident == _thread.get_ident() and list[1].state == "running")
           assert(list[1].native_id == _thread.get_native_id())
-          assert(_thread._count() == (_thread.get_ident() == main and 0 or 1))
+          assert(_thread._count() == 0)
+          assert(_thread._get_main_thread_ident() == _thread.get_ident())
           for _, other in ipairs(others) do
             assert(other:is_done() and other:join() and not other:interrupt())
             assert(_thread._make_thread_handle(other.ident):is_done())
@@ -174,7 +175,47 @@ for who, fork in pairs(forkers) do
           local id = start(function() return _thread.get_ident() end)
           assert(id:result() == id.ident and id.ident > others[3].ident)
           return 7
-        end, _thread.get_ident()))
+        end))
+        finish()
+      ]])
+      assert.equal("exit\t7\n" .. finished, text)
+    end)
+
+    it("has its main thread in that", function()
+      local text = run(fork .. [[
+        local blocked = { native.is_blocked(15), native.is_blocked(native.SIGUSR2) }
+        print(fork(function(name)
+          local list = _thread.enumerate()
+          assert(list[1].name == name or name == nil)
+          assert(not native.is_blocked(15) and not native.is_blocked(native.SIGUSR2))
+          -- Others interrupt it, wherever it is.
+          for _, f in ipairs {
+            function(there) there:release() while true do end end,
+            function(there) there:release() never:acquire() end,
+          } do
+            local there = held()
+            local other = start(function() await(there) _thread.interrupt_main() end)
+            local ok, e = pcall(f, there)
+            assert(not ok and e.__class__ == _thread.KeyboardInterrupt, e)
+            other:join()
+          end
+          native.handle(native.SIGUSR2, "count")
+          start(function() _thread.interrupt_main(native.SIGUSR2) end):result()
+          assert(threads.eventually(function() return native.handled(native.SIGUSR2) == 1 end))
+          -- It is not counted, and not waited for.
+          local go = held()
+          local other = _thread.start_joinable_thread(function()
+            go:acquire()
+            _thread._shutdown()
+            return _thread._count(), _thread.get_ident() ~= _thread._get_main_thread_ident()
+          end, {daemon = false})
+          assert(_thread._count() == 1)
+          go:release()
+          local count, differs = threads.result(other)
+          assert(count == 1 and differs)
+          _thread._shutdown()
+          return 7
+        end))
         finish()
       ]])
       assert.equal("exit\t7\n" .. finished, text)
@@ -239,6 +280,48 @@ describe("the child of a fork", function()
       finish()
     ]]
     assert.equal("closed\nexit\t0\n" .. finished, text)
+  end)
+
+  it("waits for the others and stops daemons when the thread that forked ends", function()
+    local text = run [[
+      local function fork()
+        local process = native.fork()
+        if process > 0 then return native.wait(process) end
+        local main = _thread._make_thread_handle(_thread.get_ident())
+        local joined = held()
+        _thread.start_joinable_thread(function()
+          main:join()
+          print "joined"
+          io.stdout:flush()
+          joined:release()
+        end, {daemon = false})
+        start(function()
+          local _ <close> = setmetatable({}, {__close = function() print "stopped" end})
+          never:acquire()
+        end)
+        setmetatable({}, {__gc = function() print "closed" end})
+      end
+      print(start(fork):result())
+      finish()
+    ]]
+    assert.equal("closed\njoined\nstopped\nexit\t0\n" .. finished, text)
+  end)
+
+  it("does so where the thread that forked leaves by os.exit", function()
+    local text = run [[
+      local function fork()
+        local process = native.fork()
+        if process > 0 then return native.wait(process) end
+        start(function()
+          local _ <close> = setmetatable({}, {__close = function() print "stopped" end})
+          never:acquire()
+        end)
+        os.exit(3, true)
+      end
+      print(start(fork):result())
+      finish()
+    ]]
+    assert.equal("stopped\nexit\t3\n" .. finished, text)
   end)
 
   it("reports an error that ends its thread", function()

@@ -12,6 +12,7 @@
 
 /* The collector comes last: it goes on only where nobody is missing. */
 static void in_child(void) {
+  plat_thread_be_host();
   lt_watch_after_fork();
   lt_park_after_fork();
   lt_loans_after_fork();

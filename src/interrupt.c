@@ -296,6 +296,12 @@ bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level) {
   return false;
 }
 
+void lt_interrupt_accept(lt_Thread *thread) {
+  plat_mutex_lock(&thread->guard);
+  thread->accepts = true;
+  plat_mutex_unlock(&thread->guard);
+}
+
 void lt_interrupt_forget(lt_Thread *thread, bool for_good) {
   plat_mutex_lock(&thread->guard);
   lt_Request *request = thread->requests;

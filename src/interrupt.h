@@ -73,6 +73,9 @@ static inline void lt_interrupt_spare_next(lt_Thread *thread) {
 */
 void lt_interrupt_finish(lua_State *L, lt_Thread *thread);
 
+/* Interrupts are accepted again. */
+void lt_interrupt_accept(lt_Thread *thread);
+
 /*
 ** Forgets all requests, and takes the hook away. With 'for_good' no others are accepted, but for
 *the

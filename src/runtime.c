@@ -289,15 +289,18 @@ bool lt_runtime_after_fork(lt_Thread *survivor) {
       atomic_store(&thread->home, NULL);
       thread->attachment = NULL; /* what it is attached by is left alone, too */
       thread->accepts = false;
+      thread->is_main = false;
       atomic_store(&thread->status, LT_DONE);
     }
   }
   survivor->next = NULL;
   survivor->previous = NULL;
   survivor->native_id = plat_native_id();
+  survivor->is_main = true;
+  runtime->main_ident = atomic_load(&survivor->ident);
   runtime->is_forked = runtime->is_forked || !was_alone;
   runtime->threads = survivor;
-  runtime->count = !survivor->is_main;
+  runtime->count = 0;
   return was_alone;
 }
 

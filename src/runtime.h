@@ -160,7 +160,8 @@ bool lt_runtime_close(lt_Runtime *runtime, const lt_Thread *than, bool at_any_ra
 unsigned lt_runtimes_open(void);
 
 /*
-** In the child of a fork, where this thread is the only one that there is: the others have ended.
+** In the child of a fork, where this thread is the only one that there is, and so the main one: the
+** others have ended.
 ** Their states are left alone, and what they refer to is never freed. Returns whether there were
 ** none.
 */

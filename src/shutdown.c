@@ -44,6 +44,7 @@ void lt_shutdown(lua_State *L, lt_Thread *main) {
   Others others = {main, false};
   lt_Parked parked;
   lt_Wait wait;
+  lt_interrupt_accept(main); /* in the child of a fork its function has ended, which accepts none */
   atomic_store(&main->status, LT_DONE); /* for those who have joined it */
   lt_unpark_all(&main->status);
   do { /* an interrupt ends the patience with threads that are no daemons */

@@ -10,6 +10,7 @@
 #include "src/commands.h"
 #include "src/exception.h"
 #include "src/files.h"
+#include "src/shutdown.h"
 
 /* The line is put together first: one call of fwrite is one piece to the other threads. */
 static int print_line(lua_State *L) {
@@ -98,10 +99,16 @@ struct lt_FreshState {
   lt_Allocator *allocator;
 };
 
-/* The thread closes its own state; by then it is reached no more. */
+/*
+** The thread closes its own state; by then it is reached no more. In the child of a fork it may
+*have
+** become the main one, with which the others end.
+*/
 static int forget_thread(lua_State *L) {
   lt_Context *context = lua_touserdata(L, 1);
   if (context->thread != NULL) {
+    if (context->thread->is_main)
+      lt_shutdown(L, context->thread);
     lt_lender_close(&context->lender, context->thread->parker);
     lt_coroutines_close(context->thread->coroutines);
   }
