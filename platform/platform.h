@@ -26,6 +26,11 @@ typedef int64_t plat_Time;
 #define PLAT_AT_ONCE ((plat_Time)0) /* as a deadline: it has passed */
 #define PLAT_SECOND ((plat_Time)1000000000)
 
+/* When so much time will have passed since then; what can't be counted is for ever. */
+static inline plat_Time plat_after(plat_Time since, plat_Time span) {
+  return span < PLAT_FOREVER - since ? since + span : PLAT_FOREVER;
+}
+
 plat_Time plat_now(void);
 
 /*

@@ -354,6 +354,18 @@ describe("dump_traceback_later", function()
     taken_back "_thread.dump_traceback_later(%f)"
   end)
 
+  it("of the longest time dumps nothing now", function()
+    for _, arguments in ipairs { "", ", true" } do
+      local text = child(([[
+        local _thread = require "lthread"
+        _thread.dump_traceback_later(_thread.TIMEOUT_MAX%s)
+        _thread.sleep(0.1)
+        _thread.cancel_dump_traceback_later()
+      ]]):format(arguments))
+      assert.equal("status 0\n", text)
+    end
+  end)
+
   it("does not keep the process", function()
     local text = child [[require "lthread".dump_traceback_later(1e6)]]
     assert.equal("status 0\n", text)

@@ -275,8 +275,7 @@ plat_Time lt_opt_deadline(lua_State *L, int arg) {
   plat_Time span = lt_check_span(L, arg);
   if (span == 0)
     return PLAT_AT_ONCE;
-  plat_Time now = plat_now();
-  return span >= 0 && span < PLAT_FOREVER - now ? now + span : PLAT_FOREVER;
+  return span >= 0 ? plat_after(plat_now(), span) : PLAT_FOREVER;
 }
 
 /*

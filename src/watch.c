@@ -56,7 +56,7 @@ static bool wait_span(lt_Later *later, plat_Time begin) {
   lt_Wait wait = {.address = later,
                   .context = later,
                   .validate = not_cancelled,
-                  .deadline = begin + later->span,
+                  .deadline = plat_after(begin, later->span),
                   .what = "time"};
   return lt_await(later->parker, &wait) == LT_TIMED_OUT;
 }
