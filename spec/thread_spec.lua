@@ -446,6 +446,34 @@ describe("set_name", function()
     raises(_thread.TypeError, "string expected", _thread.set_name, 12)
     raises(_thread.TypeError, "string expected", _thread.set_name)
   end)
+
+  it("cuts a long name at a character", function()
+    local function names()
+      local file <close> = io.open("/proc/self/task/" .. _thread.get_native_id() .. "/comm")
+      for _, info in ipairs(_thread.enumerate()) do
+        if info.ident == _thread.get_ident() then
+          return info.name, file and file:read "l"
+        end
+      end
+    end
+    for name, expected in pairs {
+      [("ö"):rep(40)] = { ("ö"):rep(31), ("ö"):rep(7) },
+      ["x" .. ("ö"):rep(40)] = { "x" .. ("ö"):rep(31), "x" .. ("ö"):rep(7) },
+      [("€"):rep(40)] = { ("€"):rep(21), ("€"):rep(5) },
+      [("𝄞"):rep(40)] = { ("𝄞"):rep(15), ("𝄞"):rep(3) },
+      [("\255"):rep(80)] = { ("\255"):rep(63), ("\255"):rep(15) },
+    } do
+      local long, short = call(function(text)
+        _thread.set_name(text)
+        return names()
+      end, name)
+      assert.equal(expected[1], long)
+      assert.equal(short and expected[2], short)
+      long, short = _thread.start_joinable_thread(names, { name = name }):result()
+      assert.equal(expected[1], long)
+      assert.equal(short and expected[2], short)
+    end
+  end)
 end)
 
 describe("excepthook", function()

@@ -137,7 +137,7 @@ static int end_of_file(lua_State *L, luaL_Stream *stream) {
   return 0;
 }
 
-static int next_line(lua_State *L) {
+int lt_files_iterator(lua_State *L) {
   luaL_Stream *stream = lua_touserdata(L, lua_upvalueindex(FILE_OF));
   int formats = (int)lua_tointeger(L, lua_upvalueindex(COUNT_OF));
   if (stream->closef == NULL)
@@ -163,7 +163,7 @@ static void replace_iterator(lua_State *L, int index) {
   luaL_checkstack(L, 256, "too many arguments");
   while (lua_getupvalue(L, index, count + 1) != NULL)
     count++;
-  lua_pushcclosure(L, next_line, count);
+  lua_pushcclosure(L, lt_files_iterator, count);
   lua_replace(L, index);
 }
 

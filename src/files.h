@@ -13,6 +13,9 @@
 /* Replaces them in the module io, where they are Lua's own. */
 void lt_files_replace(lua_State *L);
 
+/* What io.lines and file:lines return then. */
+int lt_files_iterator(lua_State *L);
+
 /* Whether the value is the message of an error that a signal has caused. */
 bool lt_tells_of_signal(lua_State *L, int index);
 

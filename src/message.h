@@ -131,7 +131,4 @@ void lt_message_drop_references(lt_Message *message);
 /* How many bytes of memory it has. */
 size_t lt_message_size(const lt_Message *message);
 
-/* Pushes how the key at 'index' looks in a path: ".name", "[1]". */
-void lt_push_key_step(lua_State *L, int index);
-
 #endif

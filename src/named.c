@@ -9,6 +9,7 @@
 #include <lauxlib.h>
 
 #include "src/exception.h"
+#include "src/shown.h"
 
 /* Replaces the value on the top by its member; false leaves it in place. */
 static bool take_step(lua_State *L, const char *step) {
@@ -55,12 +56,12 @@ bool lt_named_is_standard_global(const lt_Path *path, const char *name) {
 
 /* "module.field.field", on the top. */
 static const char *push_path(lua_State *L, const lt_Path *path) {
-  lua_pushstring(L, path->steps[0]);
+  lt_push_shown(L, path->steps[0], strlen(path->steps[0]));
   for (int i = 1; i < path->length; i++) {
     if (path->steps[i] == NULL)
       lua_pushliteral(L, "'s metatable");
     else
-      lua_pushfstring(L, ".%s", path->steps[i]);
+      lt_push_name_step(L, path->steps[i], strlen(path->steps[i]));
     lua_concat(L, 2);
   }
   return lua_tostring(L, -1);

@@ -3,7 +3,9 @@
 ** goes by its address, or, if it is a method of this library, as such.
 */
 #include "platform/platform.h"
+#include "src/files.h"
 #include "src/packer.h"
+#include "src/stock.h"
 
 /*
 ** Lua functions
@@ -187,10 +189,21 @@ static void pin_function(const void *address) {
   }
 }
 
+/* Those that a script meets are iterators. */
+static const char *describe_closure(lua_CFunction function) {
+  if (function == lt_stock_function(LT_STOCK_GMATCH_ITERATOR))
+    return "an iterator of string.gmatch";
+  if (function == lt_stock_function(LT_STOCK_LINE_ITERATOR) || function == lt_files_iterator)
+    return "an iterator of io.lines";
+  if (function == lt_stock_function(LT_STOCK_WRAPPED))
+    return "an iterator of coroutine.wrap";
+  return "a C function with upvalues";
+}
+
 static void pack_c_function(lua_State *L, Packer *packer) {
-  if (lua_getupvalue(L, -1, 1) != NULL)
-    lt_refuse(L, packer, "a C function with upvalues");
   lua_CFunction function = lua_tocfunction(L, -1);
+  if (lua_getupvalue(L, -1, 1) != NULL)
+    lt_refuse(L, packer, describe_closure(function));
   const void *address = lua_topointer(L, -1);
   pin_function(address);
   write_tagged(L, packer, LT_TAG_CFUNCTION, &function, sizeof(function));

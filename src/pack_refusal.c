@@ -1,35 +1,11 @@
 /*
 ** Refusals: they name the path to the value, from the values that lie on the Lua stack.
 */
-#include <ctype.h>
-
-#include "src/args.h"
 #include "src/exception.h"
 #include "src/packer.h"
+#include "src/shown.h"
 
 enum { SHOWN_FRAMES = 12 };
-
-static bool is_identifier(const char *name) {
-  if (!isalpha((unsigned char)*name) && *name != '_')
-    return false;
-  while (isalnum((unsigned char)*name) || *name == '_')
-    name++;
-  return *name == '\0';
-}
-
-void lt_push_key_step(lua_State *L, int key) {
-  if (lua_isinteger(L, key)) {
-    lua_pushfstring(L, "[%I]", lua_tointeger(L, key));
-  } else if (lua_type(L, key) == LUA_TSTRING) {
-    const char *name = lua_tostring(L, key);
-    lua_pushfstring(L, is_identifier(name) ? ".%s" : "[\"%s\"]", name);
-  } else if (lua_type(L, key) == LUA_TNUMBER) {
-    lua_pushfstring(L, "[%f]", lua_tonumber(L, key));
-  } else {
-    lua_pushfstring(L, "[%s]", lt_push_type_name(L, key));
-    lua_remove(L, -2);
-  }
-}
 
 static void push_step(lua_State *L, const Frame *frame) {
   switch (frame->phase) {
@@ -48,13 +24,15 @@ static void push_step(lua_State *L, const Frame *frame) {
   case UPVALUE: {
     const char *name = lua_getupvalue(L, frame->base, frame->position);
     lua_pop(L, 1);
-    lua_pushfstring(L, "'s upvalue %s", name);
+    lua_pushliteral(L, "'s upvalue ");
+    lt_push_shown(L, name, strlen(name));
+    lua_concat(L, 2);
     break;
   }
   case NAME: {
     lt_Name name = frame->code->names[frame->position - 1];
     lua_pushliteral(L, "'s global ");
-    lua_pushlstring(L, (const char *)frame->code->bytes + name.offset, name.length);
+    lt_push_shown(L, (const char *)frame->code->bytes + name.offset, name.length);
     lua_concat(L, 2);
     break;
   }

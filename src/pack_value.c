@@ -4,6 +4,7 @@
 */
 #include "src/exception.h"
 #include "src/packer.h"
+#include "src/shown.h"
 
 /*
 ** Strings
@@ -121,8 +122,12 @@ static void open_table(lua_State *L, Packer *packer, const void *address) {
 
 static _Noreturn void refuse_userdata(lua_State *L, Packer *packer) {
   const char *what = "a userdata";
-  if (luaL_getmetafield(L, -1, "__name") == LUA_TSTRING)
+  if (luaL_getmetafield(L, -1, "__name") == LUA_TSTRING) {
+    size_t length;
+    const char *name = lua_tolstring(L, -1, &length);
+    lt_push_shown(L, name, length);
     what = lua_pushfstring(L, "a %s userdata", lua_tostring(L, -1));
+  }
   lt_refuse(L, packer, what);
 }
 

@@ -11,6 +11,7 @@
 #include "src/exception.h"
 #include "src/named.h"
 #include "src/quiet.h"
+#include "src/shown.h"
 
 /* In the registry, during a conversion: the list of the tables, for the path in an error. */
 static const char sources_key;

@@ -46,6 +46,21 @@ static void learn_files(lua_State *L) {
   know(L, LT_STOCK_FILE_READ);
 }
 
+static void learn_iterators(lua_State *L) {
+  luaL_requiref(L, LUA_IOLIBNAME, luaopen_io, 0);
+  lua_getfield(L, -1, "stdout");
+  lua_getfield(L, -1, "lines");
+  lua_insert(L, -2);
+  lua_call(L, 1, 1);
+  know(L, LT_STOCK_LINE_ITERATOR);
+  luaL_requiref(L, LUA_STRLIBNAME, luaopen_string, 0);
+  lua_getfield(L, -1, "gmatch");
+  lua_pushliteral(L, "");
+  lua_pushliteral(L, "");
+  lua_call(L, 2, 1);
+  know(L, LT_STOCK_GMATCH_ITERATOR);
+}
+
 static int learn(lua_State *L) {
   static const char *const basic[] = {"print", "pcall", "xpcall"}; /* by lt_Stock */
   luaL_requiref(L, LUA_GNAME, luaopen_base, 0);
@@ -62,6 +77,7 @@ static int learn(lua_State *L) {
   know(L, LT_STOCK_COROUTINE_CLOSE);
   learn_hooks(L);
   learn_files(L);
+  learn_iterators(L);
   return 0;
 }
 

@@ -21,6 +21,8 @@ typedef enum lt_Stock {
   LT_STOCK_IO_POPEN,
   LT_STOCK_FILE_LINES,
   LT_STOCK_FILE_READ,
+  LT_STOCK_LINE_ITERATOR,   /* what file:lines returns */
+  LT_STOCK_GMATCH_ITERATOR, /* what string.gmatch returns */
   LT_STOCK_COUNT
 } lt_Stock;
 

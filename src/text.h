@@ -20,4 +20,10 @@ void lt_text_add(lt_Text *text, const char *format, ...);
 
 void lt_text_free(lt_Text *text);
 
+/* How many bytes the character of UTF-8 has that the bytes begin with; 0: there is none. */
+size_t lt_utf8_length(const char *bytes, size_t left);
+
+/* How many bytes of a text fit into so much room without a character of UTF-8 being cut. */
+size_t lt_text_fit(const char *text, size_t length, size_t room);
+
 #endif

@@ -17,6 +17,7 @@
 #include "src/interrupt.h"
 #include "src/package.h"
 #include "src/state.h"
+#include "src/text.h"
 #include "src/traceback.h"
 #include "src/wait.h"
 #include "src/worker.h"
@@ -169,7 +170,7 @@ static void run_state(lua_State *L, lt_Thread *thread) {
 static void show_name(lt_Thread *thread) {
   char shown[PLAT_NAME_BYTES] = "";
   plat_mutex_lock(&thread->guard);
-  memcpy(shown, thread->name, sizeof(shown) - 1);
+  memcpy(shown, thread->name, lt_text_fit(thread->name, strlen(thread->name), sizeof(shown) - 1));
   plat_mutex_unlock(&thread->guard);
   plat_set_thread_name(shown);
 }
@@ -221,8 +222,10 @@ static void run(lt_Worker *worker, void **kept, void *argument) {
 }
 
 void lt_thread_set_name(lt_Thread *thread, const char *name) {
+  size_t length = lt_text_fit(name, strlen(name), LT_NAME_BYTES - 1);
   plat_mutex_lock(&thread->guard);
-  snprintf(thread->name, LT_NAME_BYTES, "%s", name);
+  memcpy(thread->name, name, length);
+  thread->name[length] = '\0';
   bool own = atomic_load(&thread->home) == &plat_own_target;
   plat_mutex_unlock(&thread->guard);
   if (own)
