@@ -474,7 +474,7 @@ static int close_runtime(lua_State *L) {
   lt_shutdown(L, main);
   lt_watch_cancel(main->runtime); /* not before: a dump tells whom the end waits for */
   context->thread = NULL;
-  lt_context_end(L);
+  lt_context_end(L, &context->lender.base);
   lt_lender_close(&context->lender, main->parker);
   lt_watch_leave(main->runtime);
   lt_interrupt_detach(main);

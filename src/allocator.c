@@ -73,6 +73,7 @@ struct lt_Allocator {
   void *first_block;   /* which Lua frees last */
   lua_State *L;        /* NULL: it is not complete */
   Snapshot *snapshot;  /* or NULL */
+  uint64_t trace;      /* see lt_allocator_end_trace */
   bool spilt;          /* a long block came from elsewhere */
   bool opened;         /* long blocks do not come from the first chunk any more */
   bool closing;
@@ -391,6 +392,23 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
   return NULL;
 }
 
+/* The allocator of a state that has not got its libraries yet. */
+static void *allocate_traced(void *context, void *block, size_t old_size, size_t new_size) {
+  lt_Allocator *allocator = context;
+  uint64_t trace = (allocator->trace ^ old_size) * UINT64_C(0x9E3779B97F4A7C15);
+  trace = (trace ^ trace >> 29 ^ new_size) * UINT64_C(0x9E3779B97F4A7C15);
+  allocator->trace = trace ^ trace >> 29 ^ (block == NULL);
+  return allocate(context, block, old_size, new_size);
+}
+
+uint64_t lt_allocator_end_trace(lt_Allocator *allocator) {
+  void *context;
+  if (lua_getallocf(allocator->L, &context) != allocate_traced || context != allocator)
+    return 0;
+  lua_setallocf(allocator->L, allocate, allocator);
+  return allocator->trace | 2;
+}
+
 void lt_allocator_closing(lt_Allocator *allocator) {
   allocator->closing = true;
   allocator->shrink_below = 0;
@@ -439,12 +457,13 @@ lua_State *lt_allocator_new_state(lt_Allocator **allocator) {
   lt_Allocator *made = new_allocator();
   if (made == NULL)
     return NULL;
-  lua_State *L = lua_newstate(allocate, made);
+  lua_State *L = lua_newstate(allocate_traced, made);
   if (L == NULL) {
     free_allocator(made);
     return NULL;
   }
   made->L = L;
+  memset(lua_getextraspace(L), 0, LUA_EXTRASPACE);
   lua_atpanic(L, panic);
   lua_setwarnf(L, warn, made);
   *allocator = made;

@@ -9,6 +9,7 @@
 #define lt_allocator_h
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <lua.h>
 
@@ -20,6 +21,14 @@ typedef struct lt_Allocator lt_Allocator;
 ** there is a snapshot.
 */
 lua_State *lt_allocator_new_state(lt_Allocator **allocator);
+
+/*
+** What the state has asked of its allocator so far, as a number greater than 1: the same for states
+** that have asked for blocks of the same lengths in the same order. 0: there is another allocator
+*by
+** now. Once for a state.
+*/
+uint64_t lt_allocator_end_trace(lt_Allocator *allocator);
 
 /*
 ** The state has its libraries. With 'again' a snapshot of it is kept, byte for byte, to come back

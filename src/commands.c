@@ -75,16 +75,8 @@ static int open_command(lua_State *L) {
   return 1;
 }
 
-static void replace(lua_State *L, const char *module, const char *name, lua_CFunction function) {
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_getfield(L, -1, module);
-  lua_pushcfunction(L, function);
-  lua_setfield(L, -2, name);
-  lua_pop(L, 2);
-}
-
 void lt_commands_replace(lua_State *L) {
-  replace(L, LUA_OSLIBNAME, "execute", execute);
+  lt_state_replace(L, LUA_OSLIBNAME, "execute", LT_STOCK_EXECUTE, execute);
   lt_commands_replace_popen(L);
 }
 

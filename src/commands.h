@@ -8,7 +8,7 @@
 
 #include <lua.h>
 
-/* Puts them into the modules os and io, which must be open. */
+/* Puts them into the modules os and io, where these have Lua's own. */
 void lt_commands_replace(lua_State *L);
 void lt_commands_replace_popen(lua_State *L);
 

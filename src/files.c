@@ -183,7 +183,8 @@ static int file_lines(lua_State *L) {
 static void replace_method(lua_State *L) {
   int top = lua_gettop(L);
   luaL_checkstack(L, 4, "too many values");
-  if (luaL_getmetatable(L, LUA_FILEHANDLE) == LUA_TTABLE &&
+  if (lt_stock_function(LT_STOCK_FILE_LINES) != NULL &&
+      luaL_getmetatable(L, LUA_FILEHANDLE) == LUA_TTABLE &&
       lua_getfield(L, -1, "__index") == LUA_TTABLE) {
     lua_getfield(L, -1, "lines");
     if (lua_tocfunction(L, -1) == lt_stock_function(LT_STOCK_FILE_LINES)) {

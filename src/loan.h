@@ -14,6 +14,7 @@
 
 #include <lua.h>
 
+#include "src/object.h"
 #include "src/park.h"
 
 /* Only who has it, one thread at a time, pushes and frees it. */
@@ -34,6 +35,7 @@ struct lt_LongString {
 ** of it 0.
 */
 typedef struct lt_Lender {
+  lt_ContextBase base;
   lt_LongString *newest; /* of a ring: the next one is the oldest; NULL: there are none */
   size_t count;
   bool watched; /* the next collection looks for what is over */

@@ -18,11 +18,9 @@ const char lt_proxy_mark;
 static const char ended_mark; /* instead of that */
 
 /* Addresses in the registry. */
-static const char proxies_key; /* the table of proxies; false: the context has ended */
+static const char proxies_key;
 static const char context_key;
-static const char types_key;         /* a list of the types that the state has */
-static const char ended_proxies_key; /* the table of proxies of a context that has ended */
-static const char owned_key;         /* the last Owned */
+static const char types_key; /* a list of the types that the state has */
 
 void lt_object_init(lt_Object *object, const lt_Type *type) {
   atomic_init(&object->references, 1);
@@ -100,22 +98,19 @@ void lt_object_release(lt_Object *object) {
 ** Context
 */
 
-static void set_false(lua_State *L, const void *key) {
-  lua_pushboolean(L, 0);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
-}
-
-/* Setting a field of the registry that is there needs no memory: see the end of the context. */
 void lt_context_set(lua_State *L) {
-  lt_push_registered(L, &proxies_key, "v");
-  set_false(L, &ended_proxies_key);
-  set_false(L, &owned_key);
-  lua_pop(L, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &context_key);
 }
 
 void lt_context_push(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
+}
+
+static lt_ContextBase *context_of(lua_State *L) {
+  lt_context_push(L);
+  lt_ContextBase *context = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return context;
 }
 
 void lt_set_functions(lua_State *L, const luaL_Reg *functions) {
@@ -218,18 +213,16 @@ static bool stays_for_ever(lt_Object *object) {
   return (references & COUNT_IS_FULL) != 0;
 }
 
-static bool has_ended(lua_State *L) {
-  bool ended = lua_rawgetp(L, LUA_REGISTRYINDEX, &proxies_key) == LUA_TBOOLEAN;
-  lua_pop(L, 1);
-  return ended;
-}
-
-static _Noreturn void refuse_ended(lua_State *L) {
-  lt_raise(L, &lt_RuntimeError, "the main state of this thread is being closed");
+static void check_open(lua_State *L, const lt_ContextBase *context) {
+  if (context != NULL && context->ended)
+    lt_raise(L, &lt_RuntimeError, "the main state of this thread is being closed");
 }
 
 /* The table of proxies is on the top; the proxy takes its place. */
 static void push_new_proxy(lua_State *L, lt_Object *object) {
+  lt_ContextBase *context = context_of(L);
+  if (!stays_for_ever(object))
+    check_open(L, context);
   push_metatable(L, object->type);
   lt_Proxy *proxy = lua_newuserdatauv(L, sizeof(*proxy), 1);
   proxy->mark = NULL;
@@ -237,28 +230,16 @@ static void push_new_proxy(lua_State *L, lt_Object *object) {
   lua_setmetatable(L, -2);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, -3, object);
-  lt_context_push(L);
-  proxy->context = lua_touserdata(L, -1);
-  lua_pop(L, 1);
   lt_object_retain(object);
+  proxy->context = context;
   proxy->object = object;
   proxy->mark = &lt_proxy_mark;
   lua_remove(L, -2);
 }
 
-static void push_proxies(lua_State *L, lt_Object *object) {
-  bool ended = has_ended(L);
-  if (ended && !stays_for_ever(object))
-    refuse_ended(L);
-  lt_push_registered(L, ended ? &ended_proxies_key : &proxies_key, "v");
-}
-
 void lt_object_push(lua_State *L, lt_Object *object) {
   luaL_checkstack(L, 6, "too many values");
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &proxies_key) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    push_proxies(L, object);
-  }
+  lt_push_registered(L, &proxies_key, "v");
   lua_rawgetp(L, -1, object);
   if (is_alive(lua_touserdata(L, -1))) {
     lua_remove(L, -2);
@@ -293,37 +274,37 @@ void lt_object_push_own(lua_State *L, lt_Object *object) {
 ** The end of the context
 */
 
-typedef struct Owned Owned;
-
-struct Owned {
-  Owned *next;
+struct lt_Owned {
+  lt_Owned *next;
   const void *key;
   void (*finish)(void *block);
   _Alignas(max_align_t) char block[];
 };
 
+static void set_field(lua_State *L, const void *key, void *value) {
+  lua_pushlightuserdata(L, value);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+/* A field of the registry that is there can be set without memory. */
 void *lt_context_memory(lua_State *L, const void *key, size_t size, void (*finish)(void *block)) {
   luaL_checkstack(L, 2, "too many values");
-  void *block =
-      lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TLIGHTUSERDATA ? lua_touserdata(L, -1) : NULL;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, key);
+  void *block = lua_touserdata(L, -1);
   lua_pop(L, 1);
   if (block != NULL)
     return block;
-  if (has_ended(L))
-    refuse_ended(L);
-  set_false(L, key);
-  Owned *owned = calloc(1, sizeof(*owned) + size);
+  lt_ContextBase *context = context_of(L);
+  check_open(L, context);
+  set_field(L, key, NULL);
+  lt_Owned *owned = calloc(1, sizeof(*owned) + size);
   if (owned == NULL)
     lt_raise_memory(L);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &owned_key);
-  owned->next = lua_touserdata(L, -1);
+  owned->next = context->owned;
   owned->key = key;
   owned->finish = finish;
-  lua_pop(L, 1);
-  lua_pushlightuserdata(L, owned);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &owned_key);
-  lua_pushlightuserdata(L, owned->block);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+  context->owned = owned;
+  set_field(L, key, owned->block);
   return owned->block;
 }
 
@@ -336,29 +317,24 @@ static void end_proxies(lua_State *L) {
         end_proxy(proxy);
       lua_pop(L, 1);
     }
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &ended_proxies_key);
-  } else {
-    lua_pop(L, 1);
   }
-  set_false(L, &proxies_key);
+  lua_pop(L, 1);
 }
 
-static void end_memory(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &owned_key);
-  Owned *owned = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  while (owned != NULL) {
-    Owned *next = owned->next;
-    set_false(L, owned->key);
+static void end_memory(lua_State *L, lt_ContextBase *context) {
+  while (context->owned != NULL) {
+    lt_Owned *owned = context->owned;
+    context->owned = owned->next;
+    set_field(L, owned->key, NULL);
     owned->finish(owned->block);
     free(owned);
-    owned = next;
   }
 }
 
-void lt_context_end(lua_State *L) {
+void lt_context_end(lua_State *L, lt_ContextBase *context) {
+  context->ended = true;
   end_proxies(L);
-  end_memory(L);
+  end_memory(L, context);
 }
 
 /*

@@ -132,8 +132,15 @@ void lt_method_push(lua_State *L, const lt_Method *method);
 
 /*
 ** The context of a state: one userdata, the first upvalue of every function and method of this
-** library. What it holds is the business of thread.h.
+** library. What it holds is the business of runtime.h, but for its beginning.
 */
+typedef struct lt_Owned lt_Owned;
+
+typedef struct lt_ContextBase {
+  lt_Owned *owned; /* memory of the state */
+  bool ended;
+} lt_ContextBase;
+
 void lt_context_set(lua_State *L); /* pops the userdata */
 void lt_context_push(lua_State *L);
 void lt_set_functions(lua_State *L, const luaL_Reg *functions); /* into the table on the top */
@@ -144,7 +151,7 @@ void lt_set_functions(lua_State *L, const luaL_Reg *functions); /* into the tabl
 ** made while the state is being closed and Lua finalizes no more, and ends the state's memory.
 ** No proxy can be made from now on but of an object that stays for ever.
 */
-void lt_context_end(lua_State *L);
+void lt_context_end(lua_State *L, lt_ContextBase *context);
 
 /*
 ** Memory of the state under this address, all 0 at first. It goes with the context, after 'finish'

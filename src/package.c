@@ -164,8 +164,9 @@ lt_Object *lt_package_get(lua_State *L) {
 ** Inheriting
 */
 
+/* Of the table package, which a host's states need not have. */
 static void set_field(lua_State *L, int value, const char *field) {
-  if (!lua_isnil(L, value)) {
+  if (!lua_isnil(L, value) && lua_istable(L, -1)) {
     lua_pushvalue(L, value);
     lua_setfield(L, -2, field);
   }

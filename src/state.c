@@ -12,6 +12,8 @@
 #include "src/files.h"
 #include "src/shutdown.h"
 
+#include "src/libraries.h"
+
 /* The line is put together first: one call of fwrite is one piece to the other threads. */
 static int print_line(lua_State *L) {
   int count = lua_gettop(L);
@@ -35,8 +37,10 @@ static int print_line(lua_State *L) {
 void lt_state_replace(lua_State *L, const char *library, const char *name, lt_Stock which,
                       lua_CFunction function) {
   lua_CFunction stock = lt_stock_function(which);
-  if (stock == NULL)
+  if (!lt_stock_is_learnt())
     lt_raise_memory(L);
+  if (stock == NULL)
+    return;
   luaL_checkstack(L, 4, "too many values");
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_pushstring(L, library);
@@ -112,24 +116,29 @@ static int forget_thread(lua_State *L) {
     lt_lender_close(&context->lender, context->thread->parker);
     lt_coroutines_close(context->thread->coroutines);
   }
-  lt_context_end(L);
+  lt_context_end(L, &context->lender.base);
   context->thread = NULL;
   if (context->allocator != NULL)
     lt_allocator_closing(context->allocator);
   return 0;
 }
 
+typedef struct Opening {
+  lt_Allocator *allocator;
+  const luaL_Reg *modules;
+  uint64_t trace;
+} Opening;
+
 /* The collector would find nothing while the libraries are opened. */
 static int open_libraries(lua_State *L) {
-  const luaL_Reg *modules = lua_touserdata(L, 1);
+  Opening *opening = lua_touserdata(L, 1);
   lua_gc(L, LUA_GCSTOP);
-  luaL_openlibs(L);
-  lua_pushcfunction(L, print_line);
-  lua_setglobal(L, "print");
+  opening->trace = lt_libraries_open(L, opening->allocator);
+  lt_state_replace_print(L);
   lt_commands_replace(L);
   lt_files_replace(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  luaL_setfuncs(L, modules, 0);
+  luaL_setfuncs(L, opening->modules, 0);
   lua_gc(L, LUA_GCRESTART);
   return 0;
 }
@@ -138,11 +147,11 @@ static int open_libraries(lua_State *L) {
 static void seed_random(lua_State *L) {
   static atomic_uint_least64_t seeds;
   lua_getglobal(L, LUA_MATHLIBNAME);
-  lua_getfield(L, -1, "randomseed");
-  lua_pushinteger(L, (lua_Integer)atomic_fetch_add(&seeds, 1));
-  lua_pushinteger(L, (lua_Integer)plat_now());
-  lua_call(L, 2, 0);
-  lua_pop(L, 1);
+  if (lua_istable(L, -1) && lua_getfield(L, -1, "randomseed") == LUA_TFUNCTION) {
+    lua_pushinteger(L, (lua_Integer)atomic_fetch_add(&seeds, 1));
+    lua_pushinteger(L, (lua_Integer)plat_now());
+    lua_call(L, 2, 0);
+  }
 }
 
 /* What a state has of its own, and no snapshot may hold. */
@@ -170,9 +179,10 @@ lt_FreshState *lt_state_make(const luaL_Reg *modules, bool again) {
     free(fresh);
     return NULL;
   }
-  bool opened = call(fresh->L, open_libraries, (void *)modules);
+  Opening opening = {fresh->allocator, modules, 0};
+  bool opened = call(fresh->L, open_libraries, &opening);
   if (opened)
-    lt_allocator_opened(fresh->allocator, again);
+    lt_allocator_opened(fresh->allocator, again && lt_libraries_are_standard(opening.trace));
   if (!opened || !call(fresh->L, begin, fresh)) {
     lt_state_discard(fresh);
     return NULL;

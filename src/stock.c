@@ -1,5 +1,6 @@
 /*
-** Shared state: 'known' and 'known_hook', written by whoever learns, always with the same values.
+** Shared state: 'known', 'known_hook' and 'learnt', written by whoever learns, always with the same
+** values.
 */
 #include "src/stock.h"
 
@@ -8,8 +9,15 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+/* A host that opens libraries of its own need not have these. */
+#if defined(__GNUC__)
+#pragma weak luaopen_io
+#pragma weak luaopen_os
+#endif
+
 static _Atomic(lua_CFunction) known[LT_STOCK_COUNT];
 static _Atomic(lua_Hook) known_hook;
+static atomic_bool learnt;
 
 /* Takes the function at the top. */
 static void know(lua_State *L, lt_Stock which) {
@@ -30,9 +38,19 @@ static void learn_hooks(lua_State *L) {
   know(L, LT_STOCK_SETHOOK);
 }
 
+static void learn_commands(lua_State *L) {
+  if (luaopen_os == NULL)
+    return;
+  luaL_requiref(L, LUA_OSLIBNAME, luaopen_os, 0);
+  lua_getfield(L, -1, "execute");
+  know(L, LT_STOCK_EXECUTE);
+}
+
 static void learn_files(lua_State *L) {
   static const char *const functions[] = {"lines", "input",   "output", /* by lt_Stock */
                                           "open",  "tmpfile", "popen"};
+  if (luaopen_io == NULL)
+    return;
   luaL_requiref(L, LUA_IOLIBNAME, luaopen_io, 0);
   for (int i = LT_STOCK_IO_LINES; i <= LT_STOCK_IO_POPEN; i++) {
     lua_getfield(L, -1, functions[i - LT_STOCK_IO_LINES]);
@@ -75,14 +93,22 @@ static int learn(lua_State *L) {
   know(L, LT_STOCK_WRAPPED);
   lua_getfield(L, -1, "close");
   know(L, LT_STOCK_COROUTINE_CLOSE);
+  learn_commands(L);
   learn_hooks(L);
   learn_files(L);
   learn_iterators(L);
+
+  /* Release: who finds it true finds all of them. */
+  atomic_store_explicit(&learnt, true, memory_order_release);
   return 0;
 }
 
+bool lt_stock_is_learnt(void) {
+  return atomic_load_explicit(&learnt, memory_order_acquire);
+}
+
 void lt_stock_learn(void) {
-  if (lt_stock_function(LT_STOCK_COUNT - 1) != NULL)
+  if (lt_stock_is_learnt())
     return;
   lua_State *L = luaL_newstate();
   if (L == NULL)

@@ -4,6 +4,8 @@
 #ifndef lt_stock_h
 #define lt_stock_h
 
+#include <stdbool.h>
+
 #include <lua.h>
 
 typedef enum lt_Stock {
@@ -12,6 +14,7 @@ typedef enum lt_Stock {
   LT_STOCK_XPCALL,
   LT_STOCK_WRAPPED, /* what coroutine.wrap returns */
   LT_STOCK_COROUTINE_CLOSE,
+  LT_STOCK_EXECUTE,
   LT_STOCK_SETHOOK,
   LT_STOCK_IO_LINES,
   LT_STOCK_IO_INPUT,
@@ -29,10 +32,11 @@ typedef enum lt_Stock {
 /* What debug.sethook sets to call a hook of a script. */
 lua_Hook lt_stock_hook(void);
 
-/* NULL: not learnt, for want of memory. */
+/* NULL: not learnt, for want of memory, or there is no such library in the program. */
 lua_CFunction lt_stock_function(lt_Stock which);
 
 /* Learns them, in a fresh state, unless they are known. */
 void lt_stock_learn(void);
+bool lt_stock_is_learnt(void);
 
 #endif
