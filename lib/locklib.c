@@ -141,7 +141,8 @@ static void collect_holder(lua_State *L, LockObject *lock) {
 }
 
 static bool wait_for_lock(lua_State *L, LockObject *lock, plat_Time deadline) {
-  collect_holder(L, lock);
+  if (deadline != PLAT_AT_ONCE)
+    collect_holder(L, lock);
   return wait_for(L, &lock->lock, deadline);
 }
 
