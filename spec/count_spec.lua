@@ -197,6 +197,17 @@ describe("a ValueError names the number of", function()
     assert.is_true(q:empty())
   end)
 
+  it("levels that a value is nested, in a TypeError, where the sender has no room", function()
+    local q = queue.SimpleQueue()
+    local deep = false
+    for _ = 1, 600000 do
+      deep = { deep }
+    end
+    local e = raises(_thread.TypeError, "nested more than ", q.put, q, deep)
+    assert.is_true(tonumber(e.message:match "more than (%d+) levels deep") > 100000)
+    assert.is_true(q:empty())
+  end)
+
   it("levels that a value is nested, where the receiver has no room", function()
     local q = queue.SimpleQueue()
     local deep = false

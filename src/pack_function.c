@@ -29,7 +29,7 @@ static const lt_Code *add_code(lua_State *L, Packer *packer, int function, int e
 static void open_function(lua_State *L, Packer *packer) {
   int function = lua_gettop(L);
   if (!lua_checkstack(L, 20))
-    lt_refuse(L, packer, "a value that is nested too deeply");
+    lt_refuse_depth(L, packer);
   int environment = lt_find_environment(L, packer, function);
   if (packer->starts_over) {
     lua_pop(L, 1);

@@ -61,3 +61,11 @@ _Noreturn void lt_refuse(lua_State *L, Packer *packer, const char *what) {
   packer->refused = true;
   lt_throw(L);
 }
+
+_Noreturn void lt_refuse_depth(lua_State *L, Packer *packer) {
+  if (!lua_checkstack(L, 12))
+    lt_raise_memory(L);
+  lt_refuse(L, packer,
+            lua_pushfstring(L, "a value that is nested more than %I levels deep",
+                            (lua_Integer)packer->depth));
+}

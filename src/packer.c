@@ -38,6 +38,8 @@ void lt_reserve_reference(lua_State *L, Packer *packer) {
   size_t capacity = packer->reference_capacity;
   if (packer->reference_count < capacity)
     return;
+  if (capacity > UINT32_MAX / 2)
+    lt_raise_memory(L);
   packer->references =
       enlarge(L, packer->references, packer->own_references, capacity * sizeof(lt_Reference),
               2 * capacity * sizeof(lt_Reference));
@@ -125,7 +127,7 @@ enum { FRAMES_AT_ONCE = 8, STACK_OF_FRAME = 4 };
 Frame *lt_push_frame(lua_State *L, Packer *packer, size_t node) {
   if (packer->depth % FRAMES_AT_ONCE == 0 &&
       !lua_checkstack(L, 20 + FRAMES_AT_ONCE * STACK_OF_FRAME))
-    lt_refuse(L, packer, "a value that is nested too deeply");
+    lt_refuse_depth(L, packer);
   if (packer->depth == packer->frame_capacity) {
     size_t size = packer->depth * sizeof(Frame);
     packer->frames = enlarge(L, packer->frames, packer->own_frames, size, 2 * size);

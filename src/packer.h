@@ -270,6 +270,9 @@ void lt_restart_packer(Packer *packer);
 /* Raises the TypeError "cannot transfer <what> (args[1].job.co)". */
 _Noreturn void lt_refuse(lua_State *L, Packer *packer, const char *what);
 
+/* The same where Lua's stack has no room for what is nested still deeper. */
+_Noreturn void lt_refuse_depth(lua_State *L, Packer *packer);
+
 /*
 ** pack_environment.c
 */
