@@ -72,6 +72,7 @@ local function lthread(define, libraries, ...)
                "src/runtime.c",
                "src/share.c",
                "src/shared.c",
+               "src/shown.c",
                "src/shutdown.c",
                "src/spinner.c",
                "src/state.c",

@@ -1,6 +1,7 @@
 -- Finalizers and hooks run while values are on their way: what arrives is what was sent.
 local _thread = require "lthread"
 local queue = require "lthread.queue"
+local native = require "support.native"
 local transfers = require "support.transfers"
 local with_global = transfers.with_global
 
@@ -191,6 +192,27 @@ describe("other code that runs in a sender", function()
     debug.sethook()
     for i, value in ipairs(q:get()[3]) do
       assert.equal("new " .. i, value and value[1] or "new " .. i)
+    end
+  end)
+
+  it("to send a userdata does not make one value another", function()
+    local old, new = {}, {}
+    for i = 1, 100 do old[i], new[i] = { "old " .. i }, false end
+    local calls = 0
+    local userdata = native.new_calling(function()
+      calls = calls + 1
+      for i = 1, #old do old[i] = false end
+      collectgarbage()
+      for i = 1, #new do new[i] = { "new " .. i } end
+    end)
+    local q = queue.SimpleQueue()
+    q:put { old, userdata, new }
+    local got = q:get()
+    assert.equal(1, calls)
+    assert.is_true(got[2])
+    for i = 1, 100 do
+      assert.equal("old " .. i, got[1][i][1])
+      assert.equal("new " .. i, got[3][i][1])
     end
   end)
 

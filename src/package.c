@@ -74,26 +74,51 @@ static bool can_cross(lua_State *L) {
   return false;
 }
 
-/* A copy of package.preload, without what can't cross; nil if there is nothing in it. */
-static void push_preload(lua_State *L) {
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  int preload = lua_gettop(L);
+static bool is_empty(lua_State *L, int table) {
   lua_pushnil(L);
+  if (!lua_next(L, table))
+    return true;
+  lua_pop(L, 2);
+  return false;
+}
+
+/*
+** A copy of package.preload, without the library's own loaders. Nothing runs while its fields are
+** gone through.
+*/
+static void push_loaders(lua_State *L) {
+  lua_newtable(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    if (!is_own_loader(L, -1)) {
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      lua_rawset(L, -5);
+    } else {
+      lua_pop(L, 1);
+    }
+  }
+  lua_pop(L, 1);
+}
+
+/* The same without what can't cross; nil if there is nothing in it. */
+static void push_preload(lua_State *L) {
+  push_loaders(L);
   int copy = lua_gettop(L);
   lua_pushnil(L);
-  while (lua_next(L, preload)) {
-    if (!is_own_loader(L, -1) && can_cross(L)) {
-      if (lua_isnil(L, copy)) {
-        lua_newtable(L);
-        lua_replace(L, copy);
-      }
+  while (lua_next(L, copy)) {
+    if (!can_cross(L)) {
       lua_pushvalue(L, -2);
-      lua_pushvalue(L, -2);
+      lua_pushnil(L);
       lua_rawset(L, copy);
     }
     lua_pop(L, 1);
   }
-  lua_remove(L, preload);
+  if (is_empty(L, copy)) {
+    lua_pushnil(L);
+    lua_replace(L, copy);
+  }
 }
 
 /* The kept one, without a reference of its own, if it is for the paths at these two indices. */

@@ -26,7 +26,7 @@ local function send(message)
   sending = false
 end
 
-for n = 1, 400, 3 do
+for n = 1, 400, 7 do
   old, new = {}, {}
   local work = {}
   for i = 1, 60 do

@@ -21,6 +21,8 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+
+#include "lthread.h"
 #include <lualib.h>
 
 int luaopen_support_native(lua_State *L);
@@ -279,6 +281,39 @@ static void make_state_class(lua_State *L) {
   lua_pop(L, 1);
 }
 
+/*
+** A userdata that crosses, as true
+*/
+
+static void *send_calling(lua_State *L, int index) {
+  lua_getiuservalue(L, index, 1);
+  lua_call(L, 0, 0);
+  return NULL;
+}
+
+static void receive_true(lua_State *L, void *token) {
+  (void)token;
+  lua_pushboolean(L, 1);
+}
+
+static void discard_nothing(void *token) {
+  (void)token;
+}
+
+/* new_calling(f) -> userdata that calls f when it is sent */
+static int new_calling(lua_State *L) {
+  static const lthread_Transfer rule = {send_calling, receive_true, discard_nothing};
+  lua_settop(L, 1);
+  lua_newuserdatauv(L, 0, 1);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  lua_createtable(L, 0, 1);
+  lua_pushlightuserdata(L, (void *)&rule);
+  lua_setfield(L, -2, LTHREAD_TRANSFER);
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {{"fork", call_fork},
                                      {"wait", await_child},
                                      {"is_rounding", is_rounding},
@@ -294,6 +329,7 @@ static const luaL_Reg functions[] = {{"fork", call_fork},
                                      {"state", new_state},
                                      {"is_blocked", is_blocked},
                                      {"set_blocked", set_blocked},
+                                     {"new_calling", new_calling},
                                      {NULL, NULL}};
 
 __attribute__((visibility("default"))) int luaopen_support_native(lua_State *L) {
