@@ -52,3 +52,29 @@ describe("want of memory where a function's globals are set", function()
     assert.matches("nothing is lost\nstatus 0\n$", output)
   end)
 end)
+
+describe("want of memory while a thread ends by an error", function()
+  -- The thread uses up what its state has for long strings, such as a traceback, until it leaves
+  -- its function.
+  it("takes its traceback, and not the error", function()
+    local output = child [[
+      local _thread, memory = require "lthread", require "memory"
+      local fail, stop = memory.fail, memory.stop
+      _thread.set_excepthook(function(args) print(args.exc_traceback) end)
+      for _, value in ipairs { "text", { code = 42 }, _thread.ValueError "no" } do
+        local handle = _thread.start_joinable_thread(function()
+          collectgarbage "stop"
+          local _ <close> = setmetatable({}, { __close = stop })
+          local rep = string.rep
+          local function use_up(size) while true do rep("x", size) end end
+          fail(1, 0)
+          for size = 2048, 128, -8 do pcall(use_up, size) end
+          error(value, 0)
+        end)
+        local _, e = pcall(handle.result, handle)
+        print(type(e) == "table" and (e.code or e.message) or e)
+      end
+    ]]
+    assert.equal("nil\ntext\nnil\n42\nnil\nno\nstatus 0\n", output)
+  end)
+end)

@@ -61,23 +61,32 @@ static int body(lua_State *L) {
   return lua_gettop(L);
 }
 
-/*
-** Keeps the traceback aside, because the error may be any value. An exception takes it along. An
-** error of a message handler would take the place of this one: so without room there is none.
-*/
-static int keep_traceback(lua_State *L) {
-  if (!lua_checkstack(L, 30))
-    return 1;
+/* For keep_traceback, which called this with the error. An exception takes its traceback along. */
+static int make_traceback(lua_State *L) {
   const lt_Class *class_object = lua_istable(L, 1) ? lt_class_of(L, 1) : NULL;
   if (lt_is_subclass(class_object, &lt_SystemExit))
-    return 1;
-  lt_traceback_push_whole(L, class_object != NULL ? 1 : 0, 1);
+    return 0;
+  lt_traceback_push_whole(L, class_object != NULL ? 1 : 0, 2);
   if (class_object != NULL) {
     lua_pushliteral(L, "traceback");
     lua_pushvalue(L, -2);
     lua_rawset(L, 1);
   }
   lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
+  return 0;
+}
+
+/*
+** A message handler. It keeps the traceback aside, because the error may be any value. Without room
+** or memory there is none: that is no reason to lose the error.
+*/
+static int keep_traceback(lua_State *L) {
+  if (lua_checkstack(L, LUA_MINSTACK)) {
+    lua_pushcfunction(L, make_traceback);
+    lua_pushvalue(L, 1);
+    lua_pcall(L, 1, 0, 0);
+  }
+  lua_settop(L, 1);
   return 1;
 }
 
