@@ -387,8 +387,7 @@ static int except_hook_args(lua_State *L) {
 /*
 ** sleep(seconds)
 ** Waits for so many seconds; with 0 it lets others run. Raises ValueError if they are negative or
-*NaN, OverflowError beyond
-** TIMEOUT_MAX. Follows time.sleep.
+** NaN, OverflowError beyond TIMEOUT_MAX. Follows time.sleep.
 */
 static int sleep_thread(lua_State *L) {
   lt_Thread *self = lt_self(L);

@@ -285,8 +285,7 @@ static int rlock_release_save(lua_State *L) {
 ** rlock:_acquire_restore(count [, owner])
 ** Acquires the lock, waiting as long as it takes, and counts as before _release_save. An interrupt
 ** is raised when it has the lock. Raises ValueError if the count is not positive, RuntimeError in a
-*thread that has the lock. Follows
-** RLock._acquire_restore.
+** thread that has the lock. Follows RLock._acquire_restore.
 */
 static int rlock_acquire_restore(lua_State *L) {
   lt_RLock *rlock = check_rlock(L);

@@ -135,8 +135,7 @@ static void describe_element(lua_State *L, int value) {
 
 /*
 ** Items on their way into a queue; the first 'put' of them are in it. It is a userdata on the
-*stack,
-** whose finalizer frees what was not put if the function does not come to do that.
+** stack, whose finalizer frees what was not put if the function does not come to do that.
 */
 typedef struct Putting {
   lt_QueueUse use; /* the queue is the function's argument, which stays on the stack */

@@ -148,8 +148,7 @@ void plat_thread_renew(const plat_Origin *origin);
 
 /*
 ** In the child of a fork: if the calling thread is one of ours, it is the one in which the handlers
-*of
-** the host run from now on.
+** of the host run from now on.
 */
 void plat_thread_be_host(void);
 

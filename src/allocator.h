@@ -25,8 +25,7 @@ lua_State *lt_allocator_new_state(lt_Allocator **allocator);
 /*
 ** What the state has asked of its allocator so far, as a number greater than 1: the same for states
 ** that have asked for blocks of the same lengths in the same order. 0: there is another allocator
-*by
-** now. Once for a state.
+** by now. Once for a state.
 */
 uint64_t lt_allocator_end_trace(lt_Allocator *allocator);
 

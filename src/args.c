@@ -6,8 +6,7 @@
 
 /*
 ** A class that is a type is called in Lua, and one C function is called for all of them: which
-*class
-** it is for, of the last one that was called in this OS thread.
+** class it is for, of the last one that was called in this OS thread.
 */
 static PLAT_THREAD_LOCAL const lt_Class *constructed;
 static PLAT_THREAD_LOCAL lua_CFunction constructor;

@@ -8,9 +8,8 @@
 
 /*
 ** Pushes a string: the value as tostring has it, or the fields of a table that has no __tostring,
-*as
-** far as one line goes. A __tostring that fails is told with its error. Raises without memory, and
-** what ends a thread, such as an interrupt that comes meanwhile.
+** as far as one line goes. A __tostring that fails is told with its error. Raises without memory,
+** and what ends a thread, such as an interrupt that comes meanwhile.
 */
 void lt_error_text_push(lua_State *L, int index);
 

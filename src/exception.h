@@ -73,8 +73,7 @@ lt_Class *lt_class_of(lua_State *L, int index);
 
 /*
 ** Whether it is one that is not for catching in passing, nor to be taken for a failure of what it
-*has
-** struck: a BaseException, but no Exception, or the last interrupt of the thread.
+** has struck: a BaseException, but no Exception, or the last interrupt of the thread.
 */
 bool lt_ends_thread(lua_State *L, int index);
 

@@ -3,8 +3,7 @@
 **
 ** A poke may be lost: the hook that it sets is overlooked by an instruction of Lua that has just
 ** looked for one, or a C function is about to enter the system call that the poke was to break. So
-*it
-** is repeated, for a bounded time, by an OS thread that is there only while somebody insists.
+** it is repeated, for a bounded time, by an OS thread that is there only while somebody insists.
 */
 #ifndef lt_insist_h
 #define lt_insist_h

@@ -4,8 +4,7 @@
 ** nobody asks there is no hook.
 **
 ** Shared state: 'accepts', 'exit_requested', 'requests', 'home' and 'attachment', under the
-*thread's
-** guard. The parker's urgency is raised and cleared under it too, so that it is never calm
+** thread's guard. The parker's urgency is raised and cleared under it too, so that it is never calm
 ** while there is a request. 'attachments' is of one OS thread, which changes it while its handler
 ** may read it; which thread one stands for is changed under 'moving', within which a thread's guard
 ** may be taken.
@@ -403,9 +402,8 @@ static lt_Attachment *unlink_attachment(lt_Thread *thread) {
 
 /*
 ** A main state may be closed, or go on, in another OS thread than the one that it is attached to,
-*in
-** whose handler it may just be in use. Sequentially consistent: either the handler sees that it is
-** detached, or this sees that the handler is in it.
+** in whose handler it may just be in use. Sequentially consistent: either the handler sees that it
+** is detached, or this sees that the handler is in it.
 */
 void lt_interrupt_detach(lt_Thread *thread) {
   plat_mutex_lock(&moving);

@@ -78,8 +78,7 @@ void lt_interrupt_accept(lt_Thread *thread);
 
 /*
 ** Forgets all requests, and takes the hook away. With 'for_good' no others are accepted, but for
-*the
-** one to exit while the thread has a home. The first leaves the hook to a state that is closed.
+** the one to exit while the thread has a home. The first leaves the hook to a state that is closed.
 */
 void lt_interrupt_forget(lt_Thread *thread, bool for_good);
 void lt_interrupt_clear(lua_State *L, lt_Thread *thread, bool for_good);

@@ -1,6 +1,6 @@
 /*
 ** Short texts, built without memory of their own. What has no room any more is left out, but
-*counted.
+** counted.
 */
 #ifndef lt_line_h
 #define lt_line_h

@@ -43,8 +43,7 @@ static const char *next_string(const char *string) {
 
 /*
 ** Looking for what belongs to a module. No code of the state runs meanwhile, so the strings that
-*are
-** found in tables stay.
+** are found in tables stay.
 */
 
 /* Where a function of the module is from. */

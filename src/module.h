@@ -20,9 +20,8 @@ lt_Module *lt_module_new(lua_State *L, const char *name);
 
 /*
 ** Pushes the module with this name, loading it if need be, with all that belongs to it; 'module'
-*may
-** be NULL. Returns false with the reason on the top if it can't be loaded. Raises what else goes
-** wrong.
+** may be NULL. Returns false with the reason on the top if it can't be loaded. Raises what else
+** goes wrong.
 */
 bool lt_module_push(lua_State *L, const lt_Module *module, const char *name);
 

@@ -3,8 +3,8 @@
 **
 ** A state sees one through a proxy, a userdata that holds a reference. While a proxy lives, its
 ** state gets the same one for the same object each time, so that two of them compare equal. When
-*the
-** state is closed, all its proxies live until its context ends, so that finalizers can use them.
+** the state is closed, all its proxies live until its context ends, so that finalizers can use
+** them.
 */
 #ifndef lt_object_h
 #define lt_object_h
@@ -33,8 +33,7 @@ typedef struct lt_Type {
 /*
 ** 'references' counts in its lower half who has a reference, and in its upper half how often one
 ** was taken since the collector has last begun to look: who finds it as it was knows that nobody
-*has
-** come in between. Neither half wraps. An object that 2^31 have at once stays for ever, and a
+** has come in between. Neither half wraps. An object that 2^31 have at once stays for ever, and a
 ** number of takings that is as large only goes back to one that is about as large.
 */
 struct lt_Object {
@@ -147,16 +146,15 @@ void lt_set_functions(lua_State *L, const luaL_Reg *functions); /* into the tabl
 
 /*
 ** At the end of the context: gives back what the state's proxies hold, those too that finalizers
-*have
-** made while the state is being closed and Lua finalizes no more, and ends the state's memory.
+** have made while the state is being closed and Lua finalizes no more, and ends the state's memory.
 ** No proxy can be made from now on but of an object that stays for ever.
 */
 void lt_context_end(lua_State *L, lt_ContextBase *context);
 
 /*
 ** Memory of the state under this address, all 0 at first. It goes with the context, after 'finish'
-*of
-** it, also if a finalizer asks for it while the state is being closed. Raises for want of memory.
+** of it, also if a finalizer asks for it while the state is being closed. Raises for want of
+** memory.
 */
 void *lt_context_memory(lua_State *L, const void *key, size_t size, void (*finish)(void *block));
 

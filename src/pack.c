@@ -3,8 +3,7 @@
 ** it becomes a message.
 **
 ** What has been met is known by its address, so it must not be freed before the end. The values
-*that
-** are packed keep it, because no code of the state runs meanwhile (see quiet.h), with two
+** that are packed keep it, because no code of the state runs meanwhile (see quiet.h), with two
 ** exceptions. The __index of an environment and the 'send' of a userdata are such code: what they
 ** return may be held by nobody, and they may change what was packed before. And where memory was
 ** short, weak tables may have lost what was met in them. Then packing starts over, and keeps all

@@ -5,8 +5,7 @@
 ** stands for looks for waiters and wakes them; the address itself is only compared, never read.
 **
 ** What is waited for is a small state machine, an lt_Wait. lt_await runs it; threads of Lua run it
-*by
-** lt_wait, of wait.h, which delivers interrupts.
+** by lt_wait, of wait.h, which delivers interrupts.
 */
 #ifndef lt_park_h
 #define lt_park_h
@@ -62,7 +61,7 @@ struct lt_Parker {
   atomic_bool asked;             /* set by lt_parker_ask, cleared by its own thread */
   atomic_uint blocked;           /* see lt_parker_blocked */
   _Atomic(const char *) waiting; /* what the thread waits in, for people; NULL while it runs */
-  lt_Attend attend;              /* NULL: nothing; these three are only for its own thread */
+  lt_Attend attend;              /* NULL: nothing; from here on all is only for its own thread */
   void *attendant;
   bool apart;          /* who ended its last park ran on another processor than its thread does */
   unsigned stays;      /* how many waits not to yield in, where that is in vain */
@@ -100,12 +99,10 @@ typedef enum lt_Parked {
 ** spin      Before a park: waits for a moment, with no mutex held, because others often come soon.
 **           True: it may have come.
 ** validate  Under the mutex of the bucket, so that no unpark can come between this and the wait.
-*False:
-**           it may have come. What it counts of those who wait, it counts when it says true. NULL:
-**           it never comes.
+**           False: it may have come. What it counts of those who wait, it counts when it says true.
+**           NULL: it never comes.
 ** leave     Under the mutex too, in the step in which a waiter whom nobody has woken is taken out
-*of
-**           the bucket: takes back what 'validate' has counted.
+**           of the bucket: takes back what 'validate' has counted.
 */
 typedef bool (*lt_Take)(void *context);
 typedef bool (*lt_Spin)(lt_Parker *parker, const lt_Wait *wait);

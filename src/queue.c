@@ -189,8 +189,7 @@ static unsigned read_waiting(End *end, const lt_Slot *slot) {
 
 /*
 ** With the end's lock, after a count is published; or without a slot at any time, for one whose
-*count
-** was. Takes off as many as there were changes.
+** count was. Takes off as many as there were changes.
 */
 static unsigned call_waiters(End *end, const lt_Slot *slot, uint64_t changes) {
   unsigned waiting = read_waiting(end, slot);
@@ -208,8 +207,7 @@ static void wake(End *end, unsigned called) {
 
 /*
 ** Somebody leaves without having taken what he may have been woken for, which is still there:
-*another
-** one is woken in his place.
+** another one is woken in his place.
 */
 static void pass_on(End *end) {
   wake(end, call_waiters(end, NULL, 1));

@@ -2,8 +2,7 @@
 ** The collector begins its next step when Lua has allocated so many bytes more. It is told that it
 ** has a great many left, and takes back what it was told at the end: that counts what has been
 ** allocated meanwhile, and does the steps that have become due. Stopping it would not do: when it
-*is
-** started again it has forgotten how much has been allocated and begins at once. In a state that
+** is started again it has forgotten how much has been allocated and begins at once. In a state that
 ** sends on and on it would collect with every message.
 **
 ** After a collection for want of memory it has forgotten that, and is started as if it had been

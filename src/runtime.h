@@ -124,8 +124,7 @@ bool lt_runtime_enter(lt_Runtime *runtime, lt_Thread *thread);
 /*
 ** Takes a thread off the list and, in one step, sets its status. Those who wait for
 ** either are woken. With the last one goes what is in the shared globals. Before anybody can see
-*the
-** status, 'worker', unless it is NULL, is offered for the next thread; but not one that has the
+** the status, 'worker', unless it is NULL, is offered for the next thread; but not one that has the
 ** globals to clear, since a thread of another runtime would wait for that.
 */
 void lt_runtime_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status, lt_Worker *worker);

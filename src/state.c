@@ -105,8 +105,7 @@ struct lt_FreshState {
 
 /*
 ** The thread closes its own state; by then it is reached no more. In the child of a fork it may
-*have
-** become the main one, with which the others end.
+** have become the main one, with which the others end.
 */
 static int forget_thread(lua_State *L) {
   lt_Context *context = lua_touserdata(L, 1);

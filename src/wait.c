@@ -129,8 +129,7 @@ lt_Parked lt_wait_unless_interrupted(lua_State *L, lt_Thread *thread, lt_Wait *w
 
 /*
 ** A wait is deaf on its own account: one that has ended, in whatever way, leaves nothing behind
-*that
-** would keep an interrupt from the next.
+** that would keep an interrupt from the next.
 */
 bool lt_wait(lua_State *L, lt_Thread *thread, lt_Wait *wait) {
   lt_Parked parked = lt_wait_unless_interrupted(L, thread, wait);

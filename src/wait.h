@@ -12,8 +12,7 @@ void lt_wait_setup(lt_Thread *thread);
 
 /*
 ** Waits in L, as lt_await does. True: what is waited for has come; false: the time is up. Raises
-*what
-** the thread is asked to raise meanwhile, in a handler that must finish first after the wait.
+** what the thread is asked to raise meanwhile, in a handler that must finish first after the wait.
 */
 bool lt_wait(lua_State *L, lt_Thread *thread, lt_Wait *wait);
 

@@ -4,11 +4,10 @@
 ** while the state is OFFERED or READY, and read by the worker once it is GIVEN.
 **
 ** The guard is taken within the mutex of a bucket (by a validation) and the guard of a runtime (by
-*an
-** offer), so nobody is woken under it. Whoever makes false what a wait is for wakes it: the one for
-** work, when it gives that or dismisses; the one for the end of all workers, when a worker goes or
-** gets work, and when a runtime opens that may use them. spec/model/workers.pml shows that nothing
-*else is needed.
+** an offer), so nobody is woken under it. Whoever makes false what a wait is for wakes it: the one
+** for work, when it gives that or dismisses; the one for the end of all workers, when a worker goes
+** or gets work, and when a runtime opens that may use them. spec/model/workers.pml shows that
+** nothing else is needed.
 */
 #include "src/worker.h"
 
