@@ -12,12 +12,6 @@ local function kill(signal)
   io.popen("kill -" .. signal .. " $PPID"):close()
 end
 
--- For a main thread in io.read: popen, which flushes all files, would wait for it.
-local function prepare_kill(signal)
-  local killer = io.popen("read line; kill -" .. signal .. " $PPID", "w")
-  return function() killer:write "\n" killer:close() end
-end
-
 -- Calls f in the main thread, and sends the signal when 'ready' says true in another one.
 local function struck(signal, ready, f, ...)
   local handle = threads.start(function()
@@ -137,15 +131,12 @@ describe("Ctrl-C", function()
     it("breaks io.read on a pipe", function()
       with_empty_pipe(function(input)
         local text = run([[
-          local there, ready = held(), held()
+          local there = held()
           threads.start(function()
-            local interrupt = prepare_kill "INT"
-            ready:release()
             await(there)
             await_system_call(1)
-            interrupt()
+            kill "INT"
           end)
-          await(ready)
           local ok, e = pcall(function()
             there:release()
             io.read()
@@ -371,15 +362,12 @@ describe("LTHREAD_DUMP", function()
       with_fifo(function(path)
         local text = watched {
           code = prelude .. ([[
-            local there, ready = held(), held()
+            local there = held()
             threads.start(function()
-              local dump = prepare_kill "USR1"
-              ready:release()
               await(there)
               await_system_call(1)
-              dump()
+              kill "USR1"
             end)
-            await(ready)
             local pipe <close> = io.open("%s", "r+")
             there:release()
             print(pipe:read())

@@ -212,6 +212,10 @@ static int take_signal(lua_State *L) {
 
 #define STATE "support.native.state"
 
+typedef struct State {
+  lua_State *L; /* NULL: closed */
+} State;
+
 typedef struct Job {
   lua_State *L;
   const char *code; /* NULL: the state is closed */
@@ -238,19 +242,19 @@ static void run_job(lua_State *L, Job *job, int elsewhere) {
 
 /* state() -> state. A new one, with Lua's libraries. */
 static int new_state(lua_State *L) {
-  lua_State **state = lua_newuserdatauv(L, sizeof(*state), 0);
-  *state = luaL_newstate();
-  if (*state == NULL)
+  State *state = lua_newuserdatauv(L, sizeof(*state), 0);
+  state->L = luaL_newstate();
+  if (state->L == NULL)
     return luaL_error(L, "no state");
-  luaL_openlibs(*state);
+  luaL_openlibs(state->L);
   luaL_setmetatable(L, STATE);
   return 1;
 }
 
 static lua_State *check_state(lua_State *L) {
-  lua_State **state = luaL_checkudata(L, 1, STATE);
-  luaL_argcheck(L, *state != NULL, 1, "closed");
-  return *state;
+  const State *state = luaL_checkudata(L, 1, STATE);
+  luaL_argcheck(L, state->L != NULL, 1, "closed");
+  return state->L;
 }
 
 /* state:run(code [, elsewhere]) -> true or false, what it returns or the error, as a string */
@@ -268,7 +272,7 @@ static int run_code(lua_State *L) {
 static int close_state(lua_State *L) {
   Job job = {check_state(L), NULL, 0};
   run_job(L, &job, lua_toboolean(L, 2));
-  *(lua_State **)lua_touserdata(L, 1) = NULL;
+  ((State *)lua_touserdata(L, 1))->L = NULL;
   return 0;
 }
 
