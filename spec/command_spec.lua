@@ -185,14 +185,16 @@ describe("io.popen while another thread reads", function()
     print(reader:result())
   ]]
 
-  for where, call in pairs { ["a thread"] = "threads.call(talk)", ["the main thread"] = "talk()" } do
+  for where, code in pairs {
+    ["a thread"] = "threads.call(talk)", ["the main thread"] = "talk()",
+  } do
     it("does not wait for it in " .. where, function()
       local path = os.tmpname()
       os.remove(path)
       assert(os.execute("mkfifo '" .. path .. "'"))
       finally(function() os.remove(path) end)
       assert.equal("from the command\n\ttrue\texit\t0\nread\nstatus 0\n",
-        child(script:gsub("WHERE", call), nil, ("'%s' <>'%s'"):format(path, path)))
+        child(script:gsub("WHERE", code), nil, ("'%s' <>'%s'"):format(path, path)))
     end)
   end
 

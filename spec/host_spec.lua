@@ -90,7 +90,8 @@ end)
 
 describe("a handler of the host that lets system calls go on", function()
   for what, code in pairs {
-    ["an acquire"] = "lock:acquire()", ["a join"] = "endless:join()", ["a sleep"] = "_thread.sleep(1e6)",
+    ["an acquire"] = "lock:acquire()", ["a join"] = "endless:join()",
+    ["a sleep"] = "_thread.sleep(1e6)",
     ["a get"] = "require 'lthread.queue'.SimpleQueue():get()",
   } do
     it("breaks " .. what .. " with its hook", function()
@@ -133,7 +134,8 @@ local use_copy = [[
   T.dump_traceback { write = function(_, more) text = text .. more end }
   assert(not text:find("does not come back to Lua", 1, true), text)
   assert(h:interrupt() and h:join(60))
-  local ident = T.start_joinable_thread(function() return require "lthread".get_ident() end):result()
+  local get_ident = function() return require "lthread".get_ident() end
+  local ident = T.start_joinable_thread(get_ident):result()
   assert(ident == h.ident + 1, ident)
   assert(T._count() == 0)
 ]]
@@ -149,8 +151,9 @@ describe("two copies of the library in one process", function()
         %s
         local use = %q
         local other = native.state()
-        assert(other:run(("package.loaded.lthread = assert(package.loadlib(%%q, 'luaopen_lthread'))()")
-          :format(copy)))
+        local open_copy =
+          "package.loaded.lthread = assert(package.loadlib(%%q, 'luaopen_lthread'))()"
+        assert(other:run(open_copy:format(copy)))
         for _ = 1, 2 do
           load(use)(_thread)
           print(other:run(("load(%%q)(require 'lthread')"):format(use)))
