@@ -166,11 +166,9 @@ describe("io.popen while another thread reads", function()
   local script = [[
     local _thread = require "lthread"
     local threads = require "support.threads"
-    local reader = threads.start(function() return io.read() end)
-    threads.eventually(function()
-      local info = threads.info_of(reader.ident)
-      return info.state == "running" and info.native_id
-    end)
+    local there = threads.held()
+    local reader = threads.start(function() there:release() return io.read() end)
+    threads.await(there)
     threads.await_system_call(threads.info_of(reader.ident).native_id)
     local function talk()
       local file = io.popen "echo from the command"

@@ -3,7 +3,7 @@ local _thread = require "lthread"
 local child = require "fixtures.child"
 local setups = require "support.setups"
 local threads = require "support.threads"
-local start, ended_by = threads.start, threads.ended_by
+local held, await, start, ended_by = threads.held, threads.await, threads.start, threads.ended_by
 
 setups.alone()
 setups.quiet()
@@ -61,14 +61,16 @@ describe("an interrupt in a system call", function()
         with_pipe(function(path)
           with_pipe(function(open)
             local writer <close> = io.open(open, "r+")
+            local there = held()
             local handle = start(function()
-              if how == "ends" then return f(path, open) end
-              return pcall(f, path, open)
+              local function call()
+                there:release()
+                return f(path, open)
+              end
+              if how == "ends" then return call() end
+              return pcall(call)
             end)
-            assert.is_true(threads.eventually(function()
-              local info = threads.info_of(handle.ident)
-              return info.state == "running" and info.native_id
-            end))
+            assert.is_true(await(there))
             assert.is_true(threads.await_system_call(threads.info_of(handle.ident).native_id))
             assert.is_true(handle:interrupt(_thread.ValueError))
             writer:write "\n" -- a command that reads it ends then
@@ -88,11 +90,12 @@ describe("an interrupt in a system call", function()
 
   it("is preferred to the error that another C function makes of it", function()
     with_pipe(function(path)
-      local handle = start(function() dofile(path) end)
-      assert.is_true(threads.eventually(function()
-        local info = threads.info_of(handle.ident)
-        return info.state == "running" and info.native_id
-      end))
+      local there = held()
+      local handle = start(function()
+        there:release()
+        dofile(path)
+      end)
+      assert.is_true(await(there))
       assert.is_true(threads.await_system_call(threads.info_of(handle.ident).native_id))
       assert.is_true(handle:interrupt(_thread.ValueError))
       ended_by(_thread.ValueError, handle)
@@ -109,11 +112,9 @@ describe("an interrupt in a system call", function()
         assert.equal("status 0\n", child([[
           local _thread = require "lthread"
           local threads = require "support.threads"
-          local handle = threads.start(function() ]] .. code .. [[ end)
-          threads.eventually(function()
-            local info = threads.info_of(handle.ident)
-            return info.state == "running" and info.native_id
-          end)
+          local there = threads.held()
+          local handle = threads.start(function() there:release() ]] .. code .. [[ end)
+          threads.await(there)
           threads.await_system_call(threads.info_of(handle.ident).native_id)
         ]], nil, "<>'" .. path .. "'"))
       end)
@@ -125,12 +126,16 @@ describe("an interrupt in a system call", function()
       assert.equal("false\tKeyboardInterrupt\nstatus 0\n", child([[
         local _thread = require "lthread"
         local threads = require "support.threads"
+        local there = threads.held()
         threads.start(function()
-          local info = threads.info_of(1)
-          threads.await_system_call(info.native_id)
+          threads.await(there)
+          threads.await_system_call(threads.info_of(1).native_id)
           _thread.interrupt_main()
         end)
-        local ok, e = pcall(function() for _ in io.lines() do end end)
+        local ok, e = pcall(function()
+          there:release()
+          for _ in io.lines() do end
+        end)
         print(ok, e.__class__ and e.__class__.__name__ or e)
       ]], nil, "<>'" .. path .. "'"))
     end)
