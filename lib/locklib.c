@@ -69,8 +69,12 @@ static const char not_acquired[] = "cannot release un-acquired lock";
 LT_CLASS(lt_LockType, "_thread.lock", NULL, lt_allocate_lock);
 LT_CLASS(lt_RLockType, "_thread.RLock", NULL, allocate_rlock);
 
+static LockObject *lock_of(const lt_Proxy *proxy) {
+  return (LockObject *)proxy->object;
+}
+
 static LockObject *check_lock(lua_State *L) {
-  return (LockObject *)lt_check_object(L, 1, &lt_lock_type);
+  return lock_of(lt_check_proxy(L, 1, &lt_lock_type));
 }
 
 static lt_RLock *check_rlock(lua_State *L) {
@@ -82,8 +86,8 @@ static uint64_t own_ident(lua_State *L) {
 }
 
 /* The same, or 0 while the state is being closed, when free locks can still be acquired. */
-static uint64_t caller_ident(lua_State *L) {
-  const lt_Thread *self = lt_calling_thread(L);
+static uint64_t caller_ident(const lt_Proxy *proxy) {
+  const lt_Thread *self = ((const lt_Context *)proxy->context)->thread;
   return self == NULL ? 0 : atomic_load_explicit(&self->ident, memory_order_relaxed);
 }
 
@@ -96,10 +100,11 @@ static void set_holder(LockObject *lock, uint64_t ident) {
 }
 
 /* The owner is for the report of a deadlock, if one is wanted. */
-static void note_holder(lua_State *L, LockObject *lock) {
-  set_holder(lock, caller_ident(L));
+static void note_holder(const lt_Proxy *proxy) {
+  uint64_t ident = caller_ident(proxy);
+  set_holder(lock_of(proxy), ident);
   if (lt_deadlock_checked())
-    lt_lock_note_owner(&lock->lock, own_ident(L));
+    lt_lock_note_owner(&lock_of(proxy)->lock, ident);
 }
 
 /*
@@ -147,12 +152,13 @@ static bool wait_for_lock(lua_State *L, LockObject *lock, plat_Time deadline) {
 }
 
 /* With arguments, or when the lock was not to be had at once. */
-static int acquire_or_wait(lua_State *L, LockObject *lock) {
+static int acquire_or_wait(lua_State *L, const lt_Proxy *proxy) {
+  LockObject *lock = lock_of(proxy);
   plat_Time deadline = PLAT_FOREVER;
   bool blocking = lua_gettop(L) == 1 || check_waiting(L, &deadline);
   bool acquired = lt_lock_try(&lock->lock) || (blocking && wait_for_lock(L, lock, deadline));
   if (acquired)
-    note_holder(L, lock);
+    note_holder(proxy);
   lua_pushboolean(L, acquired);
   return 1;
 }
@@ -165,10 +171,10 @@ static int acquire_or_wait(lua_State *L, LockObject *lock) {
 ** blocking or one that is NaN, OverflowError beyond TIMEOUT_MAX. Follows lock.acquire.
 */
 static int lock_acquire(lua_State *L) {
-  LockObject *lock = check_lock(L);
-  if (lua_gettop(L) > 1 || !lt_lock_try(&lock->lock))
-    return acquire_or_wait(L, lock);
-  note_holder(L, lock);
+  const lt_Proxy *proxy = lt_check_proxy(L, 1, &lt_lock_type);
+  if (lua_gettop(L) > 1 || !lt_lock_try(&lock_of(proxy)->lock))
+    return acquire_or_wait(L, proxy);
+  note_holder(proxy);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -316,19 +322,21 @@ static int rlock_tostring(lua_State *L) {
 */
 
 static const lt_Proxy *check_either(lua_State *L) {
-  const lt_Proxy *proxy = lt_proxy_of_type(L, 1, &lt_rlock_type);
-  return proxy != NULL ? proxy : lt_check_proxy(L, 1, &lt_lock_type);
+  const lt_Proxy *proxy = lt_proxy_at(L, 1);
+  bool is_rlock = proxy != NULL && proxy->object->type == &lt_rlock_type;
+  bool is_lock = proxy != NULL && proxy->object->type == &lt_lock_type;
+  return is_rlock || is_lock ? proxy : lt_check_proxy(L, 1, &lt_lock_type); /* which raises */
 }
 
-static void acquire_either(lua_State *L, lt_Object *object) {
-  if (object->type == &lt_lock_type) {
-    LockObject *lock = (LockObject *)object;
+static void acquire_either(lua_State *L, const lt_Proxy *proxy) {
+  if (proxy->object->type == &lt_lock_type) {
+    LockObject *lock = lock_of(proxy);
     if (!lt_lock_try(&lock->lock))
       wait_for_lock(L, lock, PLAT_FOREVER);
-    note_holder(L, lock);
+    note_holder(proxy);
     return;
   }
-  lt_RLock *rlock = &((RLockObject *)object)->rlock;
+  lt_RLock *rlock = &((RLockObject *)proxy->object)->rlock;
   if (lt_rlock_owned(rlock, own_ident(L)))
     acquire_again(L, rlock);
   else if (!lt_rlock_try(rlock, own_ident(L)))
@@ -375,13 +383,13 @@ const char *lt_lock_let_go(lt_Object *lock, uint64_t ident) {
 ** The guard is there before: nothing can come between the lock and its being entrusted. That may
 ** have called finalizers, which can do anything, so the lock is checked again.
 */
-static void acquire_for(lua_State *L, const lt_Proxy *lock, lt_Guard *guard) {
-  if (lock->mark != &lt_proxy_mark)
+static void acquire_for(lua_State *L, const lt_Proxy *proxy, lt_Guard *guard) {
+  if (proxy->mark != &lt_proxy_mark)
     check_either(L);
-  acquire_either(L, lock->object);
-  if (lock->object->type == &lt_lock_type)
-    atomic_store_explicit(&((LockObject *)lock->object)->guarded, true, memory_order_relaxed);
-  lt_guard_entrust(guard, caller_ident(L));
+  acquire_either(L, proxy);
+  if (proxy->object->type == &lt_lock_type)
+    atomic_store_explicit(&lock_of(proxy)->guarded, true, memory_order_relaxed);
+  lt_guard_entrust(guard, caller_ident(proxy));
 }
 
 /*
@@ -433,7 +441,7 @@ static int with(lua_State *L) {
 ** acquire and release, by the names that Python's with statement has for them.
 */
 static int enter(lua_State *L) {
-  acquire_either(L, check_either(L)->object);
+  acquire_either(L, check_either(L));
   lua_pushboolean(L, 1);
   return 1;
 }
