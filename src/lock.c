@@ -1,7 +1,7 @@
 /*
 ** Shared state: the word of a lock. Both bits are only changed by compare-and-swap. While both are
 ** set, only a releaser changes the word, under the mutex of its bucket. A waiter parks only if it
-** finds or sets both there, so none can be missed.
+** finds or sets both there, so none can be missed: spec/model/lock.pml shows it.
 **
 ** A release lets newcomers take the lock before the waiter it wakes, which is fast. But once in
 ** FAIR the lock is handed over, while it stays locked, to the one that has waited longest, if it
