@@ -343,7 +343,30 @@ describe("the traceback of an error that leaves a thread", function()
     assert.matches("in upvalue 'inside'.*\nraised at:\n.*in local 'outside'", resuming)
   end)
 
-  it("is no more than the error for SystemExit", function()
+  it("does not take the place of the error at the limit of the C stack", function()
+    _thread.set_excepthook(function() end)
+    local kinds = {}
+    for depth = 180, 205 do
+      local handle = threads.start(function()
+        local function nest(n)
+          if n == 0 then error(_thread.ValueError "deep") end
+          string.gsub("x", "x", function() nest(n - 1) end)
+        end
+        nest(depth)
+      end)
+      local _, e = pcall(handle.result, handle)
+      kinds[type(e)] = true
+      if type(e) == "table" then
+        assert.equal("deep", e.message)
+      else
+        assert.matches("C stack overflow", e, 1, true)
+      end
+    end
+    _thread.set_excepthook(nil)
+    assert.same({ string = true, table = true }, kinds)
+  end)
+
+  it("is no more than that of the making for SystemExit", function()
     local handle = threads.start(_thread.exit)
     assert.matches("^stack traceback:", raised(_thread.SystemExit, handle.result, handle).traceback)
   end)
