@@ -134,7 +134,7 @@ soak: $(OUT)/lthread.so
 
 ## chance     programs made by chance, for SECONDS=30 (SEED=n: from this one on, SAME=1: this one only)
 CHANCE = $(or $(SECONDS),30) $(SEED) $(SAME)
-chance: $(OUT)/lthread.so
+chance: $(OUT)/lthread.so $(OUT)/support/native.so
 	$(NEED_LUA)$(RUN) $(LUA) spec/chance.lua $(CHANCE)
 
 ## chance-asan, chance-tsan    the same under the sanitizers

@@ -6,7 +6,6 @@
 --                                                      with 'same' with this one again and again
 --        lua spec/chance.lua round seed                one round, in this process
 local _thread = require "lthread"
-local queue = require "lthread.queue"
 local threads = require "support.threads"
 local chances = require "support.chances"
 
@@ -24,38 +23,6 @@ local function settle()
     collectgarbage()
   until _thread.collect().freed == 0
   return _thread.shared_memory()
-end
-
-local function make_world()
-  local world = {
-    queues = {}, kinds = {}, locks = {}, rlocks = {}, tables = {}, most = random(5, 30),
-    shared = _thread.shared(), places = _thread.shared(),
-    idents = _thread.shared(), Strike = _thread.Exception:subclass "Strike",
-    ledgers = queue.SimpleQueue(), faults = queue.SimpleQueue(),
-  }
-  local kinds = { "SimpleQueue", "Queue", "LifoQueue", "PriorityQueue" }
-  for i = 1, random(2, 6) do
-    local kind = kinds[random(#kinds)]
-    world.kinds[i] = kind
-    world.queues[i] = kind == "SimpleQueue" and queue.SimpleQueue()
-      or queue[kind](random(3) == 1 and 0 or random(10))
-  end
-  for i = 1, random(3) do
-    world.locks[i], world.rlocks[i] = _thread.allocate_lock(), _thread.RLock()
-  end
-  for i = 1, random(2, 8) do world.tables[i] = _thread.shared() end
-  return world
-end
-
-local function start_workers(world, daemon)
-  local handles = {}
-  for i = 1, random(2, 6) do
-    local struck = random(2) == 1
-    handles[i] = _thread.start_joinable_thread(chances.work,
-      { args = { world, random(0), struck, math.huge, 1 }, daemon = daemon or random(2) == 1 })
-    if struck then world.idents[i] = handles[i].ident end
-  end
-  return handles
 end
 
 -- Who waits in a queue gets or has room for something, whatever it waits for.
@@ -167,8 +134,8 @@ local function stop(c, handles)
 end
 
 local function orderly_round()
-  local c = chances.context(make_world(), false, 1)
-  local handles = start_workers(c.world)
+  local c = chances.context(chances.make_world(), false, 1)
+  local handles = chances.start_workers(c.world)
   take_part(c, 0.3 * random())
   collectgarbage() -- finalizers of this state put nothing later
   return check(c, stop(c, handles))
@@ -183,10 +150,10 @@ local ways_to_end = {
 
 -- The main state closes while all are at work. What threads do until then must go well.
 local function abrupt_round()
-  local world = make_world()
+  local world = chances.make_world()
   world.only_daemons = true
   local c = chances.context(world, false, 1)
-  start_workers(world, true)
+  chances.start_workers(world, true)
   _thread.start_joinable_thread(chances.work,
     { args = { world, random(0), false, 20, 3 }, daemon = random(2) == 1 })
   take_part(c, 0.1 * random())

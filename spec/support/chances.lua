@@ -2,6 +2,7 @@
 -- have in common, and a ledger of its own of what it has put and got.
 local _thread = require "lthread"
 local queue = require "lthread.queue"
+local native = require "support.native"
 
 local chances = {}
 
@@ -76,11 +77,11 @@ local function number_of(message)
   return number
 end
 
--- How to wait: the arguments 'block' and 'timeout'. Without bound, which the main thread never
--- does, it may be until the round ends.
+-- How to wait: the arguments 'block' and 'timeout'. Without bound it may be until the round ends,
+-- for which neither the main thread nor those that end by themselves may wait.
 local function patience(c)
   local what = random(20)
-  if what == 1 and not c.is_main then return end
+  if what == 1 and not c.is_main and c.depth < 3 then return end
   if what < 10 then return false end
   return true, SHORT * random(0, 2)
 end
@@ -409,9 +410,44 @@ end)
 
 operation(1, function(c)
   if c.struck or not chance(20) then return end
-  assert(select(3, os.execute "exit 3") == 3)
-  local file <close> = io.popen "echo text"
-  assert(file:read "a" == "text\n")
+  local _, how, status = os.execute "exit 3"
+  assert(status == 3, how)
+  local file <close> = io.popen "echo text 2>/dev/null" -- nobody may be left who reads it
+  local text, e = file:read "l"
+  assert(text == "text", e)
+end)
+
+operation(1, function(c)
+  local q = any_queue(c.world)
+  if c.world.kinds[1] ~= "SimpleQueue" then c.world.queues[1]:join(SHORT * random(0, 1)) end
+  assert(not pcall(q.put, q, { 1, coroutine.create(print) }, false), "a coroutine has crossed")
+end)
+
+-- A coroutine that is dropped gives back what it holds.
+operation(1, function()
+  local lock = _thread.allocate_lock()
+  do
+    coroutine.wrap(function()
+      local _ <close> = lock:hold()
+      coroutine.yield()
+    end)()
+  end
+  collectgarbage()
+  assert(not lock:locked(), "a lock is held by nobody")
+end)
+
+-- SIGURG would end a system call of the main thread.
+operation(1, function() native.send(native.SIGWINCH, any { "process", "thread" }) end)
+
+operation(1, function(c)
+  if c.struck or c.depth > 1 or c.world.only_daemons or not chance(10) then return end
+  local state = native.state()
+  local ok, fault = state:run(([[
+    package.path, package.cpath = %q, %q
+    return require "support.chances".run_runtime(%d)
+  ]]):format(package.path, package.cpath, random(0)), chance(2))
+  state:close(chance(2))
+  if not ok or fault ~= "nil" then chances.fault(c.world, "in another runtime: %s", fault) end
 end)
 
 --
@@ -449,6 +485,55 @@ function chances.work(world, seed, struck, steps, depth)
     if world.shared.stop then return end
     chances.try(c)
   end
+end
+
+--
+-- What they have in common
+--
+
+function chances.make_world()
+  local world = {
+    queues = {}, kinds = {}, locks = {}, rlocks = {}, tables = {}, most = random(5, 30),
+    shared = _thread.shared(), places = _thread.shared(),
+    idents = _thread.shared(), Strike = _thread.Exception:subclass "Strike",
+    ledgers = queue.SimpleQueue(), faults = queue.SimpleQueue(),
+  }
+  local kinds = { "SimpleQueue", "Queue", "LifoQueue", "PriorityQueue" }
+  for i = 1, random(2, 6) do
+    local kind = kinds[random(#kinds)]
+    world.kinds[i] = kind
+    world.queues[i] = kind == "SimpleQueue" and queue.SimpleQueue()
+      or queue[kind](random(3) == 1 and 0 or random(10))
+  end
+  for i = 1, random(3) do
+    world.locks[i], world.rlocks[i] = _thread.allocate_lock(), _thread.RLock()
+  end
+  for i = 1, random(2, 8) do world.tables[i] = _thread.shared() end
+  return world
+end
+
+function chances.start_workers(world, daemon)
+  local handles = {}
+  for i = 1, random(2, 6) do
+    local struck = random(2) == 1
+    handles[i] = _thread.start_joinable_thread(chances.work,
+      { args = { world, random(0), struck, math.huge, 1 }, daemon = daemon or random(2) == 1 })
+    if struck then world.idents[i] = handles[i].ident end
+  end
+  return handles
+end
+
+-- A runtime of its own, which the caller closes while all are at work. Returns what went wrong.
+function chances.run_runtime(seed)
+  math.randomseed(seed)
+  _thread.set_excepthook(function() end)
+  local world = chances.make_world()
+  world.only_daemons = true
+  local c = chances.context(world, false, 3)
+  chances.start_workers(world, true)
+  for _ = 1, random(30) do chances.try(c) end
+  local faults = world.faults:get_many(10, 0)
+  return faults.n > 0 and table.concat(faults, "\n") or nil
 end
 
 return chances
