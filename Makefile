@@ -38,7 +38,7 @@ NEED_LUA = $(if $(LUA),,$(error no interpreter of Lua 5.4: \
 VARIANT ?= $(PLATFORM)
 OUT = build/$(VARIANT)
 
-COMMON := lthread.c $(wildcard src/*.c lib/*.c)
+COMMON := lthread.c $(wildcard src/*/*.c lib/*.c)
 SOURCES := $(PLATFORM_$(PLATFORM)) $(COMMON)
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
 HOST := spec/support/host.c $(if $(filter tsan,$(VARIANT)),,$(if $(filter Linux,$(UNAME)),spec/support/memory.c))
@@ -179,7 +179,7 @@ LINT_PLATFORMS = $(if $(filter Linux,$(UNAME)),linux posix,posix)
 LINT_COMPILERS = $(foreach cc,gcc clang,$(if $(shell command -v $(cc)),$(cc)))
 LINT_BUILDS = $(foreach cc,$(LINT_COMPILERS),$(LINT_PLATFORMS:%=lint-$(cc)-%))
 LINT_SOURCES = $(COMMON) $(HOST) $(FAILING) $(NATIVE) $(HOSTS) bench/floor.c $(sort $(foreach platform,$(LINT_PLATFORMS),$(PLATFORM_$(platform))))
-C_FILES = $(wildcard $(foreach dir,. platform src lib spec/hosts spec/support bench examples examples/*,$(dir)/*.[ch]))
+C_FILES = $(wildcard $(foreach dir,. platform src/* lib spec/hosts spec/support bench examples examples/*,$(dir)/*.[ch]))
 
 lint: $(LINT_BUILDS) $(LINT_SOURCES:%=tidy/%)
 	$(NEED_LUA)$(LUA) tools/rockspec.lua rockspec/*.rockspec
@@ -226,7 +226,7 @@ uninstall:
 
 ## clean      remove what was built
 clean:
-	rm -rf build lthread.so liblthread.a *.o platform/*.o src/*.o lib/*.o
+	rm -rf build lthread.so liblthread.a *.o platform/*.o src/*/*.o lib/*.o
 
 help:
 	@sed -n 's/^## /make /p' Makefile

@@ -8,20 +8,20 @@
 #include <string.h>
 
 #include "lib/libs.h"
-#include "src/commands.h"
-#include "src/deadlock.h"
-#include "src/excepthook.h"
-#include "src/files.h"
-#include "src/fork.h"
-#include "src/interrupt.h"
-#include "src/shared.h"
-#include "src/shutdown.h"
-#include "src/state.h"
-#include "src/stock.h"
-#include "src/thread.h"
-#include "src/wait.h"
-#include "src/watch.h"
-#include "src/worker.h"
+#include "src/base/library_functions.h"
+#include "src/diagnose/deadlock.h"
+#include "src/diagnose/dump_triggers.h"
+#include "src/shared/shared_table.h"
+#include "src/state/files.h"
+#include "src/state/os_commands.h"
+#include "src/state/state.h"
+#include "src/thread/excepthook.h"
+#include "src/thread/fork.h"
+#include "src/thread/interrupt.h"
+#include "src/thread/shutdown.h"
+#include "src/thread/thread.h"
+#include "src/thread/wait.h"
+#include "src/thread/worker.h"
 
 static const char module_key;
 
@@ -471,11 +471,11 @@ static int close_runtime(lua_State *L) {
     return 0;
   lt_thread_come_home(main);
   lt_shutdown(L, main);
-  lt_watch_cancel(main->runtime); /* not before: a dump tells whom the end waits for */
+  lt_dump_triggers_cancel(main->runtime); /* not before: a dump tells whom the end waits for */
   context->thread = NULL;
   lt_context_end(L, &context->lender.base);
   lt_lender_close(&context->lender, main->parker);
-  lt_watch_leave(main->runtime);
+  lt_dump_triggers_leave(main->runtime);
   lt_interrupt_detach(main);
   lt_coroutines_close(main->coroutines);
   if (!lt_coroutines_unwrap(main->coroutines, L))
@@ -495,7 +495,7 @@ static void heed_environment(lt_Runtime *runtime) {
   if (check != NULL && *check != '\0' && strcmp(check, "0") != 0)
     lt_deadlock_set_check(true);
   char reason[128];
-  if (!lt_watch_enter(runtime, reason, sizeof(reason))) {
+  if (!lt_dump_triggers_enter(runtime, reason, sizeof(reason))) {
     char complaint[256];
     int length =
         snprintf(complaint, sizeof(complaint), "lthread: LTHREAD_DUMP=%.60s has no effect: %s\n",
@@ -528,7 +528,7 @@ static int adopt_main(lua_State *L) {
 }
 
 static void discard_runtime(lua_State *L, lt_Thread *main) {
-  lt_watch_leave(main->runtime);
+  lt_dump_triggers_leave(main->runtime);
   lt_interrupt_detach(main);
   if (main->coroutines != NULL && !lt_coroutines_unwrap(main->coroutines, L))
     main->coroutines = NULL;
@@ -539,11 +539,11 @@ static void discard_runtime(lua_State *L, lt_Thread *main) {
 
 static void open_runtime(lua_State *L) {
   luaL_checkstack(L, 4, "too many values");
-  lt_biased_setup();
+  lt_biased_lock_setup();
   lt_Thread *main = lt_thread_new();
   if (main == NULL)
     lt_raise_memory(L);
-  lt_Shared *globals = lt_shared_new(true);
+  lt_SharedTable *globals = lt_shared_table_new(true);
   if (globals == NULL || lt_runtime_new(main) == NULL) {
     if (globals != NULL)
       lt_object_release(&globals->traced.object);
@@ -553,7 +553,7 @@ static void open_runtime(lua_State *L) {
   main->runtime->globals = &globals->traced.object;
   lt_workers_open();
   plat_pin_library(&module_key);
-  lt_stock_learn();
+  lt_library_functions_learn();
   lua_pushcfunction(L, adopt_main);
   lua_pushlightuserdata(L, main);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {

@@ -6,15 +6,15 @@
 
 #include <stdlib.h>
 
-#include "src/fetch.h"
-#include "src/memory.h"
-#include "src/share.h"
+#include "src/base/shared_memory.h"
+#include "src/shared/from_shared.h"
+#include "src/shared/to_shared.h"
 
 /* What all of these begin with: a shared table and a key. */
 typedef struct Field {
   lt_Thread *self;
-  lt_Shared *shared;
-  lt_Key key;
+  lt_SharedTable *shared;
+  lt_SharedKey key;
 } Field;
 
 enum { TABLE = 1, KEY };
@@ -22,8 +22,8 @@ enum { TABLE = 1, KEY };
 static Field check_field(lua_State *L) {
   Field field;
   field.self = lt_self(L);
-  field.shared = (lt_Shared *)lt_check_object(L, TABLE, &lt_shared_type);
-  lt_check_key(L, KEY, &field.key);
+  field.shared = (lt_SharedTable *)lt_check_object(L, TABLE, &lt_shared_table_type);
+  lt_to_shared_key(L, KEY, &field.key);
   return field;
 }
 
@@ -33,54 +33,54 @@ static Field check_field(lua_State *L) {
 
 typedef enum Added { ADDED, NO_NUMBER, NO_MEMORY } Added;
 
-static lua_Number as_float(const lt_Value *value) {
-  return value->kind == LT_INTEGER ? (lua_Number)value->as.integer : value->as.number;
+static lua_Number as_float(const lt_SharedValue *value) {
+  return value->kind == LT_SHARED_INTEGER ? (lua_Number)value->as.integer : value->as.number;
 }
 
-static bool is_number(const lt_Value *value) {
-  return value->kind == LT_INTEGER || value->kind == LT_FLOAT;
+static bool atomic_is_number(const lt_SharedValue *value) {
+  return value->kind == LT_SHARED_INTEGER || value->kind == LT_SHARED_FLOAT;
 }
 
 /* As Lua adds: integers wrap around, and a float makes a float. */
-static lt_Value sum_of(const lt_Value *a, const lt_Value *b) {
-  lt_Value sum = lt_nil;
-  if (a->kind == LT_INTEGER && b->kind == LT_INTEGER) {
-    sum.kind = LT_INTEGER;
+static lt_SharedValue sum_of(const lt_SharedValue *a, const lt_SharedValue *b) {
+  lt_SharedValue sum = lt_shared_nil;
+  if (a->kind == LT_SHARED_INTEGER && b->kind == LT_SHARED_INTEGER) {
+    sum.kind = LT_SHARED_INTEGER;
     sum.as.integer = (lua_Integer)((lua_Unsigned)a->as.integer + (lua_Unsigned)b->as.integer);
   } else {
-    sum.kind = LT_FLOAT;
+    sum.kind = LT_SHARED_FLOAT;
     sum.as.number = as_float(a) + as_float(b);
   }
   return sum;
 }
 
 /* With the table locked. A field that is not there is the integer 0. */
-static Added add_locked(const Field *field, const lt_Value *number, lt_Value *sum) {
-  static const lt_Value zero = {LT_INTEGER, 0, {0}};
-  lt_Value old;
-  lt_Value old_key;
-  lt_Value *current = lt_table_find(&field->shared->table, &field->key);
-  bool missing = current == NULL || current->kind == LT_NIL;
-  if (!missing && !is_number(current)) {
+static Added add_locked(const Field *field, const lt_SharedValue *number, lt_SharedValue *sum) {
+  static const lt_SharedValue zero = {LT_SHARED_INTEGER, 0, {0}};
+  lt_SharedValue old;
+  lt_SharedValue old_key;
+  lt_SharedValue *current = lt_value_table_find(&field->shared->table, &field->key);
+  bool missing = current == NULL || current->kind == LT_SHARED_NIL;
+  if (!missing && !atomic_is_number(current)) {
     *sum = *current;
     return NO_NUMBER;
   }
   *sum = sum_of(missing ? &zero : current, number);
   if (!missing)
     *current = *sum;
-  else if (!lt_table_set(&field->shared->table, &field->key, sum, &old, &old_key))
+  else if (!lt_value_table_set(&field->shared->table, &field->key, sum, &old, &old_key))
     return NO_MEMORY;
   return ADDED;
 }
 
-static void push_number(lua_State *L, const lt_Value *number) {
-  if (number->kind == LT_INTEGER)
+static void push_number(lua_State *L, const lt_SharedValue *number) {
+  if (number->kind == LT_SHARED_INTEGER)
     lua_pushinteger(L, number->as.integer);
   else
     lua_pushnumber(L, number->as.number);
 }
 
-static const char *kind_name(lt_Kind kind) {
+static const char *kind_name(lt_SharedKind kind) {
   static const char *const names[] = {"nil",    "boolean",        "boolean", "number",
                                       "number", "light userdata", "string",  "shared object"};
   return names[kind];
@@ -95,14 +95,14 @@ static const char *kind_name(lt_Kind kind) {
 static int add(lua_State *L) {
   Field field = check_field(L);
   lt_check_type(L, 3, LUA_TNUMBER);
-  lt_Value number = lt_share(L, field.self, 3);
-  lt_Value sum;
-  lt_Slot *slot = lt_shared_begin_write(field.shared, field.self);
+  lt_SharedValue number = lt_to_shared(L, field.self, 3);
+  lt_SharedValue sum;
+  lt_BiasSlot *slot = lt_shared_table_begin_write(field.shared, field.self);
   Added added = add_locked(&field, &number, &sum);
-  lt_shared_end_write(field.shared, slot);
+  lt_shared_table_end_write(field.shared, slot);
   if (added == NO_NUMBER)
     return lt_raise(L, &lt_TypeError, "cannot add to field '%s' (a %s value)",
-                    luaL_tolstring(L, KEY, NULL), kind_name((lt_Kind)sum.kind));
+                    luaL_tolstring(L, KEY, NULL), kind_name((lt_SharedKind)sum.kind));
   if (added == NO_MEMORY)
     return lt_raise_memory(L);
   push_number(L, &sum);
@@ -116,14 +116,14 @@ static int add(lua_State *L) {
 
 typedef struct Seen {
   bool is_nil;
-  lt_Key identity; /* of any other value */
+  lt_SharedKey identity; /* of any other value */
 } Seen;
 
 static bool still_has(const Field *field, const Seen *seen) {
-  const lt_Value *current = lt_table_find(&field->shared->table, &field->key);
-  if (current == NULL || current->kind == LT_NIL)
+  const lt_SharedValue *current = lt_value_table_find(&field->shared->table, &field->key);
+  if (current == NULL || current->kind == LT_SHARED_NIL)
     return seen->is_nil;
-  return !seen->is_nil && lt_key_matches(&seen->identity, current);
+  return !seen->is_nil && lt_shared_key_matches(&seen->identity, current);
 }
 
 /*
@@ -131,26 +131,26 @@ static bool still_has(const Field *field, const Seen *seen) {
 */
 static void push_seen_object(lua_State *L, lt_Object *object) {
   lt_object_push_own(L, object);
-  if (object->type == &lt_stored_type)
-    lt_stored_push(L, (lt_Stored *)object);
+  if (object->type == &lt_stored_value_type)
+    lt_stored_value_push(L, (lt_StoredValue *)object);
   else
     lua_pushvalue(L, -1);
 }
 
-static void identify(lua_State *L, const lt_Value *value, Seen *seen) {
-  seen->is_nil = value->kind == LT_NIL;
+static void identify(lua_State *L, const lt_SharedValue *value, Seen *seen) {
+  seen->is_nil = value->kind == LT_SHARED_NIL;
   seen->identity.kind = value->kind;
   switch (value->kind) {
-  case LT_STRING:
+  case LT_SHARED_STRING:
     seen->identity.as.string.bytes = lua_tolstring(L, -1, &seen->identity.as.string.length);
     break;
-  case LT_FLOAT:
+  case LT_SHARED_FLOAT:
     seen->identity.as.number = value->as.number;
     break;
-  case LT_POINTER:
+  case LT_SHARED_POINTER:
     seen->identity.as.pointer = value->as.pointer;
     break;
-  case LT_OBJECT:
+  case LT_SHARED_OBJECT:
     seen->identity.as.object = value->as.object;
     break;
   default:
@@ -162,52 +162,53 @@ static void identify(lua_State *L, const lt_Value *value, Seen *seen) {
 ** Pushes something that must stay on the stack as long as 'seen' is used, and the field's value.
 */
 static void push_seen(lua_State *L, const Field *field, Seen *seen) {
-  lt_Taken taken;
-  lt_Slot *slot = lt_shared_begin_read(field->shared, field->self);
-  const lt_Value *value = lt_table_find(&field->shared->table, &field->key);
-  if (value != NULL && value->kind == LT_OBJECT) {
+  lt_TakenValue taken;
+  lt_BiasSlot *slot = lt_shared_table_begin_read(field->shared, field->self);
+  const lt_SharedValue *value = lt_value_table_find(&field->shared->table, &field->key);
+  if (value != NULL && value->kind == LT_SHARED_OBJECT) {
     taken.value = *value;
-    lt_value_retain(value);
+    lt_shared_value_retain(value);
   } else {
-    lt_take(L, value != NULL ? value : &lt_nil, &taken);
+    lt_from_shared_take(L, value != NULL ? value : &lt_shared_nil, &taken);
   }
-  lt_shared_end_read(field->shared, slot);
-  if (taken.value.kind == LT_OBJECT) {
+  lt_shared_table_end_read(field->shared, slot);
+  if (taken.value.kind == LT_SHARED_OBJECT) {
     push_seen_object(L, taken.value.as.object);
   } else {
     lua_pushnil(L);
-    lt_push_taken(L, &taken, 1);
+    lt_from_shared_push_taken(L, &taken, 1);
   }
   identify(L, &taken.value, seen);
 }
 
 /*
-** Pushes what lt_share makes a value of at any time, failing only without memory, for the value
+** Pushes what lt_to_shared makes a value of at any time, failing only without memory, for the value
 ** at 'index'. So the conversion is done once, and its errors come before anything is changed.
 */
 static void push_prepared(lua_State *L, const Field *field, int index) {
-  lt_Value value = lt_share_field(L, field->self, TABLE, KEY, index);
-  if (value.kind == LT_OBJECT) {
+  lt_SharedValue value = lt_from_shared_store(L, field->self, TABLE, KEY, index);
+  if (value.kind == LT_SHARED_OBJECT) {
     lt_object_push_own(L, value.as.object);
   } else {
-    lt_value_release(&value);
+    lt_shared_value_release(&value);
     lua_pushvalue(L, index);
   }
 }
 
 /* Sets the field to the prepared value at 'index' if it still has what was seen in it. */
 static bool set_if_seen(lua_State *L, const Field *field, const Seen *seen, int index) {
-  lt_Value value = lt_share(L, field->self, index);
-  lt_Value old = lt_nil;
-  lt_Value old_key = lt_nil;
-  lt_Slot *slot = lt_shared_begin_write(field->shared, field->self);
+  lt_SharedValue value = lt_to_shared(L, field->self, index);
+  lt_SharedValue old = lt_shared_nil;
+  lt_SharedValue old_key = lt_shared_nil;
+  lt_BiasSlot *slot = lt_shared_table_begin_write(field->shared, field->self);
   bool same = still_has(field, seen);
-  bool done = same && lt_table_set(&field->shared->table, &field->key, &value, &old, &old_key);
-  lt_shared_end_write(field->shared, slot);
-  lt_value_release(&old);
-  lt_value_release(&old_key);
+  bool done =
+      same && lt_value_table_set(&field->shared->table, &field->key, &value, &old, &old_key);
+  lt_shared_table_end_write(field->shared, slot);
+  lt_shared_value_release(&old);
+  lt_shared_value_release(&old_key);
   if (!done)
-    lt_value_release(&value);
+    lt_shared_value_release(&value);
   if (same && !done)
     lt_raise_memory(L);
   return done;
@@ -276,7 +277,7 @@ static int update(lua_State *L) {
     lua_call(L, 1, 1);
     push_prepared(L, &field, RESULT);
   } while (!set_if_seen(L, &field, &seen, PREPARED));
-  bool is_shared = lt_object_of_type(L, PREPARED, &lt_shared_type) != NULL;
+  bool is_shared = lt_object_of_type(L, PREPARED, &lt_shared_table_type) != NULL;
   lua_pushvalue(L, is_shared ? PREPARED : RESULT);
   return 1;
 }
@@ -286,35 +287,35 @@ static int update(lua_State *L) {
 */
 
 typedef struct Fields {
-  lt_Value *values; /* keys and values in turn, with references */
-  size_t count;     /* of both */
+  lt_SharedValue *values; /* keys and values in turn, with references */
+  size_t count;           /* of both */
   size_t capacity;
 } Fields;
 
 /* Takes all fields of the table, as they are at one moment. False: no memory. */
-static bool take_fields(const lt_Thread *self, lt_Shared *shared, Fields *fields) {
+static bool take_fields(const lt_Thread *self, lt_SharedTable *shared, Fields *fields) {
   fields->count = 0;
   for (;;) {
-    lt_shared_begin_long_read(shared, self);
+    lt_shared_table_begin_long_read(shared, self);
     size_t needed = 2 * (shared->table.array_used + shared->table.live_count);
     if (needed <= fields->capacity) {
-      lt_Cursor cursor;
-      lt_table_begin(&shared->table, &cursor);
-      lt_Value key;
-      lt_Value value;
-      while (lt_table_next(&shared->table, &cursor, &key, &value)) {
-        lt_value_retain(&key);
-        lt_value_retain(&value);
+      lt_ValueCursor cursor;
+      lt_value_table_begin(&shared->table, &cursor);
+      lt_SharedValue key;
+      lt_SharedValue value;
+      while (lt_value_table_next(&shared->table, &cursor, &key, &value)) {
+        lt_shared_value_retain(&key);
+        lt_shared_value_retain(&value);
         fields->values[fields->count++] = key;
         fields->values[fields->count++] = value;
       }
     }
-    lt_shared_end_long_read(shared);
+    lt_shared_table_end_long_read(shared);
     if (needed <= fields->capacity)
       return true;
     free(fields->values);
     fields->capacity = needed;
-    fields->values = malloc(needed * sizeof(lt_Value));
+    fields->values = malloc(needed * sizeof(lt_SharedValue));
     if (fields->values == NULL)
       return false;
   }
@@ -322,7 +323,7 @@ static bool take_fields(const lt_Thread *self, lt_Shared *shared, Fields *fields
 
 static void release_fields(Fields *fields) {
   for (size_t i = 0; i < fields->count; i++)
-    lt_value_release(&fields->values[i]);
+    lt_shared_value_release(&fields->values[i]);
   fields->count = 0;
 }
 
@@ -355,14 +356,14 @@ static void replace_by_copy(lua_State *L, Copying *copying) {
 /* The proxy is on the top. */
 static void copy_fields(lua_State *L, Copying *copying) {
   Fields *fields = &copying->fields;
-  lt_Shared *shared = (lt_Shared *)lt_object_at(L, -1);
+  lt_SharedTable *shared = (lt_SharedTable *)lt_object_at(L, -1);
   replace_by_copy(L, copying);
   if (!take_fields(copying->self, shared, fields))
     lt_raise_memory(L);
   for (size_t i = 0; i < fields->count; i += 2) {
-    lt_push_value(L, &fields->values[i]);
-    lt_push_value(L, &fields->values[i + 1]);
-    if (lt_object_of_type(L, -1, &lt_shared_type) != NULL)
+    lt_from_shared_push(L, &fields->values[i]);
+    lt_from_shared_push(L, &fields->values[i + 1]);
+    if (lt_object_of_type(L, -1, &lt_shared_table_type) != NULL)
       replace_by_copy(L, copying);
     lua_rawset(L, COPY);
   }
@@ -393,7 +394,7 @@ static int copy_protected(lua_State *L) {
 */
 static int copy(lua_State *L) {
   Copying copying = {lt_self(L), {NULL, 0, 0}, 0};
-  lt_check_object(L, 1, &lt_shared_type);
+  lt_check_object(L, 1, &lt_shared_table_type);
   lua_settop(L, 1);
   lua_pushcfunction(L, copy_protected);
   lua_pushlightuserdata(L, &copying);
@@ -410,9 +411,9 @@ static int copy(lua_State *L) {
 ** Memory
 */
 
-void lt_collect_if_due(void) {
-  if (lt_collect_due())
-    lt_collect(NULL, NULL);
+void lt_cycles_collect_if_due(void) {
+  if (lt_cycles_due())
+    lt_cycles_collect(NULL, NULL);
 }
 
 /* shared_memory() -> integer. How many bytes the shared data space of the process has now. */
@@ -432,9 +433,9 @@ static void set_seconds(lua_State *L, const char *name, plat_Time time) {
 ** and tells how many there were, how many of them it freed, how long it took, and the longest
 ** time for which it kept one table from being changed. Follows gc.collect.
 */
-static int collect(lua_State *L) {
+static int atomic_collect(lua_State *L) {
   lt_Collection collection;
-  if (!lt_collect(lt_self(L)->parker, &collection))
+  if (!lt_cycles_collect(lt_self(L)->parker, &collection))
     return lt_raise_memory(L);
   lua_createtable(L, 0, 4);
   lua_pushinteger(L, (lua_Integer)collection.object_count);
@@ -446,7 +447,11 @@ static int collect(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg lt_shared_functions[] = {{"add", add},         {"swap", swap},
-                                        {"cas", cas},         {"update", update},
-                                        {"copy", copy},       {"shared_memory", shared_memory},
-                                        {"collect", collect}, {NULL, NULL}};
+const luaL_Reg lt_shared_functions[] = {{"add", add},
+                                        {"swap", swap},
+                                        {"cas", cas},
+                                        {"update", update},
+                                        {"copy", copy},
+                                        {"shared_memory", shared_memory},
+                                        {"collect", atomic_collect},
+                                        {NULL, NULL}};

@@ -6,7 +6,7 @@
 */
 #include "lib/guard.h"
 
-#include "src/exception.h"
+#include "src/object/exception.h"
 
 struct lt_Guard {
   const void *mark;     /* only guards begin with the address of this variable */
@@ -27,7 +27,7 @@ static lt_Guard *guard_at_first(lua_State *L) {
 }
 
 /* NULL, or why it has not released it. */
-static const char *let_go(lt_Guard *guard) {
+static const char *guard_let_go(lt_Guard *guard) {
   bool holds = guard->holds;
   guard->holds = false;
   if (!holds || guard->lock->mark != &lt_proxy_mark)
@@ -50,7 +50,7 @@ static int close_guard(lua_State *L) {
   if (guard == NULL)
     return 0;
   bool held = guard->holds;
-  const char *failure = let_go(guard);
+  const char *failure = guard_let_go(guard);
   if (held)
     put_into_list(L);
   return failure == NULL ? 0 : lt_raise(L, &lt_RuntimeError, "%s", failure);
@@ -59,11 +59,11 @@ static int close_guard(lua_State *L) {
 static int collect_guard(lua_State *L) {
   lt_Guard *guard = guard_at_first(L);
   if (guard != NULL)
-    let_go(guard);
+    guard_let_go(guard);
   return 0;
 }
 
-static void push_metatable(lua_State *L) {
+static void guard_push_metatable(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &guard_mark) == LUA_TTABLE)
     return;
   lua_pop(L, 1);
@@ -81,7 +81,7 @@ static void push_metatable(lua_State *L) {
 static lt_Guard *push_new(lua_State *L) {
   lt_Guard *guard = lua_newuserdatauv(L, sizeof(*guard), 2);
   *guard = (lt_Guard){&guard_mark, lua_touserdata(L, 1), false, 0};
-  push_metatable(L);
+  guard_push_metatable(L);
   lua_setmetatable(L, -2);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, PROXY);

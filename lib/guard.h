@@ -5,7 +5,7 @@
 #ifndef lt_guard_h
 #define lt_guard_h
 
-#include "src/object.h"
+#include "src/object/object.h"
 
 typedef struct lt_Guard lt_Guard;
 

@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-#include "src/interrupt.h"
-#include "src/thread.h"
-#include "src/wait.h"
+#include "src/thread/interrupt.h"
+#include "src/thread/thread.h"
+#include "src/thread/wait.h"
 
 /*
 ** _ThreadHandle() -> handle
@@ -77,7 +77,7 @@ static int handle_result(lua_State *L) {
     lt_raise(L, &lt_TimeoutError, "the thread has not ended");
   if (thread->result == NULL)
     return thread->failed ? lt_raise_memory(L) : 0;
-  int count = lt_unpack(L, thread->result, LT_KEEP);
+  int count = lt_unpack(L, thread->result, LT_KEEP_GLOBALS);
   return thread->failed ? lua_error(L) : count;
 }
 

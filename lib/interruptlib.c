@@ -5,11 +5,11 @@
 
 #include <string.h>
 
-#include "src/deadlock.h"
-#include "src/dump.h"
-#include "src/interrupt.h"
-#include "src/wait.h"
-#include "src/watch.h"
+#include "src/diagnose/deadlock.h"
+#include "src/diagnose/dump.h"
+#include "src/diagnose/dump_triggers.h"
+#include "src/thread/interrupt.h"
+#include "src/thread/wait.h"
 
 /*
 ** Interrupts
@@ -108,16 +108,16 @@ static int interrupt_main(lua_State *L) {
 */
 
 static int push_text(lua_State *L) {
-  const lt_Text *text = lua_touserdata(L, 1);
+  const lt_StringBuffer *text = lua_touserdata(L, 1);
   lua_pushlstring(L, text->bytes == NULL ? "" : text->bytes, text->length);
   return 1;
 }
 
-static void push_dump(lua_State *L, lt_Text *text) {
+static void push_dump(lua_State *L, lt_StringBuffer *text) {
   lua_pushcfunction(L, push_text);
   lua_pushlightuserdata(L, text);
   int status = lua_pcall(L, 1, 1, 0);
-  lt_text_free(text);
+  lt_string_buffer_free(text);
   if (status != LUA_OK)
     lt_throw(L);
 }
@@ -153,7 +153,7 @@ static int dump_traceback(lua_State *L) {
   if (!lua_isnil(L, 1))
     push_write(L, 1);
   lt_Dump dump;
-  lt_Text text = {NULL, 0, 0};
+  lt_StringBuffer text = {NULL, 0, 0};
   const lt_Asker asker = {self->runtime, self->parker, self, L, NULL};
   if (!lt_dump_take(&dump, &asker))
     return lt_raise_memory(L);
@@ -161,7 +161,7 @@ static int dump_traceback(lua_State *L) {
   lt_dump_free(&dump);
   if (lua_isnil(L, 1)) {
     plat_write_error(text.bytes, text.length);
-    lt_text_free(&text);
+    lt_string_buffer_free(&text);
     return 0;
   }
   lua_pushvalue(L, 1);
@@ -183,7 +183,7 @@ static int dump_traceback_later(lua_State *L) {
   plat_Time span = lt_check_span(L, 1);
   if (span <= 0)
     return lt_arg_error(L, &lt_ValueError, 1, "timeout must be greater than 0");
-  int error = lt_watch_later(lt_self(L)->runtime, span, lt_opt_flag(L, 2, false));
+  int error = lt_dump_triggers_later(lt_self(L)->runtime, span, lt_opt_flag(L, 2, false));
   if (error != 0) {
     char reason[128];
     plat_describe_error(error, reason, sizeof(reason));
@@ -197,7 +197,7 @@ static int dump_traceback_later(lua_State *L) {
 ** Takes back what dump_traceback_later asked for. Follows faulthandler.cancel_dump_traceback_later.
 */
 static int cancel_dump_traceback_later(lua_State *L) {
-  lt_watch_cancel(lt_self(L)->runtime);
+  lt_dump_triggers_cancel(lt_self(L)->runtime);
   return 0;
 }
 

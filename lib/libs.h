@@ -4,9 +4,9 @@
 #ifndef lt_libs_h
 #define lt_libs_h
 
-#include "src/args.h"
-#include "src/exception.h"
-#include "src/runtime.h"
+#include "src/object/arguments.h"
+#include "src/object/exception.h"
+#include "src/thread/runtime.h"
 
 /* Types of objects, with what calling their class does. */
 extern const lt_Type lt_lock_type, lt_rlock_type, lt_local_type;
@@ -26,6 +26,6 @@ int lt_interrupt_thread(lua_State *L, lt_Thread *thread, int arg);
 extern const luaL_Reg lt_interrupt_functions[], lt_shared_functions[];
 
 /* Frees garbage, when so much shared memory has been taken that it is time to. */
-void lt_collect_if_due(void);
+void lt_cycles_collect_if_due(void);
 
 #endif

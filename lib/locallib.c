@@ -29,7 +29,7 @@ static void release_life(Life *life) {
     free(life);
 }
 
-static void destroy(lt_Object *object) {
+static void local_destroy(lt_Object *object) {
   LocalObject *local = (LocalObject *)object;
   /* Relaxed: who sees it late looks again. */
   atomic_store_explicit(&local->life->dead, true, memory_order_relaxed);
@@ -116,7 +116,7 @@ static void drop_dead(lua_State *L, Stranded *stranded) {
 }
 
 /* The table is on the top. */
-static void make_room(lua_State *L, Stranded *stranded, const Life *life) {
+static void local_make_room(lua_State *L, Stranded *stranded, const Life *life) {
   if (stranded->count >= stranded->limit)
     drop_dead(L, stranded);
   if (stranded->needed == stranded->capacity) {
@@ -190,7 +190,7 @@ static void push_fields(lua_State *L) {
     lua_pop(L, 1);
     lua_newtable(L);
     lua_insert(L, -2);
-    make_room(L, stranded, local->life);
+    local_make_room(L, stranded, local->life);
     lua_insert(L, -2);
   }
   lua_remove(L, -2);
@@ -236,4 +236,5 @@ static const luaL_Reg metamethods[] = {
     {"__gc", local_gc},       {"__index", local_index},       {"__newindex", local_newindex},
     {"__pairs", local_pairs}, {"__tostring", local_tostring}, {NULL, NULL}};
 
-const lt_Type lt_local_type = {"_thread._local", &lt_LocalType, NULL, metamethods, destroy, NULL};
+const lt_Type lt_local_type = {"_thread._local", &lt_LocalType, NULL,
+                               metamethods,      local_destroy, NULL};

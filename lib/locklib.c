@@ -6,10 +6,10 @@
 #include <stdlib.h>
 
 #include "lib/guard.h"
-#include "src/deadlock.h"
-#include "src/interrupt.h"
-#include "src/lock.h"
-#include "src/wait.h"
+#include "src/diagnose/deadlock.h"
+#include "src/sync/lock.h"
+#include "src/thread/interrupt.h"
+#include "src/thread/wait.h"
 
 /*
 ** The last two are written by the one who has the lock. Relaxed: a thread finds its own ident only
@@ -27,7 +27,7 @@ typedef struct RLockObject {
   lt_RLock rlock;
 } RLockObject;
 
-static void destroy(lt_Object *object) {
+static void lock_destroy(lt_Object *object) {
   free(object);
 }
 
@@ -145,7 +145,7 @@ static void collect_holder(lua_State *L, LockObject *lock) {
   lua_gc(L, LUA_GCCOLLECT);
 }
 
-static bool wait_for_lock(lua_State *L, LockObject *lock, plat_Time deadline) {
+static bool lock_wait_for_lock(lua_State *L, LockObject *lock, plat_Time deadline) {
   if (deadline != PLAT_AT_ONCE)
     collect_holder(L, lock);
   return wait_for(L, &lock->lock, deadline);
@@ -156,7 +156,7 @@ static int acquire_or_wait(lua_State *L, const lt_Proxy *proxy) {
   LockObject *lock = lock_of(proxy);
   plat_Time deadline = PLAT_FOREVER;
   bool blocking = lua_gettop(L) == 1 || check_waiting(L, &deadline);
-  bool acquired = lt_lock_try(&lock->lock) || (blocking && wait_for_lock(L, lock, deadline));
+  bool acquired = lt_lock_try(&lock->lock) || (blocking && lock_wait_for_lock(L, lock, deadline));
   if (acquired)
     note_holder(proxy);
   lua_pushboolean(L, acquired);
@@ -332,7 +332,7 @@ static void acquire_either(lua_State *L, const lt_Proxy *proxy) {
   if (proxy->object->type == &lt_lock_type) {
     LockObject *lock = lock_of(proxy);
     if (!lt_lock_try(&lock->lock))
-      wait_for_lock(L, lock, PLAT_FOREVER);
+      lock_wait_for_lock(L, lock, PLAT_FOREVER);
     note_holder(proxy);
     return;
   }
@@ -440,7 +440,7 @@ static int with(lua_State *L) {
 ** lock:__enter__() -> true, lock:__exit__(...)
 ** acquire and release, by the names that Python's with statement has for them.
 */
-static int enter(lua_State *L) {
+static int lock_enter(lua_State *L) {
   acquire_either(L, check_either(L));
   lua_pushboolean(L, 1);
   return 1;
@@ -454,7 +454,7 @@ static const luaL_Reg lock_methods[] = {{"acquire", lock_acquire},
                                         {"locked_lock", lock_locked},
                                         {"hold", hold},
                                         {"with", with},
-                                        {"__enter__", enter},
+                                        {"__enter__", lock_enter},
                                         {"__exit__", release_first},
                                         {NULL, NULL}};
 
@@ -462,14 +462,14 @@ static const luaL_Reg lock_metamethods[] = {
     {"__tostring", lock_tostring}, {"__close", refuse_close}, {NULL, NULL}};
 
 const lt_Type lt_lock_type = {"_thread.lock",   &lt_LockType, lock_methods,
-                              lock_metamethods, destroy,      NULL};
+                              lock_metamethods, lock_destroy, NULL};
 
 static const luaL_Reg rlock_methods[] = {{"acquire", rlock_acquire},
                                          {"release", rlock_release},
                                          {"locked", rlock_locked},
                                          {"hold", hold},
                                          {"with", with},
-                                         {"__enter__", enter},
+                                         {"__enter__", lock_enter},
                                          {"__exit__", release_first},
                                          {"_is_owned", rlock_is_owned},
                                          {"_recursion_count", rlock_recursion_count},
@@ -481,4 +481,4 @@ static const luaL_Reg rlock_metamethods[] = {
     {"__tostring", rlock_tostring}, {"__close", refuse_close}, {NULL, NULL}};
 
 const lt_Type lt_rlock_type = {"_thread.RLock",   &lt_RLockType, rlock_methods,
-                               rlock_metamethods, destroy,       NULL};
+                               rlock_metamethods, lock_destroy,  NULL};

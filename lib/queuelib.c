@@ -8,10 +8,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "src/interrupt.h"
-#include "src/named.h"
-#include "src/queue.h"
-#include "src/wait.h"
+#include "src/shared/queue.h"
+#include "src/thread/interrupt.h"
+#include "src/thread/wait.h"
+#include "src/transfer/module_names.h"
 
 LT_CLASS(lt_Empty, "Empty", &lt_Exception, NULL);
 LT_CLASS(lt_Full, "Full", &lt_Exception, NULL);
@@ -23,12 +23,12 @@ static const lt_Type simple_queue_type, queue_type, lifo_queue_type, priority_qu
 ** Making
 */
 
-static int push_queue(lua_State *L, const lt_Type *type, lt_Order order, uint64_t maxsize) {
+static int push_queue(lua_State *L, const lt_Type *type, lt_QueueOrder order, uint64_t maxsize) {
   lt_Queue *queue = lt_queue_new(type, order, maxsize);
   if (queue == NULL)
     return lt_raise_memory(L);
   lt_object_push_own(L, (lt_Object *)queue);
-  lt_collect_if_due();
+  lt_cycles_collect_if_due();
   return 1;
 }
 
@@ -139,18 +139,18 @@ static void describe_element(lua_State *L, int value) {
 */
 typedef struct Putting {
   lt_QueueUse use; /* the queue is the function's argument, which stays on the stack */
-  lt_Outcome outcome;
+  lt_QueueOutcome outcome;
   size_t count;
   size_t put;
-  lt_Item *keys; /* for a PriorityQueue, else NULL */
-  lt_Item items[];
+  lt_MessageItem *keys; /* for a PriorityQueue, else NULL */
+  lt_MessageItem items[];
 } Putting;
 
 static void drop_rest(Putting *putting) {
   for (; putting->put < putting->count; putting->put++) {
-    lt_item_free(&putting->items[putting->put]);
+    lt_message_item_free(&putting->items[putting->put]);
     if (putting->keys != NULL)
-      lt_item_free(&putting->keys[putting->put]);
+      lt_message_item_free(&putting->keys[putting->put]);
   }
 }
 
@@ -162,10 +162,10 @@ static int finalize_putting(lua_State *L) {
 static Putting *push_putting(lua_State *L, lt_Queue *queue, size_t capacity) {
   static const char key;
   bool keyed = lt_queue_order(queue) == LT_LEAST_FIRST;
-  size_t size = sizeof(Putting) + capacity * sizeof(lt_Item) * (keyed ? 2 : 1);
+  size_t size = sizeof(Putting) + capacity * sizeof(lt_MessageItem) * (keyed ? 2 : 1);
   Putting *putting = lua_newuserdatauv(L, size, 0);
   memset(putting, 0, sizeof(*putting)); /* the items are when they come */
-  putting->use = (lt_QueueUse){queue, lt_caller(L)};
+  putting->use = (lt_QueueUse){queue, lt_calling_user(L)};
   putting->keys = keyed ? putting->items + capacity : NULL;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) != LUA_TTABLE) {
     lua_pop(L, 1);
@@ -202,18 +202,18 @@ static void add_message(lua_State *L, Putting *putting, int arg, const lt_Row *r
   if (putting->keys != NULL) {
     putting->keys[number].kind = LT_ITEM_NIL;
     push_priority(L, arg);
-    lt_item_from(L, -1, &putting->keys[number], LT_COPY_STRINGS, NULL, NULL);
+    lt_message_item_from(L, -1, &putting->keys[number], LT_COPY_STRINGS, NULL, NULL);
     lua_pop(L, 1);
   }
-  lt_item_from(L, -1, &putting->items[number], LT_LEND_STRINGS,
-               row == NULL ? describe_message : describe_element, row);
+  lt_message_item_from(L, -1, &putting->items[number], LT_LEND_STRINGS,
+                       row == NULL ? describe_message : describe_element, row);
   lua_pop(L, 1);
 }
 
 /* False: there is no room. */
 static bool try_to_put(void *context) {
   Putting *putting = context;
-  const lt_Item *keys = putting->keys == NULL ? NULL : putting->keys + putting->put;
+  const lt_MessageItem *keys = putting->keys == NULL ? NULL : putting->keys + putting->put;
   size_t put;
   putting->outcome =
       lt_queue_put(putting->use.queue, putting->use.user, putting->items + putting->put, keys,
@@ -223,7 +223,7 @@ static bool try_to_put(void *context) {
 }
 
 /* Puts all that there are, waiting for room until the deadline. */
-static lt_Outcome put_all(lua_State *L, Putting *putting, plat_Time deadline) {
+static lt_QueueOutcome put_all(lua_State *L, Putting *putting, plat_Time deadline) {
   if (!try_to_put(putting)) {
     lt_Wait wait = lt_queue_wait_to_put(&putting->use, try_to_put, deadline);
     wait_longer(L, &wait);
@@ -231,21 +231,21 @@ static lt_Outcome put_all(lua_State *L, Putting *putting, plat_Time deadline) {
   return putting->outcome;
 }
 
-static lt_Class *class_of_outcome(lt_Outcome outcome) {
+static lt_Class *class_of_outcome(lt_QueueOutcome outcome) {
   return outcome == LT_QUEUE_FULL        ? &lt_Full
          : outcome == LT_QUEUE_EMPTY     ? &lt_Empty
          : outcome == LT_QUEUE_SHUT_DOWN ? &lt_ShutDown
                                          : &lt_TypeError;
 }
 
-static const char *text_of_outcome(lt_Outcome outcome) {
+static const char *text_of_outcome(lt_QueueOutcome outcome) {
   return outcome == LT_QUEUE_FULL        ? "the queue is full"
          : outcome == LT_QUEUE_EMPTY     ? "the queue is empty"
          : outcome == LT_QUEUE_SHUT_DOWN ? "the queue is shut down"
                                          : "numbers and strings can't be priorities in one queue";
 }
 
-static int raise_outcome(lua_State *L, lt_Outcome outcome) {
+static int raise_outcome(lua_State *L, lt_QueueOutcome outcome) {
   if (outcome == LT_QUEUE_NO_MEMORY)
     return lt_raise_memory(L);
   lt_exception_push(L, class_of_outcome(outcome), text_of_outcome(outcome), 1);
@@ -256,18 +256,18 @@ static int raise_outcome(lua_State *L, lt_Outcome outcome) {
 static int put_message(lua_State *L, lt_Queue *queue) {
   lt_check_any(L, 2);
   plat_Time deadline = opt_patience(L, 3);
-  lt_Outcome outcome = LT_QUEUE_FULL;
-  lt_Item item;
-  bool is_small = lt_item_from_small(L, 2, &item);
+  lt_QueueOutcome outcome = LT_QUEUE_FULL;
+  lt_MessageItem item;
+  bool is_small = lt_message_item_from_small(L, 2, &item);
   bool is_keyed = lt_queue_order(queue) == LT_LEAST_FIRST;
   if (!is_keyed && (is_small || lt_queue_maxsize(queue) == 0)) {
     size_t put;
     if (!is_small)
-      lt_item_from(L, 2, &item, LT_LEND_STRINGS, describe_message, NULL);
-    outcome = lt_queue_put(queue, lt_caller(L), &item, NULL, 1, &put);
+      lt_message_item_from(L, 2, &item, LT_LEND_STRINGS, describe_message, NULL);
+    outcome = lt_queue_put(queue, lt_calling_user(L), &item, NULL, 1, &put);
     if (outcome == LT_QUEUE_DONE)
       return 0;
-    lt_item_free(&item);
+    lt_message_item_free(&item);
     if (deadline == PLAT_AT_ONCE)
       return raise_outcome(L, outcome);
   }
@@ -291,9 +291,9 @@ static int put_message(lua_State *L, lt_Queue *queue) {
 */
 static int queue_put(lua_State *L) {
   lt_Queue *queue = check_queue(L);
-  lt_Item item;
-  if (lua_gettop(L) == 2 && lt_item_from_small(L, 2, &item) &&
-      lt_queue_put_small(queue, lt_caller(L), &item))
+  lt_MessageItem item;
+  if (lua_gettop(L) == 2 && lt_message_item_from_small(L, 2, &item) &&
+      lt_queue_put_small(queue, lt_calling_user(L), &item))
     return 0;
   return put_message(L, queue);
 }
@@ -344,14 +344,14 @@ static int queue_put_many(lua_State *L) {
   size_t count = check_list(L, 2);
   plat_Time deadline = opt_patience(L, 3);
   Putting *putting = push_putting(L, queue, count);
-  lt_names_push(L, false);
+  lt_module_index_push(L, false);
   lt_Row row = {lua_gettop(L), 0};
   for (size_t i = 1; i <= count; i++) {
     lua_rawgeti(L, 2, (lua_Integer)i);
     row.first = (int)(i - 1);
     add_message(L, putting, 2, &row);
   }
-  lt_Outcome outcome = put_all(L, putting, deadline);
+  lt_QueueOutcome outcome = put_all(L, putting, deadline);
   if (outcome == LT_QUEUE_DONE)
     return 0;
   lua_Integer put = (lua_Integer)putting->put;
@@ -373,8 +373,8 @@ static int queue_put_many(lua_State *L) {
 /* One item on its way out of a queue. */
 typedef struct Getting {
   lt_QueueUse use;
-  lt_Outcome outcome;
-  lt_Item item;
+  lt_QueueOutcome outcome;
+  lt_MessageItem item;
 } Getting;
 
 /* False: the queue is empty. */
@@ -396,14 +396,14 @@ static int queue_get(lua_State *L) {
   lt_Queue *queue = check_queue(L);
   plat_Time deadline = opt_patience(L, 2);
   lt_Thread *self = lt_calling_thread(L);
-  Getting getting = {.use = {queue, lt_user(self)}};
+  Getting getting = {.use = {queue, lt_bias_user(self)}};
   if (!try_to_get(&getting)) {
     lt_Wait wait = lt_queue_wait_to_get(&getting.use, try_to_get, deadline);
     wait_longer(L, &wait);
   }
   if (getting.outcome != LT_QUEUE_DONE)
     return raise_outcome(L, getting.outcome);
-  if (lt_item_receive(L, &getting.item) != LUA_OK) {
+  if (lt_message_item_receive(L, &getting.item) != LUA_OK) {
     lt_queue_task_done(queue);
     lt_throw(L);
   }
@@ -425,9 +425,9 @@ static int queue_get_nowait(lua_State *L) {
 /* A batch on its way out of a queue, into a state. */
 typedef struct GettingMany {
   lt_QueueUse use;
-  lt_Outcome outcome;
+  lt_QueueOutcome outcome;
   size_t max;
-  lt_Batch batch;
+  lt_QueueBatch batch;
   size_t received; /* of them; SIZE_MAX before the first one is begun */
 } GettingMany;
 
@@ -442,10 +442,10 @@ static bool try_to_get_many(void *context) {
 /* The argument, light: what is got. */
 static int receive_batch(lua_State *L) {
   GettingMany *getting = lua_touserdata(L, 1);
-  const lt_Batch *batch = &getting->batch;
+  const lt_QueueBatch *batch = &getting->batch;
   lua_createtable(L, (int)batch->count, 1);
   for (getting->received = 0; getting->received < batch->count; getting->received++) {
-    lt_item_push(L, lt_batch_item(batch, getting->received));
+    lt_message_item_push(L, lt_queue_batch_item(batch, getting->received));
     lua_rawseti(L, -2, (lua_Integer)getting->received + 1);
   }
   lua_pushinteger(L, (lua_Integer)batch->count);
@@ -456,16 +456,16 @@ static int receive_batch(lua_State *L) {
 /* Pushes the list of what was got. If that fails, the one that was being received is gone. */
 static void push_batch(lua_State *L, GettingMany *getting) {
   lt_Queue *queue = getting->use.queue;
-  lt_Batch *batch = &getting->batch;
+  lt_QueueBatch *batch = &getting->batch;
   getting->received = SIZE_MAX;
   lua_pushcfunction(L, receive_batch);
   lua_pushlightuserdata(L, getting);
   int status = lua_pcall(L, 1, 1, 0);
   bool is_lost = getting->received < batch->count;
   if (batch->count > 0 && status == LUA_OK)
-    lt_batch_free(queue, getting->use.user, batch);
+    lt_queue_batch_free(queue, getting->use.user, batch);
   else if (batch->count > 0)
-    lt_batch_put_back(queue, getting->use.user, batch, getting->received);
+    lt_queue_batch_put_back(queue, getting->use.user, batch, getting->received);
   if (status == LUA_OK)
     return;
   if (is_lost)
@@ -491,7 +491,7 @@ static int queue_get_many(lua_State *L) {
     return lt_arg_error(L, &lt_ValueError, 2, "'max' must be positive, got %I", max);
   plat_Time deadline = opt_timeout(L, 3);
   size_t most = max < MOST_MESSAGES ? (size_t)max : MOST_MESSAGES;
-  GettingMany getting = {.use = {queue, lt_caller(L)}, .max = most};
+  GettingMany getting = {.use = {queue, lt_calling_user(L)}, .max = most};
   if (!try_to_get_many(&getting)) {
     lt_Wait wait = lt_queue_wait_to_get(&getting.use, try_to_get_many, deadline);
     wait_longer(L, &wait);
@@ -510,13 +510,13 @@ static int queue_get_many(lua_State *L) {
 /* queue:qsize() -> integer. How many messages are in the queue at this moment. Follows Queue.qsize.
  */
 static int queue_qsize(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)lt_queue_size(check_queue(L), lt_caller(L)));
+  lua_pushinteger(L, (lua_Integer)lt_queue_size(check_queue(L), lt_calling_user(L)));
   return 1;
 }
 
 /* queue:empty() -> boolean. Whether there is none at this moment. Follows Queue.empty. */
 static int queue_empty(lua_State *L) {
-  lua_pushboolean(L, lt_queue_size(check_queue(L), lt_caller(L)) == 0);
+  lua_pushboolean(L, lt_queue_size(check_queue(L), lt_calling_user(L)) == 0);
   return 1;
 }
 
@@ -524,7 +524,7 @@ static int queue_empty(lua_State *L) {
 static int queue_full(lua_State *L) {
   lt_Queue *queue = check_queue(L);
   uint64_t maxsize = lt_queue_maxsize(queue);
-  lua_pushboolean(L, maxsize != 0 && lt_queue_size(queue, lt_caller(L)) >= maxsize);
+  lua_pushboolean(L, maxsize != 0 && lt_queue_size(queue, lt_calling_user(L)) >= maxsize);
   return 1;
 }
 
@@ -563,7 +563,7 @@ static int queue_shutdown(lua_State *L) {
   static const char *const names[] = {"immediate", NULL};
   lt_Queue *queue = check_queue(L);
   lt_spread_keywords(L, 2, names);
-  lt_queue_shut_down(queue, lt_caller(L), lt_opt_flag(L, 2, false));
+  lt_queue_shut_down(queue, lt_calling_user(L), lt_opt_flag(L, 2, false));
   return 0;
 }
 
@@ -572,7 +572,7 @@ static int queue_tostring(lua_State *L) {
   lua_Integer maxsize = (lua_Integer)lt_queue_maxsize(queue);
   luaL_getmetafield(L, 1, "__name");
   lua_pushfstring(L, "<%s object qsize=%I maxsize=%I at %p>", lua_tostring(L, -1),
-                  (lua_Integer)lt_queue_size(queue, lt_caller(L)), maxsize, (void *)queue);
+                  (lua_Integer)lt_queue_size(queue, lt_calling_user(L)), maxsize, (void *)queue);
   return 1;
 }
 

@@ -5,21 +5,21 @@
 
 #include <limits.h>
 
-#include "src/fetch.h"
-#include "src/memory.h"
-#include "src/share.h"
+#include "src/base/shared_memory.h"
+#include "src/shared/from_shared.h"
+#include "src/shared/to_shared.h"
 
-static lt_Shared *check_shared(lua_State *L, int arg) {
-  return (lt_Shared *)lt_check_object(L, arg, &lt_shared_type);
+static lt_SharedTable *check_shared(lua_State *L, int arg) {
+  return (lt_SharedTable *)lt_check_object(L, arg, &lt_shared_table_type);
 }
 
 /* The first argument, and in 'self' the calling thread. */
-static lt_Shared *check_shared_and_self(lua_State *L, const lt_Thread **self) {
-  const lt_Proxy *proxy = lt_check_proxy(L, 1, &lt_shared_type);
+static lt_SharedTable *check_shared_and_self(lua_State *L, const lt_Thread **self) {
+  const lt_Proxy *proxy = lt_check_proxy(L, 1, &lt_shared_table_type);
   *self = ((const lt_Context *)proxy->context)->thread;
   if (*self == NULL)
     *self = lt_self(L); /* which raises the error */
-  return (lt_Shared *)proxy->object;
+  return (lt_SharedTable *)proxy->object;
 }
 
 /*
@@ -45,24 +45,24 @@ static void tell_lua(lua_State *L, size_t bytes) {
 */
 static int new_shared(lua_State *L) {
   const lt_Thread *self = lt_self(L);
-  lt_Shared *shared;
+  lt_SharedTable *shared;
   size_t taken = lt_memory_taken();
   lua_settop(L, 1);
-  if (lt_object_of_type(L, 1, &lt_shared_type) != NULL)
+  if (lt_object_of_type(L, 1, &lt_shared_table_type) != NULL)
     return 1;
   if (lua_isnil(L, 1)) {
-    shared = lt_shared_new(false);
+    shared = lt_shared_table_new(false);
     if (shared == NULL)
       return lt_raise_memory(L);
   } else {
     lt_check_type(L, 1, LUA_TTABLE);
     if (lua_getmetatable(L, 1))
       return lt_arg_error(L, &lt_TypeError, 1, "a table with a metatable cannot become shared");
-    shared = lt_share_table(L, self, 1);
+    shared = lt_to_shared_table(L, self, 1);
   }
   lt_object_push_own(L, &shared->traced.object);
   tell_lua(L, lt_memory_taken() - taken);
-  lt_collect_if_due();
+  lt_cycles_collect_if_due();
   return 1;
 }
 
@@ -80,33 +80,34 @@ static void push_own_global(lua_State *L, int index) {
 }
 
 /* Of the table at 1, under the key at 2. */
-static void push_field(lua_State *L, const lt_Thread *self, lt_Shared *shared, const lt_Key *key) {
-  lt_Taken taken;
-  lt_Slot *slot = lt_shared_begin_read(shared, self);
-  const lt_Value *value = lt_table_find(&shared->table, key);
-  if (value == NULL || lt_value_is_scalar(value)) { /* the fast way */
-    lt_Value scalar = value != NULL ? *value : lt_nil;
-    lt_shared_end_read(shared, slot);
-    if (scalar.kind == LT_INTEGER)
+static void shared_push_field(lua_State *L, const lt_Thread *self, lt_SharedTable *shared,
+                              const lt_SharedKey *key) {
+  lt_TakenValue taken;
+  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, self);
+  const lt_SharedValue *value = lt_value_table_find(&shared->table, key);
+  if (value == NULL || lt_shared_value_is_scalar(value)) { /* the fast way */
+    lt_SharedValue scalar = value != NULL ? *value : lt_shared_nil;
+    lt_shared_table_end_read(shared, slot);
+    if (scalar.kind == LT_SHARED_INTEGER)
       lua_pushinteger(L, scalar.as.integer);
     else
-      lt_push_value(L, &scalar);
+      lt_from_shared_push(L, &scalar);
     return;
   }
-  lt_take(L, value, &taken);
-  lt_shared_end_read(shared, slot);
-  bool kept = lt_value_kept(&taken.value) != NULL;
-  lt_push_taken(L, &taken, 1);
+  lt_from_shared_take(L, value, &taken);
+  lt_shared_table_end_read(shared, slot);
+  bool kept = lt_to_shared_known(&taken.value) != NULL;
+  lt_from_shared_push_taken(L, &taken, 1);
   if (kept)
-    lt_keep(L, self, 1, 2);
+    lt_from_shared_remember(L, self, 1, 2);
 }
 
 static int shared_index(lua_State *L) {
   const lt_Thread *self;
-  lt_Shared *shared = check_shared_and_self(L, &self);
-  lt_Key key;
-  if (lt_key_at(L, 2, &key))
-    push_field(L, self, shared, &key);
+  lt_SharedTable *shared = check_shared_and_self(L, &self);
+  lt_SharedKey key;
+  if (lt_shared_key_at(L, 2, &key))
+    shared_push_field(L, self, shared, &key);
   else
     lua_pushnil(L);
   if (shared->is_globals && lua_isnil(L, -1))
@@ -116,33 +117,33 @@ static int shared_index(lua_State *L) {
 
 static int shared_newindex(lua_State *L) {
   const lt_Thread *self;
-  lt_Shared *shared = check_shared_and_self(L, &self);
-  lt_Key key;
-  lt_check_key(L, 2, &key);
-  lt_Value value = lt_nil;
+  lt_SharedTable *shared = check_shared_and_self(L, &self);
+  lt_SharedKey key;
+  lt_to_shared_key(L, 2, &key);
+  lt_SharedValue value = lt_shared_nil;
   bool kept = false;
   if (lua_isinteger(L, 3)) { /* the fast way */
-    value.kind = LT_INTEGER;
+    value.kind = LT_SHARED_INTEGER;
     value.as.integer = lua_tointeger(L, 3);
   } else {
-    value = lt_share_field(L, self, 1, 2, 3);
-    kept = lt_value_kept(&value) != NULL;
+    value = lt_from_shared_store(L, self, 1, 2, 3);
+    kept = lt_to_shared_known(&value) != NULL;
   }
-  lt_Set set = lt_shared_set(shared, self, &key, &value);
+  lt_Set set = lt_shared_table_set(shared, self, &key, &value);
   if (set == LT_NOT_SET)
     return lt_raise_memory(L);
   if (set == LT_SET_OVER_OBJECT && !kept)
-    lt_forget(L, 1, 2);
-  if (value.kind == LT_OBJECT)
-    lt_collect_if_due();
+    lt_from_shared_forget(L, 1, 2);
+  if (value.kind == LT_SHARED_OBJECT)
+    lt_cycles_collect_if_due();
   return 0;
 }
 
 static int shared_len(lua_State *L) {
-  lt_Shared *shared = check_shared(L, 1);
-  lt_Slot *slot = lt_shared_begin_read(shared, lt_self(L));
-  lua_Integer length = lt_table_length(&shared->table);
-  lt_shared_end_read(shared, slot);
+  lt_SharedTable *shared = check_shared(L, 1);
+  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, lt_self(L));
+  lua_Integer length = lt_value_table_length(&shared->table);
+  lt_shared_table_end_read(shared, slot);
   lua_pushinteger(L, length);
   return 1;
 }
@@ -151,42 +152,42 @@ static int shared_len(lua_State *L) {
 ** Walking. The iterator's upvalues are the context, the table's proxy and a cursor.
 */
 
-static int next_field(lua_State *L) {
-  lt_Shared *shared = (lt_Shared *)lt_object_at(L, lua_upvalueindex(2));
-  lt_Cursor *cursor = lua_touserdata(L, lua_upvalueindex(3));
+static int shared_next_field(lua_State *L) {
+  lt_SharedTable *shared = (lt_SharedTable *)lt_object_at(L, lua_upvalueindex(2));
+  lt_ValueCursor *cursor = lua_touserdata(L, lua_upvalueindex(3));
   const lt_Thread *self = lt_self(L);
-  lt_Taken taken[2];
-  lt_Value key;
-  lt_Value value;
+  lt_TakenValue taken[2];
+  lt_SharedValue key;
+  lt_SharedValue value;
   lua_settop(L, 0);
-  lt_Slot *slot = lt_shared_begin_read(shared, self);
-  bool found = lt_table_next(&shared->table, cursor, &key, &value);
+  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, self);
+  bool found = lt_value_table_next(&shared->table, cursor, &key, &value);
   if (found) {
-    lt_take(L, &key, &taken[0]);
-    lt_take(L, &value, &taken[1]);
+    lt_from_shared_take(L, &key, &taken[0]);
+    lt_from_shared_take(L, &value, &taken[1]);
   }
-  lt_shared_end_read(shared, slot);
+  lt_shared_table_end_read(shared, slot);
   if (!found) {
     lua_pushnil(L);
     return 1;
   }
-  bool kept = lt_value_kept(&taken[1].value) != NULL;
-  lt_push_taken(L, taken, 2);
+  bool kept = lt_to_shared_known(&taken[1].value) != NULL;
+  lt_from_shared_push_taken(L, taken, 2);
   if (kept)
-    lt_keep(L, self, lua_upvalueindex(2), lua_gettop(L) - 1);
+    lt_from_shared_remember(L, self, lua_upvalueindex(2), lua_gettop(L) - 1);
   return 2;
 }
 
 static int shared_pairs(lua_State *L) {
-  lt_Shared *shared = check_shared(L, 1);
+  lt_SharedTable *shared = check_shared(L, 1);
   const lt_Thread *self = lt_self(L);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 1);
-  lt_Cursor *cursor = lua_newuserdatauv(L, sizeof(*cursor), 0);
-  lt_Slot *slot = lt_shared_begin_read(shared, self);
-  lt_table_begin(&shared->table, cursor);
-  lt_shared_end_read(shared, slot);
-  lua_pushcclosure(L, next_field, 3);
+  lt_ValueCursor *cursor = lua_newuserdatauv(L, sizeof(*cursor), 0);
+  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, self);
+  lt_value_table_begin(&shared->table, cursor);
+  lt_shared_table_end_read(shared, slot);
+  lua_pushcclosure(L, shared_next_field, 3);
   lua_pushvalue(L, 1);
   return 2;
 }
@@ -200,5 +201,6 @@ static const luaL_Reg metamethods[] = {
     {"__index", shared_index}, {"__newindex", shared_newindex}, {"__len", shared_len},
     {"__pairs", shared_pairs}, {"__tostring", shared_tostring}, {NULL, NULL}};
 
-const lt_Type lt_shared_type = {"_thread.shared", &lt_SharedType,    NULL,
-                                metamethods,      lt_shared_destroy, &lt_shared_tracing};
+const lt_Type lt_shared_table_type = {
+    "_thread.shared", &lt_SharedType,          NULL,
+    metamethods,      lt_shared_table_destroy, &lt_shared_table_tracing};

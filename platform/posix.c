@@ -79,10 +79,10 @@ typedef struct Start {
 
 /* What the commands of this thread have blocked; of another's thread it is what the thread has. */
 static PLAT_THREAD_LOCAL plat_Origin own_origin;
-static PLAT_THREAD_LOCAL bool is_ours;
+static PLAT_THREAD_LOCAL bool posix_is_ours;
 
 void plat_origin_get(plat_Origin *origin) {
-  if (is_ours)
+  if (posix_is_ours)
     *origin = own_origin;
   else
     pthread_sigmask(SIG_SETMASK, NULL, &origin->commands_mask);
@@ -92,7 +92,7 @@ static void *run_start(void *block) {
   Start start = *(Start *)block;
   free(block);
   own_origin = start.origin;
-  is_ours = true;
+  posix_is_ours = true;
   start.body(start.argument);
   return NULL;
 }
@@ -108,16 +108,16 @@ static void mask_host_signals(sigset_t *previous) {
 }
 
 void plat_thread_be_host(void) {
-  if (!is_ours)
+  if (!posix_is_ours)
     return;
-  is_ours = false;
+  posix_is_ours = false;
   pthread_sigmask(SIG_SETMASK, &own_origin.commands_mask, NULL);
   plat_poke_accept();
 }
 
 void plat_thread_renew(const plat_Origin *origin) {
   own_origin = *origin;
-  is_ours = true;
+  posix_is_ours = true;
   mask_host_signals(NULL);
   uselocale(LC_GLOBAL_LOCALE);
   fesetenv(FE_DFL_ENV);

@@ -55,7 +55,8 @@ PLAT_THREAD_LOCAL plat_Target plat_own_target;
 static PLAT_THREAD_LOCAL volatile sig_atomic_t passing_on[PLAT_POKES];
 
 PLAT_IN_HANDLER
-static void call(const struct sigaction *action, int signal, siginfo_t *info, void *context) {
+static void signals_call(const struct sigaction *action, int signal, siginfo_t *info,
+                         void *context) {
   if (action->sa_flags & SA_SIGINFO)
     action->sa_sigaction(signal, info, context);
   else if (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN)
@@ -63,27 +64,27 @@ static void call(const struct sigaction *action, int signal, siginfo_t *info, vo
 }
 
 PLAT_IN_HANDLER
-static void pass_on(int poke, int signal, siginfo_t *info, void *context) {
+static void signals_pass_on(int poke, int signal, siginfo_t *info, void *context) {
   const Action *to = passing_on[poke] > 0 ? &others[poke].first : atomic_load(&others[poke].latest);
   passing_on[poke]++;
-  call(&to->action, signal, info, context);
+  signals_call(&to->action, signal, info, context);
   passing_on[poke]--;
 }
 
 /* A signal of others that comes while a poke is on its way may be the same one to the system. */
 PLAT_IN_HANDLER
-static void on_poke(int signal, siginfo_t *info, void *context) {
+static void signals_on_poke(int signal, siginfo_t *info, void *context) {
   int error = errno;
   int poke = signal == poke_signals[0] ? 0 : 1;
   bool ours = atomic_exchange(&plat_own_target.poked[poke], false);
   poke_handler();
   if (!ours)
-    pass_on(poke, signal, info, context);
+    signals_pass_on(poke, signal, info, context);
   errno = error;
 }
 
-static bool is_ours(const struct sigaction *action) {
-  return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_poke;
+static bool signals_is_ours(const struct sigaction *action) {
+  return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == signals_on_poke;
 }
 
 static bool is_same(const struct sigaction *one, const struct sigaction *other) {
@@ -97,14 +98,14 @@ static bool is_same(const struct sigaction *one, const struct sigaction *other) 
 static int install(int poke, const struct sigaction *other, struct sigaction *replaced) {
   struct sigaction action;
   memset(&action, 0, sizeof(action));
-  action.sa_sigaction = on_poke;
+  action.sa_sigaction = signals_on_poke;
   action.sa_mask = other->sa_mask;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | (poke == PLAT_POKE_BREAKS ? 0 : SA_RESTART);
   return sigaction_unheld(poke_signals[poke], &action, replaced) == 0 ? 0 : errno;
 }
 
 /* Makes it the latest; false: no memory. */
-static bool remember(Others *known, const struct sigaction *action) {
+static bool signals_remember(Others *known, const struct sigaction *action) {
   Action *entry = atomic_load(&known->found);
   while (entry != NULL && !is_same(&entry->action, action))
     entry = entry->next;
@@ -125,11 +126,11 @@ static bool remember(Others *known, const struct sigaction *action) {
 static void keep_installed(int poke) {
   struct sigaction now;
   struct sigaction replaced;
-  if (sigaction_unheld(poke_signals[poke], NULL, &now) != 0 || is_ours(&now))
+  if (sigaction_unheld(poke_signals[poke], NULL, &now) != 0 || signals_is_ours(&now))
     return;
-  if (remember(&others[poke], &now) && install(poke, &now, &replaced) == 0 && !is_ours(&replaced) &&
-      !is_same(&replaced, &now))
-    remember(&others[poke], &replaced);
+  if (signals_remember(&others[poke], &now) && install(poke, &now, &replaced) == 0 &&
+      !signals_is_ours(&replaced) && !is_same(&replaced, &now))
+    signals_remember(&others[poke], &replaced);
 }
 
 static void (*end_handler)(void);

@@ -36,7 +36,7 @@ for platform, build in pairs(rockspec.build.platforms) do
     local files = file:match "^platform/" and platform_files or common
     files[file] = true
   end
-  compare(platform, common, "lthread.c src/*.c lib/*.c")
+  compare(platform, common, "lthread.c src/*/*.c lib/*.c")
 end
 
 compare("platforms", platform_files, "platform/*.c")

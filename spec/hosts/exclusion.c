@@ -22,7 +22,7 @@
 #include <sys/syscall.h>
 #endif
 
-#include "src/biased.h"
+#include "src/sync/biased_lock.h"
 
 /* A heavy barrier by the system takes long where others have work for the processors. */
 #define ROUNDS 20000
@@ -55,8 +55,8 @@ static void relax(int times) {
 }
 
 /* Relaxed: nothing is to order what the lock does not. */
-static void use(lt_User user, int me, int times) {
-  lt_Slot *slot = lt_biased_begin_write(&lock, user);
+static void use(lt_BiasUser user, int me, int times) {
+  lt_BiasSlot *slot = lt_biased_lock_begin_write(&lock, user);
   bool alone = atomic_load_explicit(&inside, memory_order_relaxed) == 0;
   atomic_store_explicit(&inside, me, memory_order_relaxed);
   relax(times);
@@ -64,7 +64,7 @@ static void use(lt_User user, int me, int times) {
   atomic_store_explicit(&inside, 0, memory_order_relaxed);
   if (slot == NULL)
     lock.needed = 8; /* the bias comes back soon */
-  lt_biased_end(&lock, slot);
+  lt_biased_lock_end(&lock, slot);
   if (!alone)
     atomic_fetch_add(&both, 1);
 }
@@ -81,12 +81,12 @@ static void write_lines(int value) {
 }
 
 static void *own(void *unused) {
-  const lt_User owner = {lt_slot_take(), NULL};
+  const lt_BiasUser owner = {lt_bias_slot_take(), NULL};
   while (!atomic_load_explicit(&enough, memory_order_relaxed)) {
     write_lines(0);
     use(owner, 1, 1);
   }
-  lt_slot_give(owner.slot);
+  lt_bias_slot_give(owner.slot);
   return unused;
 }
 
@@ -99,9 +99,9 @@ static void await_next_use(void) {
 }
 
 static void take_away(bool is_forbidden) {
-  const lt_User revoker = {lt_slot_take(), NULL};
+  const lt_BiasUser revoker = {lt_bias_slot_take(), NULL};
   for (int round = 0; round < (is_forbidden ? ROUNDS : ROUNDS_OF_CALLS); round++) {
-    while (!lt_biased_is(&lock))
+    while (!lt_biased_lock_is(&lock))
       plat_yield();
     if (round == 0 && is_forbidden && !forbid_membarrier())
       perror("seccomp");
@@ -110,13 +110,13 @@ static void take_away(bool is_forbidden) {
     relax(round % 32 / 4);
     use(revoker, 2, 8);
   }
-  lt_slot_give(revoker.slot);
+  lt_bias_slot_give(revoker.slot);
 }
 
 int main(int count, char **arguments) {
   pthread_t owner;
-  lt_biased_setup();
-  lt_biased_init(&lock);
+  lt_biased_lock_setup();
+  lt_biased_lock_init(&lock);
   if (pthread_create(&owner, NULL, own, NULL) != 0)
     return 1;
   take_away(count > 1 && strcmp(arguments[1], "forbidden") == 0);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "src/object.h"
+#include "src/object/object.h"
 
 static int destroyed;
 

@@ -1,9 +1,7 @@
 /*
 ** Two runtimes of one host share its workers. The host can hold up a worker: while it makes itself
 ** ready for the next thread, which opens libraries, and while it frees what a runtime has left,
-*which
-** discards a value of the host's.
-** usage: workers close|start
+** which discards a value of the host's. usage: workers close|start
 */
 #define _POSIX_C_SOURCE 200809L
 

@@ -2,8 +2,8 @@
 ** A lock that is biased to a thread lets in one at a time, and no wake-up is lost while the bias is
 ** used, taken away or given.
 **
-** Stands for src/biased.c and biased.h (lt_biased_begin_write, lt_biased_enter, remove_bias,
-** set_bias, lt_biased_end), for the part of src/queue.c that reads and counts waiters (read_waiting,
+** Stands for src/biased.c and biased_lock.h (lt_biased_lock_begin_write, lt_biased_lock_enter, remove_bias,
+** set_bias, lt_biased_lock_end), for the part of src/queue.c that reads and counts waiters (read_waiting,
 ** call_waiters, count_waiter), and for the barriers of platform/platform.h and linux.c. The owner
 ** puts items into a queue by its bias; the revoker, as the collector does, locks the queue; the
 ** waiter, which gets the items, parks when there is none.

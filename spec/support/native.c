@@ -159,10 +159,8 @@ static int check_signal(lua_State *L) {
 
 /*
 ** handle(signal, how [, restart]): what happens at the signal: "count" or "count too"; "hook", a
-*hook
-** that raises "struck!" in the main coroutine; "ignore" or "default". With 'restart' system calls
-*go
-** on afterwards.
+** hook that raises "struck!" in the main coroutine; "ignore" or "default". With 'restart' system
+** calls go on afterwards.
 */
 static int handle_signal(lua_State *L) {
   static const char *const names[] = {"count", "count too", "hook", "ignore", "default", NULL};

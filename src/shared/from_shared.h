@@ -1,0 +1,48 @@
+/*
+** From the shared data space into Lua: what is found in a table is taken with its lock held, and
+** pushed when the lock is free.
+*/
+#ifndef lt_from_shared_h
+#define lt_from_shared_h
+
+#include "src/shared/shared_table.h"
+#include "src/shared/stored_value.h"
+
+#define LT_TAKEN_BYTES 64
+
+typedef struct lt_TakenValue {
+  lt_SharedValue value;
+  bool has_reference;
+  int place; /* on the stack, if the state has it already; or 0 */
+  size_t length;
+  char bytes[LT_TAKEN_BYTES]; /* of a short string, which needs no reference */
+} lt_TakenValue;
+
+/* Takes a value; may leave something on the stack, for which there must be 4 slots. */
+void lt_from_shared_take(lua_State *L, const lt_SharedValue *value, lt_TakenValue *taken);
+
+/* The value of a field, or nil. */
+void lt_from_shared_take_field(lua_State *L, const lt_Thread *self, lt_SharedTable *shared,
+                               const lt_SharedKey *key, lt_TakenValue *taken);
+
+/* Pushes a value; it remains the caller's. */
+void lt_from_shared_push(lua_State *L, const lt_SharedValue *value);
+
+/* Pushes so many of them, and gives their references back, also when it raises. */
+void lt_from_shared_push_taken(lua_State *L, lt_TakenValue *taken, int count);
+
+/*
+** What a state makes of a stored value is kept as long as the proxy of the table from which it
+** was read, by its key: so it is the same for every read, and goes with the proxy even if it
+** refers to it. Keeps the value on the top, of the field whose key is at 'key'.
+*/
+void lt_from_shared_remember(lua_State *L, const lt_Thread *self, int proxy, int key);
+
+/* The field that had a stored value has one no more. */
+void lt_from_shared_forget(lua_State *L, int proxy, int key);
+
+/* As lt_to_shared, for the value at 'index' that is about to be set in the field. */
+lt_SharedValue lt_from_shared_store(lua_State *L, const lt_Thread *self, int proxy, int key,
+                                    int index);
+
+#endif

@@ -1,0 +1,772 @@
+/*
+** A queue has two ends: items are put at the tail and taken at the head. Each end has a lock, so
+** that those who put and those who get work side by side; it is biased to the thread that puts, or
+** gets, alone. An end counts all that ever passed it; what lies in the queue is the difference.
+** Where the order is not that of coming, the items are in a heap and the tail's lock is for both
+** ends.
+**
+** Shared state:
+**   tail.place, tail.seen, tail.count   written with the tail's lock
+**   head.place, head.seen, head.count   written with the head's (a heap: the tail's)
+**   waiting    of an end, atomic; see below
+**   heap, may_refer                     with the tail's lock
+**   returned                            as head.count
+**   cursor     of the collector, of which there is one; good as long as nothing changes
+**   closing    written with the tail's lock, so nothing is put once it is seen; it only grows
+**   done       atomic; at most tail.count
+**   waited, spinners                    atomic guesses
+**
+** A count is published with release after what it counts, and read with acquire by the other end,
+** which remembers it in 'seen' and reads it again only when that no longer suffices: so the
+** ends rarely touch each other's cache lines. head.count only goes back when items are put back,
+** which lets a bounded queue exceed its bound by as many.
+**
+** Waiting: who finds nothing to get parks on the tail's 'waiting', who finds no room on the head's.
+** Under the mutex of the bucket it counts itself there, and then makes sure that it is still so. A
+** thread that changes that end publishes its count, and then reads 'waiting'. At least one of the
+** two sees the other:
+**   - With the lock held 'waiting' is read by a step that also writes it. If that comes before the
+**     waiter's own, the waiter sees the count.
+**   - While the lock is biased, it is only read, after a light barrier; the waiter passes a heavy
+**     one before it looks at the counts.
+** For each change it takes one off 'waiting' and, without the lock, unparks one. A waiter that does
+** not park after all, or gives up, takes itself off, if the count is not 0: still under the mutex,
+** else it might take off another one who has parked in between. Hence there are never more parked
+** than are counted in 'waiting' and about to be unparked, and no wake-up is lost; an unpark that
+** finds nobody does no harm. Checked by spec/model/queue_waiting.pml.
+**
+** The collector takes the head's lock with the tail's held; nobody does the opposite.
+*/
+#include "src/shared/queue.h"
+
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/shared_memory.h"
+#include "src/sync/spinner.h"
+
+typedef struct End {
+  alignas(PLAT_CACHE_LINE) lt_BiasedLock lock;
+  lt_SegmentPlace place;    /* where the next item goes, or is */
+  atomic_uint waiting;      /* parked here, and not yet about to be unparked */
+  _Atomic(uint64_t) waited; /* the count when somebody last waited here; a guess */
+  alignas(PLAT_CACHE_LINE) _Atomic(uint64_t) count;
+  uint64_t seen; /* what the count of the other end was */
+} End;
+
+typedef enum Closing { OPEN, NO_PUTS, NOTHING } Closing;
+
+/* Where the collector goes on; only it uses this. */
+typedef struct Cursor {
+  lt_SegmentPlace place; /* in a chain */
+  size_t entry;          /* in a heap */
+  size_t reference;      /* of the item's message */
+  uint64_t left;         /* items, from this one on */
+  uint64_t changes;      /* when it began */
+} Cursor;
+
+struct lt_Queue {
+  lt_Traced traced;
+  lt_QueueOrder order;
+  atomic_int closing;
+  uint64_t maxsize; /* 0: no bound */
+  bool may_refer;   /* an item with references was put, once */
+  lt_Heap heap;
+  End tail;
+  End head;
+  alignas(PLAT_CACHE_LINE) _Atomic(uint64_t) done; /* of the items ever put */
+  lt_SpareSegment spare;
+  uint64_t returned; /* how many items were ever put back */
+  Cursor cursor;
+  alignas(PLAT_CACHE_LINE) lt_Spinner get_spinner;
+  lt_Spinner put_spinner;
+};
+
+static lt_BiasedLock *head_lock(lt_Queue *queue) {
+  return queue->order == LT_FIRST_FIRST ? &queue->head.lock : &queue->tail.lock;
+}
+
+/* Of an end whose lock the caller holds; or whose value may be old. */
+static uint64_t count_at(const End *end) {
+  return atomic_load_explicit(&end->count, memory_order_relaxed);
+}
+
+/* Acquire: what was put, or taken away, before the count came to this, is seen. */
+static uint64_t read_count(const End *end) {
+  return atomic_load_explicit(&end->count, memory_order_acquire);
+}
+
+/* Release: pairs with read_count. */
+static void publish_count(End *end, uint64_t count) {
+  atomic_store_explicit(&end->count, count, memory_order_release);
+}
+
+/* Acquire: pairs with the release in lt_queue_shut_down; the last count of the tail is seen. */
+static Closing closing(const lt_Queue *queue) {
+  return (Closing)atomic_load_explicit(&queue->closing, memory_order_acquire);
+}
+
+lt_QueueOrder lt_queue_order(const lt_Queue *queue) {
+  return queue->order;
+}
+
+uint64_t lt_queue_maxsize(const lt_Queue *queue) {
+  return queue->maxsize;
+}
+
+/* With the head held still it is the size at one moment. */
+uint64_t lt_queue_size(lt_Queue *queue, lt_BiasUser user) {
+  lt_BiasSlot *slot = lt_biased_lock_begin_write(head_lock(queue), user);
+  uint64_t size = read_count(&queue->tail) - count_at(&queue->head);
+  lt_biased_lock_end(head_lock(queue), slot);
+  return size;
+}
+
+/*
+** Making and destroying
+*/
+
+static void init_end(End *end) {
+  lt_biased_lock_init(&end->lock);
+  atomic_init(&end->count, 0);
+  atomic_init(&end->waiting, 0);
+  atomic_init(&end->waited, 0);
+}
+
+lt_Queue *lt_queue_new(const lt_Type *type, lt_QueueOrder order, uint64_t maxsize) {
+  lt_Queue *queue = lt_memory_alloc_lines(sizeof(*queue));
+  if (queue == NULL)
+    return NULL;
+  memset(queue, 0, sizeof(*queue));
+  if (order == LT_FIRST_FIRST &&
+      !lt_segments_init(&queue->tail.place, &queue->head.place, &queue->spare)) {
+    lt_memory_free(queue, sizeof(*queue));
+    return NULL;
+  }
+  queue->heap.is_stack = order == LT_LAST_FIRST;
+  queue->order = order;
+  queue->maxsize = maxsize;
+  init_end(&queue->tail);
+  init_end(&queue->head);
+  atomic_init(&queue->closing, OPEN);
+  atomic_init(&queue->done, 0);
+  lt_spinner_init(&queue->get_spinner);
+  lt_spinner_init(&queue->put_spinner);
+  lt_traced_init(&queue->traced, type);
+  return queue;
+}
+
+void lt_queue_destroy(lt_Object *object) {
+  lt_Queue *queue = (lt_Queue *)object;
+  lt_traced_finish(&queue->traced);
+  if (queue->order == LT_FIRST_FIRST)
+    lt_segments_free(&queue->head.place, &queue->spare,
+                     count_at(&queue->tail) - count_at(&queue->head));
+  else
+    lt_heap_free(&queue->heap);
+  lt_memory_free(queue, sizeof(*queue));
+}
+
+/*
+** Waking
+*/
+
+static intptr_t unpark(void *context, plat_Time since, bool more) {
+  (void)context;
+  (void)since;
+  (void)more;
+  return 0;
+}
+
+/* See above. Release: the count that was published goes with it. Acquire: as in count_waiter. */
+static unsigned read_waiting(End *end, const lt_BiasSlot *slot) {
+  if (slot == NULL)
+    return atomic_fetch_add_explicit(&end->waiting, 0, memory_order_acq_rel);
+  plat_light_barrier();
+  return atomic_load_explicit(&end->waiting, memory_order_relaxed);
+}
+
+/*
+** With the end's lock, after a count is published; or without a slot at any time, for one whose
+** count was. Takes off as many as there were changes.
+*/
+static unsigned call_waiters(End *end, const lt_BiasSlot *slot, uint64_t changes) {
+  unsigned waiting = read_waiting(end, slot);
+  unsigned called = waiting < changes ? waiting : (unsigned)changes;
+  while (called > 0 && !atomic_compare_exchange_weak(&end->waiting, &waiting, waiting - called))
+    called = waiting < changes ? waiting : (unsigned)changes;
+  return called;
+}
+
+/* Then, without it. */
+static void queue_wake(End *end, unsigned called) {
+  for (; called > 0; called--)
+    lt_unpark_one(&end->waiting, unpark, NULL);
+}
+
+/*
+** Somebody leaves without having taken what he may have been woken for, which is still there:
+** another one is woken in his place.
+*/
+static void queue_pass_on(End *end) {
+  queue_wake(end, call_waiters(end, NULL, 1));
+}
+
+/*
+** Putting, with the tail's lock
+*/
+
+static size_t room_for(lt_Queue *queue, size_t count) {
+  if (queue->maxsize == 0)
+    return count;
+  uint64_t put = count_at(&queue->tail);
+  if (put - queue->tail.seen + count > queue->maxsize)
+    queue->tail.seen = read_count(&queue->head);
+  uint64_t size = put - queue->tail.seen;
+  uint64_t room = size < queue->maxsize ? queue->maxsize - size : 0;
+  return count < room ? count : (size_t)room;
+}
+
+static size_t put_in_heap(lt_Queue *queue, const lt_MessageItem *items, const lt_MessageItem *keys,
+                          size_t count, lt_QueueOutcome *outcome) {
+  static const lt_MessageItem none = {.kind = LT_ITEM_NIL};
+  for (size_t i = 0; i < count; i++) {
+    const lt_MessageItem *key = keys != NULL ? &keys[i] : &none;
+    bool fits = lt_heap_fits(&queue->heap, key);
+    if (!fits || !lt_heap_reserve(&queue->heap)) {
+      *outcome = fits ? LT_QUEUE_NO_MEMORY : LT_QUEUE_UNORDERED;
+      return i;
+    }
+    lt_heap_put(&queue->heap, &items[i], key);
+  }
+  return count;
+}
+
+static size_t put_items(lt_Queue *queue, const lt_MessageItem *items, const lt_MessageItem *keys,
+                        size_t count, lt_QueueOutcome *outcome) {
+  if (queue->order != LT_FIRST_FIRST)
+    return put_in_heap(queue, items, keys, count, outcome);
+  size_t put = lt_segments_append(&queue->tail.place, &queue->spare, items, count);
+  if (put < count)
+    *outcome = LT_QUEUE_NO_MEMORY;
+  return put;
+}
+
+static void note_references(lt_Queue *queue, const lt_MessageItem *items, size_t count) {
+  for (size_t i = 0; i < count && !queue->may_refer; i++)
+    queue->may_refer = lt_message_item_references(&items[i]) > 0;
+}
+
+lt_QueueOutcome lt_queue_put(lt_Queue *queue, lt_BiasUser user, const lt_MessageItem *items,
+                             const lt_MessageItem *keys, size_t count, size_t *put) {
+  End *tail = &queue->tail;
+  lt_QueueOutcome outcome = LT_QUEUE_DONE;
+  *put = 0;
+  lt_BiasSlot *slot = lt_biased_lock_begin_write(&tail->lock, user);
+  if (closing(queue) != OPEN) {
+    outcome = LT_QUEUE_SHUT_DOWN;
+  } else {
+    size_t room = room_for(queue, count);
+    if (room < count)
+      outcome = LT_QUEUE_FULL;
+    note_references(queue, items, room);
+    *put = put_items(queue, items, keys, room, &outcome);
+    publish_count(tail, count_at(tail) + *put);
+  }
+  unsigned called = call_waiters(tail, slot, *put);
+  lt_biased_lock_end(&tail->lock, slot);
+  queue_wake(tail, called);
+  if (outcome == LT_QUEUE_NO_MEMORY || outcome == LT_QUEUE_UNORDERED)
+    queue_pass_on(&queue->head);
+  return outcome;
+}
+
+bool lt_queue_put_small(lt_Queue *queue, lt_BiasUser user, const lt_MessageItem *item) {
+  End *tail = &queue->tail;
+  unsigned called = 0;
+  if (queue->order != LT_FIRST_FIRST)
+    return false;
+  lt_BiasSlot *slot = lt_biased_lock_begin_write(&tail->lock, user);
+  bool put = closing(queue) == OPEN && room_for(queue, 1) == 1 &&
+             lt_segments_append(&tail->place, &queue->spare, item, 1) == 1;
+  if (put) {
+    publish_count(tail, count_at(tail) + 1);
+    called = call_waiters(tail, slot, 1);
+  }
+  lt_biased_lock_end(&tail->lock, slot);
+  queue_wake(tail, called);
+  return put;
+}
+
+/*
+** Getting, with the head's lock
+*/
+
+static uint64_t available(lt_Queue *queue, size_t wanted) {
+  End *head = &queue->head;
+  uint64_t taken = count_at(head);
+  if (head->seen - taken < wanted)
+    head->seen = read_count(&queue->tail);
+  return head->seen - taken;
+}
+
+/* How many items may be got, as far as so many are wanted; if none, why. */
+static uint64_t gettable(lt_Queue *queue, size_t wanted, lt_QueueOutcome *outcome) {
+  Closing state = closing(queue); /* before the count, so that the count is the last one then */
+  uint64_t count = state == NOTHING ? 0 : available(queue, wanted);
+  if (count > 0)
+    *outcome = LT_QUEUE_DONE;
+  else
+    *outcome = state == OPEN ? LT_QUEUE_EMPTY : LT_QUEUE_SHUT_DOWN;
+  return count;
+}
+
+static void take_items(lt_Queue *queue, lt_MessageItem *items, size_t count) {
+  lt_segments_take(&queue->head.place, &queue->spare, items, count);
+}
+
+/* Those that are taken from a heap have keys, too. */
+static void take_entries(lt_Queue *queue, lt_HeapEntry *entries, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    lt_heap_take(&queue->heap, &entries[i]);
+}
+
+static unsigned count_taken(lt_Queue *queue, const lt_BiasSlot *slot, uint64_t count) {
+  publish_count(&queue->head, count_at(&queue->head) + count);
+  return call_waiters(&queue->head, slot, count);
+}
+
+lt_QueueOutcome lt_queue_get(lt_Queue *queue, lt_BiasUser user, lt_MessageItem *item) {
+  lt_QueueOutcome outcome;
+  lt_HeapEntry entry;
+  unsigned called = 0;
+  bool is_heap = queue->order != LT_FIRST_FIRST;
+  lt_BiasSlot *slot = lt_biased_lock_begin_write(head_lock(queue), user);
+  if (gettable(queue, 1, &outcome) > 0) {
+    if (is_heap) {
+      take_entries(queue, &entry, 1);
+      lt_heap_settle(&queue->heap, 1);
+    } else {
+      take_items(queue, item, 1);
+    }
+    called = count_taken(queue, slot, 1);
+  }
+  lt_biased_lock_end(head_lock(queue), slot);
+  queue_wake(&queue->head, called);
+  if (is_heap && outcome == LT_QUEUE_DONE) {
+    *item = entry.item;
+    lt_message_item_free(&entry.key);
+  }
+  return outcome;
+}
+
+/*
+** Batches
+*/
+
+const lt_MessageItem *lt_queue_batch_item(const lt_QueueBatch *batch, size_t number) {
+  return batch->segment != NULL ? &lt_segment_items(batch->segment)[number]
+                                : &batch->entries[number].item;
+}
+
+static bool allocate_batch(const lt_Queue *queue, size_t capacity, lt_QueueBatch *batch) {
+  *batch = (lt_QueueBatch){capacity, NULL, NULL};
+  if (queue->order == LT_FIRST_FIRST)
+    batch->segment = lt_segment_new(capacity);
+  else
+    batch->entries = malloc(capacity * sizeof(lt_HeapEntry));
+  return batch->segment != NULL || batch->entries != NULL;
+}
+
+static void free_room(lt_QueueBatch *batch) {
+  lt_segment_free(batch->segment);
+  free(batch->entries);
+}
+
+lt_QueueOutcome lt_queue_get_batch(lt_Queue *queue, lt_BiasUser user, size_t max,
+                                   lt_QueueBatch *batch) {
+  lt_QueueOutcome outcome;
+  unsigned called = 0;
+  Closing state = closing(queue); /* before the size, so that it is the last one then */
+  uint64_t size = lt_queue_size(queue, user);
+  batch->count = 0;
+  if (size == 0)
+    return state == OPEN ? LT_QUEUE_EMPTY : LT_QUEUE_SHUT_DOWN;
+  if (!allocate_batch(queue, size < max ? (size_t)size : max, batch)) {
+    batch->count = 0;
+    queue_pass_on(&queue->tail);
+    return LT_QUEUE_NO_MEMORY;
+  }
+  lt_BiasSlot *slot = lt_biased_lock_begin_write(head_lock(queue), user);
+  uint64_t count = gettable(queue, batch->count, &outcome);
+  if (count < batch->count)
+    batch->count = (size_t)count;
+  if (batch->segment != NULL)
+    take_items(queue, lt_segment_items(batch->segment), batch->count);
+  else
+    take_entries(queue, batch->entries, batch->count);
+  if (batch->count > 0)
+    called = count_taken(queue, slot, batch->count);
+  lt_biased_lock_end(head_lock(queue), slot);
+  queue_wake(&queue->head, called);
+  if (batch->count == 0)
+    free_room(batch);
+  return outcome;
+}
+
+void lt_queue_batch_free(lt_Queue *queue, lt_BiasUser user, lt_QueueBatch *batch) {
+  if (batch->segment != NULL) {
+    for (size_t i = 0; i < batch->count; i++)
+      lt_message_item_free(&lt_segment_items(batch->segment)[i]);
+  } else {
+    for (size_t i = 0; i < batch->count; i++)
+      lt_heap_entry_free(&batch->entries[i]);
+    lt_BiasSlot *slot = lt_biased_lock_begin_write(&queue->tail.lock, user);
+    lt_heap_settle(&queue->heap, batch->count);
+    lt_biased_lock_end(&queue->tail.lock, slot);
+  }
+  free_room(batch);
+}
+
+static void put_back_items(lt_Queue *queue, lt_BiasUser user, lt_QueueBatch *batch, size_t but) {
+  lt_MessageItem *items = lt_segment_items(batch->segment);
+  if (but < batch->count) {
+    lt_message_item_free(&items[but]);
+    memmove(&items[but], &items[but + 1], (batch->count - but - 1) * sizeof(lt_MessageItem));
+    batch->count--;
+  }
+  lt_BiasSlot *slot = lt_biased_lock_begin_write(&queue->head.lock, user);
+  lt_segments_put_back(&queue->head.place, batch->segment, batch->count);
+  publish_count(&queue->head, count_at(&queue->head) - batch->count);
+  queue->returned += batch->count;
+  lt_biased_lock_end(&queue->head.lock, slot);
+}
+
+static void put_back_entries(lt_Queue *queue, lt_BiasUser user, lt_QueueBatch *batch, size_t but) {
+  size_t taken = batch->count;
+  lt_BiasSlot *slot = lt_biased_lock_begin_write(&queue->tail.lock, user);
+  for (size_t i = taken; i-- > 0;)
+    if (i != but)
+      lt_heap_put_back(&queue->heap, &batch->entries[i]);
+  if (but < taken) {
+    lt_heap_settle(&queue->heap, 1);
+    batch->count--;
+  }
+  publish_count(&queue->head, count_at(&queue->head) - batch->count);
+  queue->returned += batch->count;
+  lt_biased_lock_end(&queue->tail.lock, slot);
+  if (but < taken)
+    lt_heap_entry_free(&batch->entries[but]);
+  free(batch->entries);
+}
+
+static void drop_all(lt_Queue *queue, lt_BiasUser user);
+
+void lt_queue_batch_put_back(lt_Queue *queue, lt_BiasUser user, lt_QueueBatch *batch, size_t but) {
+  if (batch->segment != NULL)
+    put_back_items(queue, user, batch, but);
+  else
+    put_back_entries(queue, user, batch, but);
+  lt_BiasSlot *slot = lt_biased_lock_begin_write(&queue->tail.lock, user);
+  unsigned called = call_waiters(&queue->tail, slot, batch->count);
+  lt_biased_lock_end(&queue->tail.lock, slot);
+  queue_wake(&queue->tail, called);
+  if (closing(queue) == NOTHING)
+    drop_all(queue, user);
+}
+
+/*
+** Tasks. An item that is put is a task until it is said to be done.
+*/
+
+static bool are_all_done(const lt_Queue *queue) {
+  return atomic_load(&queue->done) == read_count(&queue->tail);
+}
+
+/*
+** Of those who count the last task, one reads the tail's count as it is then, because its own
+** count can't be above that: it wakes those who wait for all.
+*/
+bool lt_queue_task_done(lt_Queue *queue) {
+  uint64_t done = atomic_load(&queue->done);
+  do {
+    if (done >= read_count(&queue->tail))
+      return false;
+  } while (!atomic_compare_exchange_weak(&queue->done, &done, done + 1));
+  if (are_all_done(queue))
+    lt_unpark_all(&queue->done);
+  return true;
+}
+
+/*
+** Shutting down
+*/
+
+/* For a queue that nobody gets from any more. */
+static void drop_all(lt_Queue *queue, lt_BiasUser user) {
+  enum { PORTION = 64 };
+  lt_MessageItem items[PORTION];
+  lt_HeapEntry entries[PORTION];
+  size_t count;
+  do {
+    lt_BiasSlot *slot = lt_biased_lock_begin_write(head_lock(queue), user);
+    uint64_t there = available(queue, PORTION);
+    count = there < PORTION ? (size_t)there : PORTION;
+    if (queue->order == LT_FIRST_FIRST) {
+      take_items(queue, items, count);
+    } else {
+      take_entries(queue, entries, count);
+      lt_heap_settle(&queue->heap, count);
+    }
+    count_taken(queue, slot, count);
+    lt_biased_lock_end(head_lock(queue), slot);
+    for (size_t i = 0; i < count; i++) {
+      if (queue->order == LT_FIRST_FIRST)
+        lt_message_item_free(&items[i]);
+      else
+        lt_heap_entry_free(&entries[i]);
+      lt_queue_task_done(queue);
+    }
+  } while (count > 0);
+}
+
+void lt_queue_shut_down(lt_Queue *queue, lt_BiasUser user, bool immediate) {
+  lt_BiasSlot *slot = lt_biased_lock_begin_write(&queue->tail.lock, user);
+  Closing state = immediate ? NOTHING : NO_PUTS;
+  /* Relaxed: written with this lock only. Release: who sees it sees all that was put. */
+  if ((int)state > atomic_load_explicit(&queue->closing, memory_order_relaxed))
+    atomic_store_explicit(&queue->closing, (int)state, memory_order_release);
+  lt_biased_lock_end(&queue->tail.lock, slot);
+  if (immediate)
+    drop_all(queue, user);
+  lt_unpark_all(&queue->tail.waiting);
+  lt_unpark_all(&queue->head.waiting);
+}
+
+/*
+** Waiting
+*/
+
+/* How much there is to get, or to put into; 1 where a wait would be in vain. */
+
+static uint64_t items_there(const void *context) {
+  const lt_Queue *queue = context;
+  uint64_t got = read_count(&queue->head); /* first, so that it is not above what was put */
+  uint64_t items = read_count(&queue->tail) - got;
+  return items == 0 && closing(queue) != OPEN ? 1 : items;
+}
+
+static uint64_t room_there(const void *context) {
+  const lt_Queue *queue = context;
+  uint64_t got = read_count(&queue->head);
+  uint64_t size = read_count(&queue->tail) - got;
+  uint64_t room = size < queue->maxsize ? queue->maxsize - size : 0;
+  return room == 0 && closing(queue) != OPEN ? 1 : room;
+}
+
+static void leave_waiting(End *end) {
+  unsigned waiting = atomic_load(&end->waiting);
+  while (waiting > 0 && !atomic_compare_exchange_weak(&end->waiting, &waiting, waiting - 1))
+    ;
+}
+
+/*
+** Before a wait. A bias saves some nanoseconds of each change, and costs each wait a heavy barrier.
+** So where there are few changes between two waits, it is taken from others. Relaxed: a guess.
+*/
+#define CHANGES_WORTH_A_BARRIER 1024
+
+static void reconsider_bias(End *end, lt_BiasedLock *lock, lt_BiasUser user) {
+  uint64_t count = count_at(end);
+  uint64_t waited = atomic_load_explicit(&end->waited, memory_order_relaxed);
+  atomic_store_explicit(&end->waited, count, memory_order_relaxed);
+  if (count - waited < CHANGES_WORTH_A_BARRIER && lt_biased_lock_is(lock)) {
+    lt_biased_lock_acquire(lock, user);
+    lt_biased_lock_release(lock);
+  }
+}
+
+/* Acquire: the counts that were published before 'waiting' was read are seen. */
+static bool count_waiter(lt_Queue *queue, End *end, const lt_BiasedLock *lock, lt_Chances chances) {
+  atomic_fetch_add(&end->waiting, 1);
+  if (lt_biased_lock_is(lock))
+    plat_heavy_barrier();
+  bool must_wait = chances(queue) == 0;
+  if (!must_wait)
+    leave_waiting(end);
+  return must_wait;
+}
+
+static lt_Queue *queue_of(void *context) {
+  return ((lt_QueueUse *)context)->queue;
+}
+
+static lt_Wait wait_at(End *end, lt_QueueUse *use, lt_Take take, plat_Time deadline) {
+  return (lt_Wait){.address = &end->waiting,
+                   .context = use,
+                   .take = take,
+                   .deadline = deadline,
+                   .shown = use->queue};
+}
+
+/*
+** To put
+*/
+
+static bool is_room_there(void *context) {
+  return room_there(queue_of(context)) > 0;
+}
+
+static bool spin_to_put(lt_Parker *parker, const lt_Wait *wait) {
+  const lt_QueueUse *use = wait->context;
+  lt_Queue *queue = use->queue;
+  if (lt_spinner_spin(&queue->put_spinner, room_there, queue) ||
+      lt_yield(parker, wait->deadline, is_room_there, wait->context))
+    return true;
+  reconsider_bias(&queue->head, head_lock(queue), use->user);
+  return false;
+}
+
+static bool wait_for_room(void *context) {
+  lt_Queue *queue = queue_of(context);
+  return count_waiter(queue, &queue->head, head_lock(queue), room_there);
+}
+
+static void leave_head(void *context) {
+  leave_waiting(&queue_of(context)->head);
+}
+
+lt_Wait lt_queue_wait_to_put(lt_QueueUse *use, lt_Take take, plat_Time deadline) {
+  lt_Wait wait = wait_at(&use->queue->head, use, take, deadline);
+  wait.spin = spin_to_put;
+  wait.validate = wait_for_room;
+  wait.leave = leave_head;
+  wait.what = "queue put";
+  return wait;
+}
+
+/*
+** To get
+*/
+
+static bool is_item_there(void *context) {
+  return items_there(queue_of(context)) > 0;
+}
+
+static bool spin_to_get(lt_Parker *parker, const lt_Wait *wait) {
+  const lt_QueueUse *use = wait->context;
+  lt_Queue *queue = use->queue;
+  if (lt_spinner_spin(&queue->get_spinner, items_there, queue) ||
+      lt_yield(parker, wait->deadline, is_item_there, wait->context))
+    return true;
+  reconsider_bias(&queue->tail, &queue->tail.lock, use->user);
+  return false;
+}
+
+static bool wait_for_item(void *context) {
+  lt_Queue *queue = queue_of(context);
+  return count_waiter(queue, &queue->tail, &queue->tail.lock, items_there);
+}
+
+static void leave_tail(void *context) {
+  leave_waiting(&queue_of(context)->tail);
+}
+
+lt_Wait lt_queue_wait_to_get(lt_QueueUse *use, lt_Take take, plat_Time deadline) {
+  lt_Wait wait = wait_at(&use->queue->tail, use, take, deadline);
+  wait.spin = spin_to_get;
+  wait.validate = wait_for_item;
+  wait.leave = leave_tail;
+  wait.what = "queue get";
+  return wait;
+}
+
+/*
+** Until all is done
+*/
+
+static bool wait_for_done(void *context) {
+  return !are_all_done(context);
+}
+
+lt_Wait lt_queue_wait_until_done(lt_Queue *queue, plat_Time deadline) {
+  return (lt_Wait){.address = &queue->done,
+                   .context = queue,
+                   .validate = wait_for_done,
+                   .deadline = deadline,
+                   .what = "queue join",
+                   .shown = queue};
+}
+
+/*
+** For the collector
+*/
+
+static const lt_BiasUser queue_collector = {0, NULL};
+
+static void hold_still(lt_Queue *queue) {
+  lt_biased_lock_acquire(&queue->tail.lock, queue_collector);
+  lt_biased_lock_acquire(&queue->head.lock, queue_collector);
+}
+
+static void queue_let_go(lt_Queue *queue) {
+  lt_biased_lock_release(&queue->head.lock);
+  lt_biased_lock_release(&queue->tail.lock);
+}
+
+static const lt_MessageItem *item_at(const lt_Queue *queue, Cursor *cursor) {
+  return queue->order == LT_FIRST_FIRST ? lt_segments_at(&cursor->place)
+                                        : &queue->heap.entries[cursor->entry].item;
+}
+
+/* Visits what is left of the item at the cursor, as far as 'steps' last; false: not all. */
+static bool visit_item(const lt_MessageItem *item, size_t *reference, size_t *steps, lt_Visit visit,
+                       void *context) {
+  size_t count = lt_message_item_references(item);
+  for (; *reference<count && * steps> 0; ++*reference, --*steps) {
+    const lt_Object *object = lt_message_item_reference(item, *reference);
+    if (object != NULL)
+      visit(context, object);
+  }
+  return *reference == count;
+}
+
+static void visit_items(lt_Queue *queue, lt_Visit visit, void *context) {
+  Cursor *cursor = &queue->cursor;
+  size_t steps = LT_TRAVERSE_STEP;
+  while (cursor->left > 0 && steps > 0) {
+    if (!visit_item(item_at(queue, cursor), &cursor->reference, &steps, visit, context))
+      return;
+    cursor->place.index++;
+    cursor->entry++;
+    cursor->reference = 0;
+    cursor->left--;
+    steps -= steps > 0;
+  }
+}
+
+static uint64_t queue_traverse(lt_Object *object, size_t *position, lt_Visit visit, void *context) {
+  lt_Queue *queue = (lt_Queue *)object;
+  hold_still(queue);
+  uint64_t put = count_at(&queue->tail);
+  uint64_t got = count_at(&queue->head);
+  uint64_t changes = put + got + 2 * queue->returned; /* got goes back by what is returned */
+  if (*position == 0)
+    queue->cursor = (Cursor){queue->head.place, 0, 0, queue->may_refer ? put - got : 0, changes};
+  if (*position != LT_TRAVERSE_END) {
+    if (changes == queue->cursor.changes)
+      visit_items(queue, visit, context);
+    else
+      queue->cursor.left = 0; /* the place may be gone, and the collector stops here */
+    *position = queue->cursor.left > 0 ? 1 : LT_TRAVERSE_END;
+  }
+  queue_let_go(queue);
+  return changes;
+}
+
+static void queue_clear(lt_Object *object) {
+  drop_all((lt_Queue *)object, queue_collector);
+}
+
+const lt_Tracing lt_queue_tracing = {queue_traverse, queue_clear};

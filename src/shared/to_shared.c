@@ -1,0 +1,345 @@
+/*
+** A conversion goes through the tables one after the other, in the order in which they are met.
+** Nobody sees the new ones before all of them are done.
+*/
+#include "src/shared/to_shared.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "src/object/arguments.h"
+#include "src/object/exception.h"
+#include "src/object/shown_text.h"
+#include "src/state/quiet_call.h"
+#include "src/transfer/module_names.h"
+
+/* In the registry, during a conversion: the list of the tables, for the path in an error. */
+static const char sources_key;
+
+/* Where things lie on the stack of convert_protected. */
+enum { CONVERSION = 1, ROOT, SOURCES, NUMBERS, SOURCE, SOURCE_KEY, SOURCE_VALUE };
+
+typedef struct Conversion {
+  const lt_Thread *self;
+  bool plain;               /* nothing is done if the root is not a plain table */
+  lt_SharedTable **targets; /* of source i + 1; a reference to each */
+  size_t count;
+  size_t capacity;
+} Conversion;
+
+void lt_to_shared_key(lua_State *L, int index, lt_SharedKey *key) {
+  if (!lt_shared_key_at(L, index, key)) {
+    if (lua_isnoneornil(L, index))
+      lt_raise(L, &lt_TypeError, "index is nil");
+    lt_raise(L, &lt_TypeError, "a %s cannot be a key of a shared table",
+             lt_push_type_name(L, index));
+  }
+  if (key->kind == LT_SHARED_FLOAT && isnan(key->as.number))
+    lt_raise(L, &lt_ValueError, "index is NaN");
+}
+
+lt_StoredValue *lt_to_shared_known(const lt_SharedValue *value) {
+  if (value->kind != LT_SHARED_OBJECT || value->as.object->type != &lt_stored_value_type)
+    return NULL;
+  lt_StoredValue *stored = (lt_StoredValue *)value->as.object;
+  return stored->has_identity ? stored : NULL;
+}
+
+/* One without a metatable. */
+static bool is_bare_table(lua_State *L, int index) {
+  if (lua_type(L, index) != LUA_TTABLE)
+    return false;
+  if (!lua_getmetatable(L, index))
+    return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+/* One that is copied as a shared table, and not by name. */
+static bool is_plain_table(lua_State *L, int index) {
+  lt_ModulePath path;
+  if (!is_bare_table(L, index) || lt_class_of_metatable(L, index) != NULL)
+    return false;
+  lt_module_index_push(L, false);
+  bool named = lt_module_names_find(L, -1, lua_topointer(L, index), &path);
+  lua_pop(L, 1);
+  return !named;
+}
+
+/*
+** Values other than plain tables
+*/
+
+static bool share_scalar(lua_State *L, int index, lt_SharedValue *value) {
+  size_t length;
+  *value = lt_shared_nil;
+  switch (lua_type(L, index)) {
+  case LUA_TNONE:
+  case LUA_TNIL:
+    return true;
+  case LUA_TBOOLEAN:
+    value->kind = lua_toboolean(L, index) ? LT_SHARED_TRUE : LT_SHARED_FALSE;
+    return true;
+  case LUA_TNUMBER:
+    value->kind = lua_isinteger(L, index) ? LT_SHARED_INTEGER : LT_SHARED_FLOAT;
+    if (value->kind == LT_SHARED_INTEGER)
+      value->as.integer = lua_tointeger(L, index);
+    else
+      value->as.number = lua_tonumber(L, index);
+    return true;
+  case LUA_TLIGHTUSERDATA:
+    value->kind = LT_SHARED_POINTER;
+    value->as.pointer = lua_touserdata(L, index);
+    return true;
+  case LUA_TSTRING: {
+    const char *bytes = lua_tolstring(L, index, &length);
+    value->kind = LT_SHARED_STRING;
+    value->as.string = lt_shared_string_new(bytes, length);
+    if (value->as.string == NULL)
+      lt_raise_memory(L);
+    return true;
+  }
+  default:
+    return false;
+  }
+}
+
+static lt_SharedValue object_value(lt_Object *object) {
+  lt_SharedValue value = lt_shared_nil;
+  value.kind = LT_SHARED_OBJECT;
+  value.as.object = object;
+  return value;
+}
+
+static lt_SharedValue share_whole(lua_State *L, int index, lt_Describe describe) {
+  lt_Object *object = lt_object_at(L, index);
+  if (object == NULL) {
+    lt_StoredValue *stored = lt_stored_value_of(L, index);
+    if (stored == NULL)
+      return object_value(&lt_stored_value_new(L, index, describe)->traced.object);
+    object = &stored->traced.object;
+  }
+  lt_object_retain(object);
+  return object_value(object);
+}
+
+/*
+** Paths: value.name[1]. In the list of sources, 0 is the number of the current one, -i is the
+** number of the table in which table i was met.
+*/
+
+#define SHOWN_STEPS 12
+
+static size_t number_at(lua_State *L, int sources, lua_Integer i) {
+  lua_rawgeti(L, sources, i);
+  size_t number = (size_t)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return number;
+}
+
+/* Puts the step that leads from table 'parent' to the value on the top in that one's place. */
+static void replace_by_step(lua_State *L, int sources, size_t parent) {
+  lua_rawgeti(L, sources, (lua_Integer)parent);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    if (lua_rawequal(L, -1, -4)) {
+      lt_push_key_step(L, lua_gettop(L) - 1);
+      lua_replace(L, -5);
+      lua_pop(L, 3);
+      return;
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 2);
+  lua_pushliteral(L, "[?]");
+}
+
+/* The path to table 'number', before the string on the top. */
+static void prepend_path(lua_State *L, int sources, size_t number) {
+  for (int steps = 0; number > 1; steps++) {
+    size_t parent = number_at(L, sources, -(lua_Integer)number);
+    if (steps == SHOWN_STEPS) {
+      lua_pushliteral(L, "...");
+      lua_insert(L, -2);
+      lua_concat(L, 2);
+      break;
+    }
+    lua_rawgeti(L, sources, (lua_Integer)number);
+    replace_by_step(L, sources, parent);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+    number = parent;
+  }
+  lua_pushliteral(L, "value");
+  lua_insert(L, -2);
+  lua_concat(L, 2);
+}
+
+static void describe_value(lua_State *L, int value) {
+  (void)value;
+  luaL_checkstack(L, 12, "too many values");
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &sources_key) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "value");
+    return;
+  }
+  int sources = lua_gettop(L);
+  lua_pushliteral(L, "key");
+  lua_rawget(L, sources);
+  lt_push_key_step(L, sources + 1);
+  prepend_path(L, sources, number_at(L, sources, 0));
+  lua_replace(L, sources);
+  lua_settop(L, sources);
+}
+
+static _Noreturn void refuse_key(lua_State *L, size_t number) {
+  lua_pushliteral(L, "");
+  prepend_path(L, SOURCES, number);
+  const char *path = lua_tostring(L, -1);
+  lt_raise(L, &lt_TypeError, "a %s cannot be a key of a shared table (in %s)",
+           lt_push_type_name(L, SOURCE_KEY), path);
+}
+
+/*
+** Plain tables
+*/
+
+static lt_SharedTable *add_target(lua_State *L, Conversion *conversion) {
+  if (conversion->count == conversion->capacity) {
+    size_t capacity = conversion->capacity == 0 ? 4 : conversion->capacity * 2;
+    lt_SharedTable **targets = realloc(conversion->targets, capacity * sizeof(lt_SharedTable *));
+    if (targets == NULL)
+      lt_raise_memory(L);
+    conversion->targets = targets;
+    conversion->capacity = capacity;
+  }
+  lt_SharedTable *target = lt_shared_table_new(false);
+  if (target == NULL)
+    lt_raise_memory(L);
+  conversion->targets[conversion->count++] = target;
+  return target;
+}
+
+/*
+** The shared table for the source on the top, which was met in table 'parent', without a
+** reference.
+*/
+static lt_SharedTable *target_of(lua_State *L, Conversion *conversion, size_t parent) {
+  lua_pushvalue(L, -1);
+  lua_rawget(L, NUMBERS);
+  size_t number = (size_t)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  if (number != 0)
+    return conversion->targets[number - 1];
+  lt_SharedTable *target = add_target(L, conversion);
+  lua_Integer last = (lua_Integer)conversion->count;
+  lua_pushvalue(L, -1);
+  lua_pushinteger(L, last);
+  lua_rawset(L, NUMBERS);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, SOURCES, last);
+  if (parent != 0) {
+    lua_pushinteger(L, (lua_Integer)parent);
+    lua_rawseti(L, SOURCES, -last);
+  }
+  return target;
+}
+
+/* An error in packing tells the path to this key of this table. */
+static void set_place(lua_State *L, size_t number) {
+  lua_pushinteger(L, (lua_Integer)number);
+  lua_rawseti(L, SOURCES, 0);
+  lua_pushliteral(L, "key");
+  lua_pushvalue(L, SOURCE_KEY);
+  lua_rawset(L, SOURCES);
+}
+
+static lt_SharedValue share_field(lua_State *L, Conversion *conversion, size_t number) {
+  lt_SharedValue value;
+  if (share_scalar(L, SOURCE_VALUE, &value))
+    return value;
+  if (is_plain_table(L, SOURCE_VALUE)) {
+    lt_SharedTable *target = target_of(L, conversion, number);
+    lt_object_retain(&target->traced.object);
+    return object_value(&target->traced.object);
+  }
+  set_place(L, number);
+  return share_whole(L, SOURCE_VALUE, describe_value);
+}
+
+static void convert_table(lua_State *L, Conversion *conversion, size_t number) {
+  lua_rawgeti(L, SOURCES, (lua_Integer)number);
+  lua_pushnil(L);
+  while (lua_next(L, SOURCE)) {
+    lt_SharedKey key;
+    lt_SharedValue value = share_field(L, conversion, number);
+    if (!lt_shared_key_at(L, SOURCE_KEY, &key)) {
+      lt_shared_value_release(&value);
+      refuse_key(L, number);
+    }
+    if (lt_shared_table_set(conversion->targets[number - 1], conversion->self, &key, &value) ==
+        LT_NOT_SET)
+      lt_raise_memory(L);
+    lua_pop(L, 1);
+  }
+  lua_settop(L, SOURCE - 1);
+}
+
+/* No code of the state changes a table while it is walked: see quiet_call.h. */
+static int convert_protected(lua_State *L) {
+  Conversion *conversion = lua_touserdata(L, CONVERSION);
+  luaL_checkstack(L, 24, "too many values");
+  if (conversion->plain && !is_plain_table(L, ROOT))
+    return 0;
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_pushvalue(L, SOURCES);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &sources_key);
+  lua_pushvalue(L, ROOT);
+  target_of(L, conversion, 0);
+  lua_pop(L, 1);
+  for (size_t number = 1; number <= conversion->count; number++)
+    convert_table(L, conversion, number);
+  return 0;
+}
+
+/* Of all but the first, which is the caller's; of that too when it has failed. */
+static void release_targets(Conversion *conversion, bool failed) {
+  for (size_t i = 0; failed && i < conversion->count; i++)
+    lt_shared_table_tracing.clear(&conversion->targets[i]->traced.object);
+  for (size_t i = failed ? 0 : 1; i < conversion->count; i++)
+    lt_object_release(&conversion->targets[i]->traced.object);
+  free(conversion->targets);
+}
+
+/* NULL if it must be a plain table and is none. */
+static lt_SharedTable *to_shared_convert(lua_State *L, const lt_Thread *self, int index,
+                                         bool plain) {
+  Conversion conversion = {self, plain, NULL, 0, 0};
+  lt_Quiet quiet;
+  index = lua_absindex(L, index);
+  luaL_checkstack(L, 4, "too many values");
+  lua_pushcfunction(L, convert_protected);
+  lua_pushlightuserdata(L, &conversion);
+  lua_pushvalue(L, index);
+  int status = lt_quiet_call(L, &quiet, 2, 0);
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &sources_key); /* no memory is needed for a nil */
+  lt_SharedTable *root = conversion.count > 0 ? conversion.targets[0] : NULL;
+  release_targets(&conversion, status != LUA_OK);
+  if (status != LUA_OK)
+    lt_throw_again(L);
+  return root;
+}
+
+lt_SharedTable *lt_to_shared_table(lua_State *L, const lt_Thread *self, int index) {
+  return to_shared_convert(L, self, index, false);
+}
+
+lt_SharedValue lt_to_shared(lua_State *L, const lt_Thread *self, int index) {
+  lt_SharedValue value;
+  if (share_scalar(L, index, &value))
+    return value;
+  lt_SharedTable *shared = is_bare_table(L, index) ? to_shared_convert(L, self, index, true) : NULL;
+  return shared != NULL ? object_value(&shared->traced.object) : share_whole(L, index, NULL);
+}

@@ -1,0 +1,26 @@
+/*
+** From Lua into the shared data space.
+*/
+#ifndef lt_to_shared_h
+#define lt_to_shared_h
+
+#include "src/shared/shared_table.h"
+#include "src/shared/stored_value.h"
+
+/*
+** Makes a value for a shared table out of the one at 'index'; its reference is the caller's. A
+** plain table becomes a shared one, with all that is in it; one that has a metatable, or that a
+** module has, is stored like a function. Raises TypeError for what can't be shared.
+*/
+lt_SharedValue lt_to_shared(lua_State *L, const lt_Thread *self, int index);
+
+/* The same for a table, which is taken for plain, though a module may have it. */
+lt_SharedTable *lt_to_shared_table(lua_State *L, const lt_Thread *self, int index);
+
+/* The key at 'index'; raises TypeError for what can't be one, ValueError for NaN. */
+void lt_to_shared_key(lua_State *L, int index, lt_SharedKey *key);
+
+/* The stored value that this is, if the states keep what they make of it; or NULL. */
+lt_StoredValue *lt_to_shared_known(const lt_SharedValue *value);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+** The libraries of threads' states: what luaL_openlibs opens, be it Lua's or a host's own.
+*/
+#ifndef lt_libraries_h
+#define lt_libraries_h
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <lua.h>
+
+#include "src/state/pool.h"
+
+/*
+** Opens them in a new state of ours; raises what that raises. The trace is for the next function.
+*/
+uint64_t lt_libraries_open(lua_State *L, lt_Pool *allocator);
+
+/*
+** Whether they are exactly what Lua's own libraries make, and nothing else: then the state holds
+** nothing but its own memory, and nothing that is only for one state. False in doubt.
+*/
+bool lt_libraries_are_standard(uint64_t trace);
+
+#endif

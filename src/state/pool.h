@@ -1,0 +1,54 @@
+/*
+** The memory of a thread's Lua state: small blocks from a pool of the state's own, large ones
+** from malloc.
+**
+** A state that has shrunk keeps free at most a megabyte or three times what it uses, whichever is
+** more; unless it uses blocks all over its memory, since only whole chunks of it are given back.
+*/
+#ifndef lt_pool_h
+#define lt_pool_h
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <lua.h>
+
+typedef struct lt_Pool lt_Pool;
+
+/*
+** A new state without libraries, as luaL_newstate makes it but with an allocator of its own; NULL
+** without memory. Any thread may use it, one at a time. lua_close frees the allocator, too, unless
+** there is a snapshot.
+*/
+lua_State *lt_pool_new_state(lt_Pool **allocator);
+
+/*
+** What the state has asked of its allocator so far, as a number greater than 1: the same for states
+** that have asked for blocks of the same lengths in the same order. 0: there is another allocator
+** by now. Once for a state.
+*/
+uint64_t lt_pool_end_trace(lt_Pool *allocator);
+
+/*
+** The state has its libraries. With 'again' a snapshot of it is kept, byte for byte, to come back
+** to after lua_close: that takes a seventh of the time of a new one. There is none without memory,
+** nor if LT_SNAPSHOTS of other states are kept already.
+*/
+#define LT_SNAPSHOTS 8
+
+void lt_pool_opened(lt_Pool *allocator, bool again);
+bool lt_pool_has_snapshot(const lt_Pool *allocator);
+
+/* After lua_close: the state is again as it was then. */
+lua_State *lt_pool_restore(lt_Pool *allocator);
+
+/* From now on lua_close frees the allocator. */
+void lt_pool_drop_snapshot(lt_Pool *allocator);
+
+/* Frees an allocator with a snapshot, after lua_close. */
+void lt_pool_free(lt_Pool *allocator);
+
+/* The state is being closed: what it frees is soon given back as a whole. */
+void lt_pool_closing(lt_Pool *allocator);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+** The collector begins its next step when Lua has allocated so many bytes more. It is told that it
+** has a great many left, and takes back what it was told at the end: that counts what has been
+** allocated meanwhile, and does the steps that have become due. Stopping it would not do: when it
+** is started again it has forgotten how much has been allocated and begins at once. In a state that
+** sends on and on it would collect with every message.
+**
+** After a collection for want of memory it has forgotten that, and is started as if it had been
+** stopped: what it would do at once, with many finalizers, might fail for want of memory, too.
+*/
+#include "src/state/quiet_call.h"
+
+#include <stddef.h>
+
+/* More than memory holds, in kilobytes: even if several calls within each other add theirs. */
+#define KILOBYTES (sizeof(ptrdiff_t) > 4 ? 1 << 30 : 1 << 19)
+
+/* One that was stopped, or that waits for a finalizer that calls this, does nothing anyway. */
+static bool is_running(lua_State *L) {
+  return lua_gc(L, LUA_GCISRUNNING) == 1;
+}
+
+static void *quiet_call_allocate(void *context, void *block, size_t old_size, size_t new_size) {
+  lt_Quiet *quiet = context;
+  void *result = quiet->allocate(quiet->allocator, block, old_size, new_size);
+  if (result == NULL && new_size > 0)
+    quiet->memory_was_short = true;
+  return result;
+}
+
+void lt_quiet_again(lua_State *L) {
+  if (is_running(L))
+    lua_gc(L, LUA_GCSTEP, -KILOBYTES);
+}
+
+static void release(lua_State *L, const lt_Quiet *quiet) {
+  if (!quiet->memory_was_short) {
+    lua_gc(L, LUA_GCSTEP, KILOBYTES);
+  } else if (is_running(L)) {
+    lua_gc(L, LUA_GCRESTART);
+    if (quiet->allocate == quiet_call_allocate) /* this call was made within another */
+      lt_quiet_again(L);
+  }
+}
+
+int lt_quiet_call(lua_State *L, lt_Quiet *quiet, int argument_count, int result_count) {
+  quiet->memory_was_short = false;
+  quiet->allocate = lua_getallocf(L, &quiet->allocator);
+  bool held = is_running(L);
+  if (held)
+    lua_gc(L, LUA_GCSTEP, -KILOBYTES);
+  lua_setallocf(L, quiet_call_allocate, quiet);
+  int status = lua_pcall(L, argument_count, result_count, 0);
+  lua_setallocf(L, quiet->allocate, quiet->allocator);
+  if (held)
+    release(L, quiet);
+  return status;
+}

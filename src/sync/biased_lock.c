@@ -1,0 +1,142 @@
+/*
+** Shared state: the lock's word, see lock.c; 'bias' and the slots, which are atomic; the other
+** fields of a lock, with it held; which slots are taken, one bit each.
+*/
+#include "src/sync/biased_lock.h"
+
+#define SPINS 100
+#define FIRST_NEEDED 1024
+#define MOST_NEEDED (1u << 20)
+
+lt_BiasSlot lt_bias_slots[LT_BIAS_SLOTS];
+static atomic_uint_least64_t bias_taken = 1; /* slot 0 is nobody's */
+
+void lt_biased_lock_setup(void) {
+  plat_barrier_setup();
+}
+
+unsigned lt_bias_slot_take(void) {
+  uint64_t bits = atomic_load(&bias_taken);
+  for (;;) {
+    unsigned slot = 1;
+    while (slot < LT_BIAS_SLOTS && (bits >> slot & 1) != 0)
+      slot++;
+    if (slot == LT_BIAS_SLOTS)
+      return 0;
+    if (atomic_compare_exchange_weak(&bias_taken, &bits, bits | (uint64_t)1 << slot))
+      return slot;
+  }
+}
+
+void lt_bias_slot_give(unsigned slot) {
+  if (slot != 0)
+    atomic_fetch_and(&bias_taken, ~((uint64_t)1 << slot));
+}
+
+void lt_bias_slots_after_fork(void) {
+  for (int i = 0; i < LT_BIAS_SLOTS; i++)
+    atomic_store(&lt_bias_slots[i].lock, NULL);
+}
+
+void lt_biased_lock_init(lt_BiasedLock *lock) {
+  lt_lock_init(&lock->lock);
+  atomic_init(&lock->bias, LT_BIAS_NONE);
+  lock->last = 0;
+  lock->run = 0;
+  lock->reads = 0;
+  lock->needed = FIRST_NEEDED;
+}
+
+/*
+** Locking. The holder may be about to unlock on another processor, or not be running at all.
+*/
+
+static void bias_wait_for_lock(lt_BiasedLock *lock, lt_Parker *parker) {
+  if (parker != NULL) {
+    lt_lock_acquire_brief(&lock->lock, parker);
+  } else {
+    while (!lt_lock_try(&lock->lock))
+      plat_yield();
+  }
+}
+
+static void wait_for_slot(const lt_BiasedLock *lock, unsigned slot) {
+  int spins = 0;
+  /* Acquire: what was done by the bias is seen. */
+  while (atomic_load_explicit(&lt_bias_slots[slot].lock, memory_order_acquire) == lock) {
+    if (++spins < SPINS)
+      plat_relax();
+    else
+      plat_yield();
+  }
+}
+
+/*
+** Relaxed: the heavy barrier orders it before the look at the slots. Release: who finds the lock
+** unbiased, by lt_biased_lock_is, sees all that was done by the bias; before that it has to pass a
+** heavy barrier of its own.
+*/
+static void remove_bias(lt_BiasedLock *lock, unsigned bias) {
+  atomic_store_explicit(&lock->bias, LT_BIAS_GOING, memory_order_relaxed);
+  plat_heavy_barrier();
+  for (unsigned slot = 1; bias == LT_BIAS_READERS && slot < LT_BIAS_SLOTS; slot++)
+    wait_for_slot(lock, slot);
+  if (bias != LT_BIAS_READERS)
+    wait_for_slot(lock, bias);
+  atomic_store_explicit(&lock->bias, LT_BIAS_NONE, memory_order_release);
+  lock->run = 0;
+  lock->reads = 0;
+  if (lock->needed < MOST_NEEDED)
+    lock->needed *= 2;
+}
+
+/*
+** Leaves the lock held, and biased to no one but perhaps the user or, if they may stay, to
+** readers.
+*/
+static void lock_against(lt_BiasedLock *lock, lt_BiasUser user, bool readers_too) {
+  if (!lt_lock_try(&lock->lock))
+    bias_wait_for_lock(lock, user.parker);
+  /* Relaxed: it is written with the lock held. */
+  unsigned bias = atomic_load_explicit(&lock->bias, memory_order_relaxed);
+  if (bias != LT_BIAS_NONE && bias != user.slot && (bias != LT_BIAS_READERS || readers_too))
+    remove_bias(lock, bias);
+}
+
+/*
+** Who finds the bias sees what was written before. Of one who does not find it, by
+** lt_biased_lock_is, what it wrote before is seen after the fence.
+*/
+static void set_bias(lt_BiasedLock *lock, unsigned bias) {
+  atomic_store(&lock->bias, bias);
+  atomic_thread_fence(memory_order_seq_cst);
+}
+
+static void count_use(lt_BiasedLock *lock, lt_BiasUser user) {
+  lock->run = user.slot == lock->last ? lock->run + 1 : 0;
+  lock->last = user.slot;
+  if (lock->run >= lock->needed && user.slot != 0)
+    set_bias(lock, user.slot);
+}
+
+void lt_biased_lock_acquire(lt_BiasedLock *lock, lt_BiasUser user) {
+  lock_against(lock, user, true);
+  lock->reads = 0;
+  count_use(lock, user);
+}
+
+void lt_biased_lock_acquire_to_read(lt_BiasedLock *lock, lt_BiasUser user) {
+  lock_against(lock, user, false);
+  lock->reads++;
+  count_use(lock, user);
+  if (lock->reads >= lock->needed && lock->run < lock->needed)
+    set_bias(lock, LT_BIAS_READERS);
+}
+
+void lt_biased_lock_keep_writers_out(lt_BiasedLock *lock, lt_BiasUser user) {
+  lock_against(lock, user, false);
+}
+
+void lt_biased_lock_release(lt_BiasedLock *lock) {
+  lt_lock_release(&lock->lock);
+}

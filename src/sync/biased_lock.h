@@ -1,0 +1,126 @@
+/*
+** A lock for short critical sections, which costs nothing but a few ordinary instructions while
+** one thread has it to itself, or while all that use it only read.
+**
+** Such a lock is biased, to one thread or to readers. Who it is biased to does not touch it, but
+** announces itself in a slot of its own. Anybody else locks it, takes the bias away, and waits
+** for those who are announced. That is expensive, so the bias comes back only after many uses
+** that it would have served, and after twice as many each time.
+**
+** With the lock held no function of Lua may be called that can raise, allocate or collect, and no
+** second one of these locks be taken.
+*/
+#ifndef lt_biased_lock_h
+#define lt_biased_lock_h
+
+#include <limits.h>
+
+#include "src/sync/lock.h"
+
+/* Slots have numbers from 1 on; 0 is that of a thread for which there is none. */
+#define LT_BIAS_SLOTS 64
+
+typedef struct lt_BiasSlot {
+  _Alignas(PLAT_CACHE_LINE) _Atomic(const void *)
+      lock; /* which one its thread uses by its bias, or NULL */
+} lt_BiasSlot;
+
+extern lt_BiasSlot lt_bias_slots[LT_BIAS_SLOTS];
+
+/* What a lock is biased to: a slot's number, or one of these. */
+#define LT_BIAS_NONE 0u
+#define LT_BIAS_READERS UINT_MAX
+#define LT_BIAS_GOING (UINT_MAX - 1) /* to no one any more, but who was may still be at work */
+
+typedef struct lt_BiasedLock {
+  lt_Lock lock;
+  atomic_uint bias; /* written with the lock held */
+  unsigned last;    /* with the lock held: the slot of who held it before */
+  uint32_t run;     /* how often in a row that thread held it */
+  uint32_t reads;   /* how often in a row it was held to read */
+  uint32_t needed;  /* how many of them make a bias */
+} lt_BiasedLock;
+
+/* Once before anything else here, by any number of threads. */
+void lt_biased_lock_setup(void);
+
+/* A slot for the calling thread, to be given back when it does not use these locks any more. */
+unsigned lt_bias_slot_take(void);
+void lt_bias_slot_give(unsigned slot);
+
+/* In the child of a fork: no other thread is there that could be announced. */
+void lt_bias_slots_after_fork(void);
+
+void lt_biased_lock_init(lt_BiasedLock *lock);
+
+/* Who uses the lock: the thread's slot, and its parker to wait with; without one it yields. */
+typedef struct lt_BiasUser {
+  unsigned slot;
+  lt_Parker *parker;
+} lt_BiasUser;
+
+void lt_biased_lock_acquire(lt_BiasedLock *lock, lt_BiasUser user);
+void lt_biased_lock_acquire_to_read(lt_BiasedLock *lock, lt_BiasUser user);
+void lt_biased_lock_release(lt_BiasedLock *lock);
+
+/*
+** Whether the lock is biased, for one who has written something before that he wants those with the
+** bias to see: false, and they will; true, and they will after plat_heavy_barrier, if they pass the
+** light one. Sequentially consistent: see set_bias and remove_bias.
+*/
+static inline bool lt_biased_lock_is(const lt_BiasedLock *lock) {
+  return atomic_load(&lock->bias) != LT_BIAS_NONE;
+}
+
+/* Keeps those out that write, but not readers. Ends with lt_biased_lock_release. */
+void lt_biased_lock_keep_writers_out(lt_BiasedLock *lock, lt_BiasUser user);
+
+/* Uses the bias, if it is 'bias'; NULL if it is not. */
+static inline lt_BiasSlot *lt_biased_lock_enter(lt_BiasedLock *lock, unsigned slot, unsigned bias) {
+  lt_BiasSlot *announced = &lt_bias_slots[slot];
+  atomic_store_explicit(&announced->lock, lock, memory_order_relaxed);
+  /*
+  ** With the heavy barrier of the one who takes the bias away: either that one finds the
+  ** announcement, or the bias is found gone here. Acquire: what was written before the bias came
+  ** is seen.
+  */
+  plat_light_barrier();
+  if (atomic_load_explicit(&lock->bias, memory_order_acquire) == bias)
+    return announced;
+  atomic_store_explicit(&announced->lock, NULL, memory_order_relaxed); /* nothing was used */
+  return NULL;
+}
+
+/*
+** To write and to read. What is returned is for lt_biased_lock_end: the slot, or NULL if the lock
+** is held. Relaxed: the first look at the bias is only a hint.
+*/
+static inline lt_BiasSlot *lt_biased_lock_begin_write(lt_BiasedLock *lock, lt_BiasUser user) {
+  unsigned bias = atomic_load_explicit(&lock->bias, memory_order_relaxed);
+  lt_BiasSlot *slot = NULL;
+  if (bias != LT_BIAS_NONE && bias == user.slot)
+    slot = lt_biased_lock_enter(lock, user.slot, bias);
+  if (slot == NULL)
+    lt_biased_lock_acquire(lock, user);
+  return slot;
+}
+
+static inline lt_BiasSlot *lt_biased_lock_begin_read(lt_BiasedLock *lock, lt_BiasUser user) {
+  unsigned bias = atomic_load_explicit(&lock->bias, memory_order_relaxed);
+  lt_BiasSlot *slot = NULL;
+  if (bias != LT_BIAS_NONE && user.slot != 0 && (bias == user.slot || bias == LT_BIAS_READERS))
+    slot = lt_biased_lock_enter(lock, user.slot, bias);
+  if (slot == NULL)
+    lt_biased_lock_acquire_to_read(lock, user);
+  return slot;
+}
+
+static inline void lt_biased_lock_end(lt_BiasedLock *lock, lt_BiasSlot *slot) {
+  if (slot != NULL)
+    /* Release: who finds the slot empty sees all that was done. */
+    atomic_store_explicit(&slot->lock, NULL, memory_order_release);
+  else
+    lt_biased_lock_release(lock);
+}
+
+#endif

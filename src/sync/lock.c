@@ -1,0 +1,180 @@
+/*
+** Shared state: the word of a lock. Both bits are only changed by compare-and-swap. While both are
+** set, only a releaser changes the word, under the mutex of its bucket. A waiter parks only if it
+** finds or sets both there, so none can be missed: spec/model/lock.pml shows it.
+**
+** A release lets newcomers take the lock before the waiter it wakes, which is fast. But once in
+** FAIR the lock is handed over, while it stays locked, to the one that has waited longest, if it
+** has waited for so long: none starves, and its turn comes after so many times FAIR as there are
+** waiters. Handing over to every such waiter would make each acquire a switch of threads, once
+** there are so many that all have waited for long.
+**
+** Before it parks, a waiter spins: the lock may be released meanwhile.
+**
+** 'owner' of a lock, and 'count' of an RLock, are written by its owner only, with the lock held.
+*/
+#include "src/sync/lock.h"
+
+#define FAIR ((plat_Time)1000000)
+
+/*
+** The clock of 'handed', which is written under the mutex of the bucket. That it begins anew every
+** hour makes one handing over late.
+*/
+#define TICK ((plat_Time)1024)
+
+/*
+** Each look of one who spins slows down the one who has the lock, and if he acquires it over and
+** over, both get on faster in turns of some length.
+*/
+#define BETWEEN_LOOKS ((plat_Time)2000)
+
+enum { NOT_HANDED, HANDED };
+
+void lt_lock_init(lt_Lock *lock) {
+  atomic_init(&lock->state, 0);
+  atomic_init(&lock->owner, 0);
+  lock->handed = 0;
+}
+
+bool lt_lock_locked(const lt_Lock *lock) {
+  /* Relaxed: the answer may be old before the caller sees it. */
+  return (atomic_load_explicit(&lock->state, memory_order_relaxed) & LT_LOCKED) != 0;
+}
+
+/*
+** Whether the lock is locked with LT_WAITED set. Relaxed: the word is compared, nothing is read
+** because of it.
+*/
+static bool announce_waiter(void *context) {
+  lt_Lock *lock = context;
+  unsigned state = LT_LOCKED;
+  return atomic_compare_exchange_strong_explicit(&lock->state, &state, LT_LOCKED | LT_WAITED,
+                                                 memory_order_relaxed, memory_order_relaxed) ||
+         state == (LT_LOCKED | LT_WAITED);
+}
+
+void lt_lock_note_owner(lt_Lock *lock, uint64_t ident) {
+  /* Relaxed: a thread finds its own ident only where it wrote it itself. */
+  atomic_store_explicit(&lock->owner, ident, memory_order_relaxed);
+}
+
+static uint64_t holder(void *context) {
+  const lt_Lock *lock = context;
+  return atomic_load_explicit(&lock->owner, memory_order_relaxed); /* only people read it */
+}
+
+static bool try_lock(void *context) {
+  return lt_lock_try(context);
+}
+
+static bool lock_is_free(void *context) {
+  return !lt_lock_locked(context);
+}
+
+static bool spin_for_lock(lt_Parker *parker, const lt_Wait *wait) {
+  return lt_spin(parker, wait->deadline, BETWEEN_LOOKS, lock_is_free, wait->context);
+}
+
+lt_Wait lt_lock_wait(lt_Lock *lock, plat_Time deadline) {
+  return (lt_Wait){.address = &lock->state,
+                   .context = lock,
+                   .take = try_lock,
+                   .spin = spin_for_lock,
+                   .validate = announce_waiter,
+                   .deadline = deadline,
+                   .what = "lock",
+                   .shown = lock,
+                   .ender = holder,
+                   .relation = "held by"};
+}
+
+void lt_lock_acquire_brief(lt_Lock *lock, lt_Parker *parker) {
+  lt_Wait wait = lt_lock_wait(lock, PLAT_FOREVER);
+  wait.deaf = LT_BRIEF;
+  lt_await(parker, &wait);
+}
+
+typedef struct Release {
+  lt_Lock *lock;
+  bool released;
+} Release;
+
+/* Whether the lock is to be handed over to the one who has waited since then. */
+static bool is_time_to_be_fair(lt_Lock *lock, plat_Time since) {
+  plat_Time now = plat_now();
+  unsigned tick = (unsigned)(now / TICK);
+  bool fair = now - since >= FAIR && tick - lock->handed >= FAIR / TICK;
+  if (fair)
+    lock->handed = tick;
+  return fair;
+}
+
+static intptr_t hand_over(void *context, plat_Time since, bool more) {
+  Release *release = context;
+  atomic_uint *word = &release->lock->state;
+  bool fair = since != LT_NOBODY && is_time_to_be_fair(release->lock, since);
+  unsigned next = since == LT_NOBODY ? 0 : (fair ? LT_LOCKED : 0) | (more ? LT_WAITED : 0);
+  unsigned state = atomic_load_explicit(word, memory_order_relaxed);
+  do {
+    if ((state & LT_LOCKED) == 0) { /* another release was faster */
+      release->released = false;
+      return LT_KEEP_PARKED;
+    }
+    /* Release: the next owner sees what was done with the lock held. */
+  } while (!atomic_compare_exchange_weak_explicit(word, &state, next, memory_order_release,
+                                                  memory_order_relaxed));
+  return fair ? HANDED : NOT_HANDED;
+}
+
+bool lt_lock_release_waited(lt_Lock *lock) {
+  Release release = {lock, true};
+  lt_unpark_one(&lock->state, hand_over, &release);
+  return release.released;
+}
+
+/*
+** RLock. Relaxed everywhere: a thread finds its own ident only where it wrote it itself, and the
+** lock orders what one owner does before what the next one does.
+*/
+
+void lt_rlock_init(lt_RLock *rlock) {
+  lt_lock_init(&rlock->lock);
+  atomic_init(&rlock->count, 0);
+}
+
+bool lt_rlock_owned(const lt_RLock *rlock, uint64_t ident) {
+  return atomic_load_explicit(&rlock->lock.owner, memory_order_relaxed) == ident;
+}
+
+void lt_rlock_own(lt_RLock *rlock, uint64_t ident, uint64_t count) {
+  lt_lock_note_owner(&rlock->lock, ident);
+  atomic_store_explicit(&rlock->count, count, memory_order_relaxed);
+}
+
+bool lt_rlock_try(lt_RLock *rlock, uint64_t ident) {
+  if (!lt_lock_try(&rlock->lock))
+    return false;
+  lt_rlock_own(rlock, ident, 1);
+  return true;
+}
+
+bool lt_rlock_again(lt_RLock *rlock) {
+  uint64_t count = atomic_load_explicit(&rlock->count, memory_order_relaxed);
+  if (count == INT64_MAX)
+    return false;
+  atomic_store_explicit(&rlock->count, count + 1, memory_order_relaxed);
+  return true;
+}
+
+void lt_rlock_release(lt_RLock *rlock) {
+  if (atomic_fetch_sub_explicit(&rlock->count, 1, memory_order_relaxed) == 1)
+    lt_rlock_release_all(rlock);
+}
+
+uint64_t lt_rlock_release_all(lt_RLock *rlock) {
+  uint64_t count = atomic_load_explicit(&rlock->count, memory_order_relaxed);
+  lt_rlock_own(rlock, 0, 0);
+  lt_lock_release(&rlock->lock);
+  return count;
+}

@@ -1,0 +1,78 @@
+/*
+** Locks: a word each, and the table of parked waiters behind it.
+*/
+#ifndef lt_lock_h
+#define lt_lock_h
+
+#include "src/sync/park.h"
+
+/* Any thread may release a lock. */
+typedef struct lt_Lock {
+  atomic_uint state;
+  unsigned handed;             /* when it was handed over last, see lock.c */
+  atomic_uint_least64_t owner; /* the ident of who acquired it last, 0 if that was not noted */
+} lt_Lock;
+
+/*
+** The bits of the word:
+**
+**   LT_LOCKED   somebody has the lock
+**   LT_WAITED   somebody may be parked on the word: the release has to look
+*/
+#define LT_LOCKED 1u
+#define LT_WAITED 2u
+
+void lt_lock_init(lt_Lock *lock);
+
+/* What acquires the lock, by lt_wait; and for one who has it soon, and calls no Lua meanwhile. */
+lt_Wait lt_lock_wait(lt_Lock *lock, plat_Time deadline);
+void lt_lock_acquire_brief(lt_Lock *lock, lt_Parker *parker);
+
+bool lt_lock_release_waited(lt_Lock *lock);
+bool lt_lock_locked(const lt_Lock *lock);
+
+/* Notes who has acquired it: for people, and for the RLock. */
+void lt_lock_note_owner(lt_Lock *lock, uint64_t ident);
+
+static inline bool lt_lock_try(lt_Lock *lock) {
+  unsigned state = 0;
+  do {
+    /* Acquire: what was done before the release is seen by the next owner. */
+    if (atomic_compare_exchange_weak_explicit(&lock->state, &state, state | LT_LOCKED,
+                                              memory_order_acquire, memory_order_relaxed))
+      return true;
+  } while ((state & LT_LOCKED) == 0);
+  return false;
+}
+
+/* False: it was not locked. */
+static inline bool lt_lock_release(lt_Lock *lock) {
+  unsigned state = LT_LOCKED;
+  /* Release: the next owner sees what was done with the lock held. */
+  if (atomic_compare_exchange_strong_explicit(&lock->state, &state, 0, memory_order_release,
+                                              memory_order_relaxed))
+    return true;
+  return (state & LT_LOCKED) != 0 && lt_lock_release_waited(lock);
+}
+
+/* A lock that its owner, a thread's ident, may acquire again. */
+typedef struct lt_RLock {
+  lt_Lock lock; /* its owner is always noted, 0: nobody */
+  atomic_uint_least64_t count;
+} lt_RLock;
+
+void lt_rlock_init(lt_RLock *rlock);
+bool lt_rlock_owned(const lt_RLock *rlock, uint64_t ident);
+
+/* Notes who has acquired its lock, and how often. */
+void lt_rlock_own(lt_RLock *rlock, uint64_t ident, uint64_t count);
+
+/* For one who does not own it. */
+bool lt_rlock_try(lt_RLock *rlock, uint64_t ident);
+
+/* For the owner. */
+bool lt_rlock_again(lt_RLock *rlock); /* false: it has it too often to count */
+void lt_rlock_release(lt_RLock *rlock);
+uint64_t lt_rlock_release_all(lt_RLock *rlock); /* returns the count it had */
+
+#endif

@@ -1,0 +1,33 @@
+#include "src/thread/fork.h"
+
+#include "platform/platform.h"
+#include "src/diagnose/dump_triggers.h"
+#include "src/object/cycles.h"
+#include "src/state/lent_string.h"
+#include "src/sync/biased_lock.h"
+#include "src/sync/park.h"
+#include "src/thread/insist.h"
+#include "src/thread/interrupt.h"
+#include "src/thread/worker.h"
+
+/* The collector comes last: it goes on only where nobody is missing. */
+static void in_child(void) {
+  plat_thread_be_host();
+  lt_dump_triggers_after_fork();
+  lt_park_after_fork();
+  lt_lent_strings_after_fork();
+  lt_insist_after_fork();
+  lt_bias_slots_after_fork();
+  lt_workers_after_fork();
+  lt_cycles_after_fork(lt_interrupt_after_fork());
+}
+
+static int fork_set_up(void) {
+  static const plat_ForkHandlers handlers = {lt_cycles_before_fork, lt_cycles_go_on, in_child};
+  return plat_at_fork(&handlers);
+}
+
+int lt_fork_setup(void) {
+  static plat_Once once = PLAT_ONCE_INIT;
+  return plat_once(&once, fork_set_up);
+}

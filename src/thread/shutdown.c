@@ -1,0 +1,64 @@
+#include "src/thread/shutdown.h"
+
+#include "src/thread/interrupt.h"
+#include "src/thread/wait.h"
+
+/* How long threads have to end, and when those that catch SystemExit are not asked any more. */
+#define GRACE (2 * PLAT_SECOND)
+#define PATIENCE (PLAT_SECOND / 4)
+#define AGAIN (PLAT_SECOND / 50)
+
+typedef struct Others {
+  lt_Thread *self;
+  bool daemons_too;
+} Others;
+
+static bool others_left(void *context) {
+  Others *others = context;
+  return lt_runtime_has_others(others->self->runtime, others->self, others->daemons_too);
+}
+
+static lt_Wait wait_for_others(Others *others, plat_Time deadline) {
+  return (lt_Wait){.address = others->self->runtime,
+                   .context = others,
+                   .validate = others_left,
+                   .deadline = deadline,
+                   .what = "the end of the other threads"};
+}
+
+void lt_shutdown_wait(lua_State *L, lt_Thread *self) {
+  Others others = {self, false};
+  lt_Wait wait = wait_for_others(&others, PLAT_FOREVER);
+  lt_wait(L, self, &wait);
+}
+
+static void interrupt_others(lt_Runtime *runtime, const lt_Thread *self, bool must_end) {
+  plat_mutex_lock(&runtime->guard);
+  for (lt_Thread *thread = runtime->threads; thread != NULL; thread = thread->next)
+    if (thread != self)
+      lt_interrupt_to_exit(thread, must_end);
+  plat_mutex_unlock(&runtime->guard);
+}
+
+void lt_shutdown(lua_State *L, lt_Thread *main) {
+  Others others = {main, false};
+  lt_Parked parked;
+  lt_Wait wait;
+  lt_interrupt_accept(main); /* in the child of a fork its function has ended, which accepts none */
+  atomic_store(&main->status, LT_DONE); /* for those who have joined it */
+  lt_unpark_all(&main->status);
+  do { /* an interrupt ends the patience with threads that are no daemons */
+    wait = wait_for_others(&others, PLAT_FOREVER);
+    parked = lt_wait_unless_interrupted(L, main, &wait);
+  } while (!lt_runtime_close(main->runtime, main, parked == LT_INTERRUPTED));
+  lt_interrupt_clear(L, main, true);
+  others.daemons_too = true;
+  plat_Time begin = plat_now();
+  plat_Time now = begin;
+  while (now - begin < GRACE && others_left(&others)) {
+    interrupt_others(main->runtime, main, now - begin >= PATIENCE);
+    wait = wait_for_others(&others, now + AGAIN);
+    lt_wait_unless_interrupted(L, main, &wait);
+    now = plat_now();
+  }
+}

@@ -1,0 +1,19 @@
+/*
+** The end of a runtime.
+*/
+#ifndef lt_shutdown_h
+#define lt_shutdown_h
+
+#include "src/thread/runtime.h"
+
+/* Waits for all threads that are not daemons, but for the caller and the main one. */
+void lt_shutdown_wait(lua_State *L, lt_Thread *self);
+
+/*
+** Ends the runtime of the main thread: waits for the threads that are not daemons, stops the
+** others. A thread that is still not at its end after the grace period is left alone, with all
+** it can touch.
+*/
+void lt_shutdown(lua_State *L, lt_Thread *main);
+
+#endif

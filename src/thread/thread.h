@@ -1,0 +1,40 @@
+/*
+** The life of a thread: start, run, end, join.
+*/
+#ifndef lt_thread_h
+#define lt_thread_h
+
+#include "src/thread/runtime.h"
+
+/*
+** What luaopen_lthread and luaopen_lthread_queue do, in lthread.c. Those names lead to the first
+** copy of this library in the process, these to this one.
+*/
+int lt_open(lua_State *L);
+int lt_open_queue(lua_State *L);
+
+/*
+** Starts 'thread', an unstarted one, in the runtime of 'self'. On the top of the stack lie the
+** function and its 'argument_count' arguments; they are popped. Raises RuntimeError if it is
+** started already or the system makes no thread, TypeError for what can't be transferred; then the
+** thread is still unstarted.
+*/
+typedef struct lt_Start {
+  lt_Thread *thread;
+  int argument_count;
+  bool daemon;
+  const char *name; /* NULL: a name is made */
+} lt_Start;
+
+void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start);
+
+void lt_thread_set_name(lt_Thread *thread, const char *name);
+
+/* What waits until the thread is done, or turns out not to be started. */
+lt_Wait lt_thread_join(lt_Thread *thread, plat_Time deadline);
+
+static inline lt_Status lt_thread_status(lt_Thread *thread) {
+  return (lt_Status)atomic_load(&thread->status);
+}
+
+#endif

@@ -1,0 +1,22 @@
+/*
+** How threads of Lua wait: a wait can be interrupted, it heeds the hooks that signal handlers of
+** the host set, and meanwhile the thread answers dumps and looks for deadlocks.
+*/
+#ifndef lt_wait_h
+#define lt_wait_h
+
+#include "src/thread/runtime.h"
+
+/* Has the thread attend to all this while it waits; its OS thread does so before its first wait. */
+void lt_wait_setup(lt_Thread *thread);
+
+/*
+** Waits in L, as lt_await does. True: what is waited for has come; false: the time is up. Raises
+** what the thread is asked to raise meanwhile, in a handler that must finish first after the wait.
+*/
+bool lt_wait(lua_State *L, lt_Thread *thread, lt_Wait *wait);
+
+/* The same for one who takes care of interrupts and signals himself. */
+lt_Parked lt_wait_unless_interrupted(lua_State *L, lt_Thread *thread, lt_Wait *wait);
+
+#endif

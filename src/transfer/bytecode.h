@@ -1,0 +1,43 @@
+/*
+** The code of a Lua function, as a shared object: its bytecode and the global names in it.
+*/
+#ifndef lt_bytecode_h
+#define lt_bytecode_h
+
+#include <stdint.h>
+
+#include "src/object/object.h"
+
+typedef struct lt_GlobalName {
+  size_t offset; /* into the bytes of the dump */
+  size_t length;
+} lt_GlobalName;
+
+typedef struct lt_Bytecode {
+  lt_Object object;
+  int environment; /* which upvalue the names are fields of, 0: none */
+  size_t name_count;
+  lt_GlobalName *names;
+  size_t size;
+  unsigned char bytes[]; /* what lua_dump wrote */
+} lt_Bytecode;
+
+#define LT_NO_ENVIRONMENT 0
+
+/* Strings of Lua up to this length are constants of which a state has only one of the same text. */
+#define LT_LONGEST_SHORT_STRING 40
+
+/*
+** The code of the Lua function at 'index', 'environment' being the upvalue that stands for the
+** globals. The state's, without a reference for the caller, or NULL where it has none yet; one that
+** is new, with a reference for the caller; and that one becomes the state's, which keeps it as long
+** as the function.
+*/
+lt_Bytecode *lt_bytecode_find(lua_State *L, int index, int environment);
+lt_Bytecode *lt_bytecode_new(lua_State *L, int index, int environment);
+void lt_bytecode_keep(lua_State *L, int index, lt_Bytecode *code);
+
+/* Pushes a function made of the code, or an error message; returns lua_load's status. */
+int lt_bytecode_load(lua_State *L, const lt_Bytecode *code);
+
+#endif

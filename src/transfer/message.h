@@ -1,0 +1,135 @@
+/*
+** Messages: values on their way from one state to another.
+**
+** A message is a string of bytes and a list of references; it points into no state. It is not
+** changed once it is packed, so any number of threads may unpack it; one with strings that are lent
+** (see lent_string.h) is for one thread.
+**
+** The bytes hold the values one after the other, each a tag and what belongs to it:
+**
+**   NIL FALSE TRUE
+**   INTEGER FLOAT POINTER CFUNCTION  the 8 (or as many) bytes
+**   STRING                           slot, length (4 bytes), bytes
+**   LONG_STRING                      slot, number of the reference: from LT_LEAST_LENT_BYTES bytes
+**   on OBJECT USERDATA CLASS_METATABLE number of the reference NAMED slot, reference of the module
+**   or LT_NO_REFERENCE, number of
+**                                    steps, strings; instead of a string's length LT_NO_STEP: to
+**                                    the metatable
+**   METHOD                           slot, the lt_Method
+**   SAME                             slot of a value that came before
+**   TABLE                            slot, array size, hash size, has a metatable?; the metatable;
+**                                    values of 1, 2, 3...; KEYED, keys and values in turn; END
+**   FUNCTION                         slot, reference of the code, number of upvalues; for each one
+**                                      CELL, slot, value
+**                                      SAME_CELL, slot of one that came before
+**                                      ENVIRONMENT: the globals of the receiver
+**                                    then any number of GLOBAL, slot (unused), name, value; END
+**
+** A slot is the number under which the receiver keeps a value that comes again; 0 for one that does
+** not. The values are followed by the metatables that were still incomplete when they were needed:
+** LATE_METATABLE, slot of the table, slot of the metatable; END.
+*/
+#ifndef lt_message_h
+#define lt_message_h
+
+#include <stdint.h>
+
+#include "lthread.h"
+#include "src/state/lent_string.h"
+#include "src/transfer/module_names.h"
+#include "src/object/object.h"
+
+typedef enum lt_Tag {
+  LT_TAG_NIL,
+  LT_TAG_FALSE,
+  LT_TAG_TRUE,
+  LT_TAG_INTEGER,
+  LT_TAG_FLOAT,
+  LT_TAG_POINTER,
+  LT_TAG_CFUNCTION,
+  LT_TAG_STRING,
+  LT_TAG_LONG_STRING,
+  LT_TAG_OBJECT,
+  LT_TAG_USERDATA,
+  LT_TAG_CLASS_METATABLE,
+  LT_TAG_NAMED,
+  LT_TAG_METHOD,
+  LT_TAG_SAME,
+  LT_TAG_TABLE,
+  LT_TAG_KEYED,
+  LT_TAG_FUNCTION,
+  LT_TAG_CELL,
+  LT_TAG_SAME_CELL,
+  LT_TAG_ENVIRONMENT,
+  LT_TAG_GLOBAL,
+  LT_TAG_LATE_METATABLE,
+  LT_TAG_END
+} lt_Tag;
+
+#define LT_NO_STEP SIZE_MAX
+#define LT_NO_REFERENCE UINT32_MAX
+
+/* A string of so many bytes is an lt_LentString, shorter ones are copied into the message. */
+#define LT_LEAST_LENT_BYTES ((size_t)4096)
+
+/*
+** A shared object, or, where there is a rule, the token of a userdata or an lt_LentString.
+*/
+typedef struct lt_Reference {
+  const lthread_Transfer *rule;
+  void *target;
+} lt_Reference;
+
+typedef struct lt_Message {
+  int count; /* of values */
+  uint32_t slot_count;
+  size_t reference_count;
+  size_t size;
+  size_t text_size; /* of the long strings that are not lent */
+  const unsigned char *bytes;
+  void *block; /* the memory of the bytes; NULL: they lie behind the references */
+  lt_Reference references[];
+} lt_Message;
+
+/*
+** Packs the 'count' values on the top of the stack and pops them. 'describe' pushes the name of one
+** of them, counted from 0, for an error; it may be NULL. Raises TypeError for what can't be
+** transferred; then nothing has changed.
+*/
+typedef void (*lt_Describe)(lua_State *L, int value);
+
+lt_Message *lt_pack(lua_State *L, int count, lt_Strings strings, lt_Describe describe);
+
+/*
+** The same for one of many messages in a row: the index of the state's modules (see module_index.h)
+** has been looked up once for all, and the values are counted from 'first'. NULL is for one alone.
+*/
+typedef struct lt_Row {
+  int names; /* where on the stack */
+  int first;
+} lt_Row;
+
+lt_Message *lt_pack_in_row(lua_State *L, int count, lt_Strings strings, lt_Describe describe,
+                           const lt_Row *row);
+
+/*
+** Pushes the values of a message, and raises what goes wrong in making them. The globals that its
+** functions name are set where the receiver has none of that name, or, with LT_OVERRIDE_GLOBALS,
+** always.
+*/
+typedef enum lt_GlobalsRule { LT_KEEP_GLOBALS, LT_OVERRIDE_GLOBALS } lt_GlobalsRule;
+
+int lt_unpack(lua_State *L, const lt_Message *message, lt_GlobalsRule globals);
+
+/* The same; returns a status of Lua instead, with the values or what went wrong on the top. */
+int lt_try_unpack(lua_State *L, const lt_Message *message, lt_GlobalsRule globals);
+
+void lt_message_free(lt_Message *message); /* NULL is fine */
+
+/* Gives its references back: it can't be unpacked any more. */
+void lt_message_drop_references(lt_Message *message);
+
+/* How many bytes of memory it has. */
+size_t lt_message_size(const lt_Message *message);
+
+#endif

@@ -1,0 +1,158 @@
+#include "src/transfer/message_item.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/object/exception.h"
+
+static bool from_short_string(lua_State *L, int index, lt_MessageItem *item) {
+  size_t length;
+  const char *bytes = lua_tolstring(L, index, &length);
+  if (length > LT_ITEM_BYTES)
+    return false;
+  item->brief.kind = LT_ITEM_SHORT_STRING;
+  item->brief.length = (unsigned char)length;
+  memcpy(item->brief.bytes, bytes, length);
+  return true;
+}
+
+bool lt_message_item_from_small(lua_State *L, int index, lt_MessageItem *item) {
+  switch (lua_type(L, index)) {
+  case LUA_TNIL:
+    item->kind = LT_ITEM_NIL;
+    return true;
+  case LUA_TBOOLEAN:
+    item->kind = lua_toboolean(L, index) ? LT_ITEM_TRUE : LT_ITEM_FALSE;
+    return true;
+  case LUA_TNUMBER:
+    if (lua_isinteger(L, index)) {
+      item->value.kind = LT_ITEM_INTEGER;
+      item->value.as.integer = lua_tointeger(L, index);
+    } else {
+      item->value.kind = LT_ITEM_FLOAT;
+      item->value.as.number = lua_tonumber(L, index);
+    }
+    return true;
+  case LUA_TLIGHTUSERDATA:
+    item->value.kind = LT_ITEM_POINTER;
+    item->value.as.pointer = lua_touserdata(L, index);
+    return true;
+  case LUA_TSTRING:
+    return from_short_string(L, index, item);
+  default:
+    return false;
+  }
+}
+
+void lt_message_item_from(lua_State *L, int index, lt_MessageItem *item, lt_Strings strings,
+                          lt_Describe describe, const lt_Row *row) {
+  if (lt_message_item_from_small(L, index, item))
+    return;
+  lt_Object *object = lt_object_at(L, index);
+  if (object != NULL) {
+    lt_object_retain(object);
+    item->value.kind = LT_ITEM_OBJECT;
+    item->value.as.object = object;
+  } else if (lua_type(L, index) == LUA_TSTRING) {
+    item->value.as.text = lt_lent_string_new(L, index, strings);
+    item->value.kind = LT_ITEM_LONG_STRING;
+  } else {
+    luaL_checkstack(L, 1, "too many values");
+    lua_pushvalue(L, index);
+    item->value.as.message = lt_pack_in_row(L, 1, strings, describe, row);
+    item->value.kind = LT_ITEM_MESSAGE;
+  }
+}
+
+const char *lt_message_item_string(const lt_MessageItem *item, size_t *length) {
+  if (item->kind == LT_ITEM_SHORT_STRING) {
+    *length = item->brief.length;
+    return item->brief.bytes;
+  }
+  *length = item->value.as.text->length;
+  return item->value.as.text->own;
+}
+
+size_t lt_message_item_references(const lt_MessageItem *item) {
+  if (item->kind == LT_ITEM_MESSAGE)
+    return item->value.as.message->reference_count;
+  return item->kind == LT_ITEM_OBJECT;
+}
+
+const lt_Object *lt_message_item_reference(const lt_MessageItem *item, size_t number) {
+  if (item->kind == LT_ITEM_OBJECT)
+    return item->value.as.object;
+  const lt_Reference *reference = &item->value.as.message->references[number];
+  return reference->rule == NULL ? reference->target : NULL;
+}
+
+void lt_message_item_push(lua_State *L, const lt_MessageItem *item) {
+  switch ((lt_MessageItemKind)item->kind) {
+  case LT_ITEM_NIL:
+    lua_pushnil(L);
+    break;
+  case LT_ITEM_FALSE:
+  case LT_ITEM_TRUE:
+    lua_pushboolean(L, item->kind == LT_ITEM_TRUE);
+    break;
+  case LT_ITEM_INTEGER:
+    lua_pushinteger(L, item->value.as.integer);
+    break;
+  case LT_ITEM_FLOAT:
+    lua_pushnumber(L, item->value.as.number);
+    break;
+  case LT_ITEM_POINTER:
+    lua_pushlightuserdata(L, item->value.as.pointer);
+    break;
+  case LT_ITEM_SHORT_STRING:
+    lua_pushlstring(L, item->brief.bytes, item->brief.length);
+    break;
+  case LT_ITEM_LONG_STRING:
+    lt_lent_string_push(L, item->value.as.text);
+    break;
+  case LT_ITEM_OBJECT:
+    lt_object_push(L, item->value.as.object);
+    break;
+  case LT_ITEM_MESSAGE:
+    lt_unpack(L, item->value.as.message, LT_KEEP_GLOBALS);
+    break;
+  }
+}
+
+void lt_message_item_free(lt_MessageItem *item) {
+  switch ((lt_MessageItemKind)item->kind) {
+  case LT_ITEM_LONG_STRING:
+    lt_lent_string_free(item->value.as.text);
+    break;
+  case LT_ITEM_OBJECT:
+    lt_object_release(item->value.as.object);
+    break;
+  case LT_ITEM_MESSAGE:
+    lt_message_free(item->value.as.message);
+    break;
+  default:
+    break;
+  }
+}
+
+static int item_push_protected(lua_State *L) {
+  lt_message_item_push(L, lua_touserdata(L, 1));
+  return 1;
+}
+
+int lt_message_item_receive(lua_State *L, lt_MessageItem *item) {
+  int status;
+  if (item->kind < LT_ITEM_SHORT_STRING) { /* these need no memory */
+    lt_message_item_push(L, item);
+    return LUA_OK;
+  }
+  if (item->kind == LT_ITEM_MESSAGE) {
+    status = lt_try_unpack(L, item->value.as.message, LT_KEEP_GLOBALS);
+  } else {
+    lua_pushcfunction(L, item_push_protected);
+    lua_pushlightuserdata(L, item);
+    status = lua_pcall(L, 1, 1, 0);
+  }
+  lt_message_item_free(item);
+  return status;
+}

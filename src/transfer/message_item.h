@@ -1,0 +1,90 @@
+/*
+** Items: single values in transit, in 16 bytes. Small values lie in the item itself; the others
+** behind it, in memory that the item owns. An item points into no state; but a long string may be
+** lent by one, see lent_string.h.
+*/
+#ifndef lt_message_item_h
+#define lt_message_item_h
+
+#include <stdbool.h>
+
+#include "src/transfer/message.h"
+
+typedef enum lt_MessageItemKind {
+  LT_ITEM_NIL,
+  LT_ITEM_FALSE,
+  LT_ITEM_TRUE,
+  LT_ITEM_INTEGER,
+  LT_ITEM_FLOAT,
+  LT_ITEM_POINTER, /* light userdata */
+  LT_ITEM_SHORT_STRING,
+  LT_ITEM_LONG_STRING, /* the kinds from here on own something */
+  LT_ITEM_OBJECT,
+  LT_ITEM_MESSAGE
+} lt_MessageItemKind;
+
+#define LT_ITEM_BYTES 14
+
+typedef union lt_MessageItem {
+  unsigned char kind; /* an lt_MessageItemKind; every member begins with it */
+  struct {
+    unsigned char kind;
+    union {
+      lua_Integer integer;
+      lua_Number number;
+      void *pointer;
+      lt_LentString *text;
+      lt_Object *object;
+      lt_Message *message;
+    } as;
+  } value;
+  struct {
+    unsigned char kind;
+    unsigned char length;
+    char bytes[LT_ITEM_BYTES];
+  } brief;
+} lt_MessageItem;
+
+/*
+** Copies an item that was just written: in the same parts, because what was stored in parts can't
+** be loaded as a whole before the stores have left the processor.
+*/
+static inline void lt_message_item_copy(lt_MessageItem *to, const lt_MessageItem *from) {
+  if (from->kind == LT_ITEM_SHORT_STRING) {
+    *to = *from;
+  } else {
+    to->value.kind = from->value.kind;
+    to->value.as = from->value.as;
+  }
+}
+
+/*
+** Makes an item of the value at 'index', if it is one that can be kept without memory of its own.
+** Never raises.
+*/
+bool lt_message_item_from_small(lua_State *L, int index, lt_MessageItem *item);
+
+/*
+** Makes an item of the value at 'index'. 'strings', 'describe' and 'row', the last two of which may
+** be NULL, are as for lt_pack_in_row. Raises TypeError for what can't be transferred, or for
+** want of memory; then there is no item.
+*/
+void lt_message_item_from(lua_State *L, int index, lt_MessageItem *item, lt_Strings strings,
+                          lt_Describe describe, const lt_Row *row);
+
+/* Pushes the value. It may raise; the item stays as it is. */
+void lt_message_item_push(lua_State *L, const lt_MessageItem *item);
+
+/* Pushes the value, or what goes wrong in that, and frees the item. Returns a status of Lua. */
+int lt_message_item_receive(lua_State *L, lt_MessageItem *item);
+
+void lt_message_item_free(lt_MessageItem *item);
+
+/* How many references an item has, and the object that one of them is to; NULL: it is to none. */
+size_t lt_message_item_references(const lt_MessageItem *item);
+const lt_Object *lt_message_item_reference(const lt_MessageItem *item, size_t number);
+
+/* The string of an item that is one, and is not lent. */
+const char *lt_message_item_string(const lt_MessageItem *item, size_t *length);
+
+#endif

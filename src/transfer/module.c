@@ -1,0 +1,445 @@
+/*
+** A module that others extend (app by app.model) has members that its own file does not make. Who
+** has added one is not written anywhere, but there are signs: functions tell where they are from, a
+** member may be a module itself, and parts of a module are named after it. The receiver loads those
+** that the sender has loaded as long as the module lacks something there, the surest first.
+**
+** Such an object is written before it is shared, and not changed.
+*/
+#include "src/transfer/module.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/object/exception.h"
+#include "src/transfer/module_index.h"
+
+/* A weak table: the modules that are complete, by the 'id' of what they were completed with. */
+static const char complete_key;
+
+/*
+** The text is four lists, one after the other, each of strings that end with a zero, and of an
+** empty one: the names, without the first; the members; modules that have made members; modules
+** that may have.
+*/
+struct lt_Module {
+  lt_Object object;
+  lua_Integer id; /* a hash of all: equal ones of several states are one */
+  const char *members;
+  const char *makers;
+  const char *others;
+  char names[];
+};
+
+static void module_destroy(lt_Object *object) {
+  free(object);
+}
+
+static const lt_Type module_type = {"module", NULL, NULL, NULL, module_destroy, NULL};
+
+static const char *next_string(const char *string) {
+  return string + strlen(string) + 1;
+}
+
+/*
+** Looking for what belongs to a module. No code of the state runs meanwhile, so the strings that
+** are found in tables stay.
+*/
+
+/* Where a function of the module is from. */
+typedef struct Origin {
+  const char *source;
+  int line;
+} Origin;
+
+/* Where things lie on the stack of a search. */
+typedef struct Search {
+  int loaded;
+  int preload;
+  int module;
+  const char *name; /* by which it is sent */
+  Origin *origins;
+  size_t origin_count;
+} Search;
+
+typedef struct List {
+  const char **strings;
+  size_t count;
+} List;
+
+/* The key below the value on the top, if it is a string that a list can hold; or NULL. */
+static const char *key_of(lua_State *L) {
+  if (lua_type(L, -2) != LUA_TSTRING)
+    return NULL;
+  const char *key = lua_tostring(L, -2);
+  return *key != '\0' && strlen(key) == lua_rawlen(L, -2) ? key : NULL;
+}
+
+static bool is_any(lua_State *L, const Search *search, const char *key) {
+  (void)L;
+  (void)search;
+  (void)key;
+  return true;
+}
+
+static bool is_other_name(lua_State *L, const Search *search, const char *key) {
+  return lua_rawequal(L, -1, search->module) && strcmp(key, search->name) != 0;
+}
+
+/* "app.model" of "app" */
+static bool is_part(const Search *search, const char *key) {
+  size_t length = strlen(search->name);
+  return strncmp(key, search->name, length) == 0 && key[length] == '.';
+}
+
+static bool is_member(lua_State *L, const Search *search) {
+  bool found = false;
+  if (lua_type(L, -1) != LUA_TTABLE)
+    return false;
+  lua_pushnil(L);
+  while (!found && lua_next(L, search->module)) {
+    found = lua_rawequal(L, -1, -3);
+    lua_pop(L, found ? 2 : 1);
+  }
+  return found;
+}
+
+/* Not the library's own, which every state has whole. */
+static bool is_foreign(const char *key) {
+  return !lt_module_index_is_library(key) && strcmp(key, "_thread") != 0 &&
+         strcmp(key, "lthread") != 0 && strncmp(key, "lthread.", 8) != 0;
+}
+
+/* Whether a chunk is from the file of the module: "@./app/model.lua" or ".../app/model/init.lua".
+ */
+static bool is_file_of(const char *source, const char *key) {
+  static const char *const endings[] = {"/init.lua", ".lua"};
+  size_t length = strlen(source);
+  size_t key_length = strlen(key);
+  for (int i = 0; i < 2; i++) {
+    size_t ending = strlen(endings[i]);
+    if (length <= ending + key_length || strcmp(source + length - ending, endings[i]) != 0)
+      continue;
+    const char *path = source + length - ending - key_length;
+    size_t same = 0;
+    while (same < key_length &&
+           (path[same] == key[same] || (path[same] == '/' && key[same] == '.')))
+      same++;
+    if (same == key_length && strchr("@/\\", path[-1]) != NULL)
+      return true;
+  }
+  return false;
+}
+
+/* Fills in what is known of the Lua function on the top; false if it is in C. */
+static bool get_function(lua_State *L, lua_Debug *function) {
+  if (lua_type(L, -1) != LUA_TFUNCTION || lua_iscfunction(L, -1))
+    return false;
+  lua_pushvalue(L, -1);
+  return lua_getinfo(L, ">S", function) != 0;
+}
+
+static bool is_maker(lua_State *L, const Search *search, const char *key) {
+  lua_Debug loader;
+  lua_pushstring(L, key);
+  lua_rawget(L, search->preload);
+  bool is_preloaded = get_function(L, &loader);
+  lua_pop(L, 1);
+  for (size_t i = 0; i < search->origin_count; i++) {
+    const Origin *origin = &search->origins[i];
+    if (is_preloaded
+            ? strcmp(origin->source, loader.source) == 0 && origin->line >= loader.linedefined &&
+                  origin->line <= loader.lastlinedefined
+            : is_file_of(origin->source, key))
+      return true;
+  }
+  return false;
+}
+
+static bool is_other_module(lua_State *L, const Search *search, const char *key) {
+  return is_foreign(key) && !lua_rawequal(L, -1, search->module);
+}
+
+static bool has_made_members(lua_State *L, const Search *search, const char *key) {
+  return is_other_module(L, search, key) && is_maker(L, search, key);
+}
+
+static bool may_have_made_members(lua_State *L, const Search *search, const char *key) {
+  return is_other_module(L, search, key) && (is_part(search, key) || is_member(L, search)) &&
+         !is_maker(L, search, key);
+}
+
+static size_t count_fields(lua_State *L, int table) {
+  size_t count = 0;
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    count++;
+    lua_pop(L, 1);
+  }
+  return count;
+}
+
+static int compare(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The keys of the table that fit, in order. Leaves the list's memory on the stack. */
+static List list_keys(lua_State *L, const Search *search, int table,
+                      bool (*fits)(lua_State *L, const Search *search, const char *key)) {
+  List list = {lua_newuserdatauv(L, count_fields(L, table) * sizeof(char *), 0), 0};
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    const char *key = key_of(L);
+    if (key != NULL && fits(L, search, key))
+      list.strings[list.count++] = key;
+    lua_pop(L, 1);
+  }
+  if (list.count > 1)
+    qsort(list.strings, list.count, sizeof(char *), compare);
+  return list;
+}
+
+/* Adds the Lua functions among the fields of the table to the origins, or, without these, counts.
+ */
+static size_t add_origins(lua_State *L, int table, Origin *origins, size_t count) {
+  lua_Debug function;
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    if (get_function(L, &function)) {
+      if (origins != NULL)
+        origins[count] = (Origin){function.source, function.linedefined};
+      count++;
+    }
+    lua_pop(L, 1);
+  }
+  return count;
+}
+
+static size_t add_all_origins(lua_State *L, int module, Origin *origins) {
+  size_t count = add_origins(L, module, origins, 0);
+  lua_pushnil(L);
+  while (lua_next(L, module)) {
+    if (lua_type(L, -1) == LUA_TTABLE)
+      count = add_origins(L, lua_gettop(L), origins, count);
+    lua_pop(L, 1);
+  }
+  return count;
+}
+
+/* Of its functions, and of those of the classes and the like in it. */
+static void find_origins(lua_State *L, Search *search) {
+  search->origin_count = add_all_origins(L, search->module, NULL);
+  search->origins = lua_newuserdatauv(L, search->origin_count * sizeof(Origin), 0);
+  add_all_origins(L, search->module, search->origins);
+}
+
+/*
+** Making
+*/
+
+static size_t module_size_of(const List *list) {
+  size_t size = 1;
+  for (size_t i = 0; i < list->count; i++)
+    size += strlen(list->strings[i]) + 1;
+  return size;
+}
+
+/* FNV-1a, with the zero at the end. */
+static uint64_t module_hash_string(uint64_t hash, const char *string) {
+  do
+    hash = (hash ^ (unsigned char)*string) * UINT64_C(0x100000001B3);
+  while (*string++ != '\0');
+  return hash;
+}
+
+/* Returns what comes behind it. */
+static char *write_list(char *text, const List *list, uint64_t *id) {
+  for (size_t i = 0; i < list->count; i++) {
+    size_t size = strlen(list->strings[i]) + 1;
+    memcpy(text, list->strings[i], size);
+    *id = module_hash_string(*id, text);
+    text += size;
+  }
+  *text = '\0';
+  *id = module_hash_string(*id, text);
+  return text + 1;
+}
+
+static lt_Module *module_make(lua_State *L, const char *name, const List lists[4]) {
+  uint64_t id = module_hash_string(UINT64_C(0xCBF29CE484222325), name);
+  size_t size = 0;
+  for (int i = 0; i < 4; i++)
+    size += module_size_of(&lists[i]);
+  lt_Module *module = malloc(sizeof(*module) + size);
+  if (module == NULL)
+    lt_raise_memory(L);
+  lt_object_init(&module->object, &module_type);
+  char *members = write_list(module->names, &lists[0], &id);
+  char *makers = write_list(members, &lists[1], &id);
+  char *others = write_list(makers, &lists[2], &id);
+  write_list(others, &lists[3], &id);
+  module->members = members;
+  module->makers = makers;
+  module->others = others;
+  module->id = (lua_Integer)id;
+  return module;
+}
+
+lt_Module *lt_module_new(lua_State *L, const char *name) {
+  static const List none = {NULL, 0};
+  List lists[4] = {none, none, none, none};
+  int top = lua_gettop(L);
+  Search search = {top + 1, top + 2, top + 3, name, NULL, 0};
+  luaL_checkstack(L, 20, "too many values");
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushstring(L, name);
+  lua_rawget(L, search.loaded);
+  lists[0] = list_keys(L, &search, search.loaded, is_other_name);
+  if (lua_type(L, search.module) == LUA_TTABLE) {
+    find_origins(L, &search);
+    lists[2] = list_keys(L, &search, search.loaded, has_made_members);
+    lists[3] = list_keys(L, &search, search.loaded, may_have_made_members);
+    if (lists[2].count + lists[3].count > 0)
+      lists[1] = list_keys(L, &search, search.module, is_any);
+  }
+  lt_Module *module = NULL;
+  if (is_foreign(name) && lists[0].count + lists[2].count + lists[3].count > 0)
+    module = module_make(L, name, lists);
+  lua_settop(L, top);
+  return module;
+}
+
+/*
+** Receiving
+*/
+
+/* Pushes the module. Returns false with the reason on the top; what ends the thread is raised. */
+static bool require(lua_State *L, const char *name) {
+  luaL_checkstack(L, 4, "too many values");
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+  if (!lua_isnil(L, -1))
+    return true;
+  lua_pop(L, 1);
+  lua_getglobal(L, "require");
+  lua_pushstring(L, name);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+    return true;
+  if (lt_ends_thread(L, -1))
+    lt_throw(L);
+  return false;
+}
+
+/* The module is on the top. */
+static bool lacks_member(lua_State *L, const lt_Module *module) {
+  bool lacks = false;
+  if (lua_type(L, -1) != LUA_TTABLE)
+    return false;
+  for (const char *name = module->members; *name != '\0' && !lacks; name = next_string(name)) {
+    lua_pushstring(L, name);
+    lacks = lua_rawget(L, -2) == LUA_TNIL;
+    lua_pop(L, 1);
+  }
+  return lacks;
+}
+
+static _Noreturn void raise_incomplete(lua_State *L, const char *name, const char *part,
+                                       const char *reason) {
+  lt_raise(L, &lt_RuntimeError, "cannot receive %s: '%s', which belongs to it, can't be loaded: %s",
+           name, part, reason);
+}
+
+/* The reason why require has failed is on the top. */
+static bool is_not_found(lua_State *L, const char *name) {
+  const char *reason = lua_tostring(L, -1);
+  const char *expected = lua_pushfstring(L, "module '%s' not found:", name);
+  bool found = reason != NULL && strncmp(reason, expected, strlen(expected)) == 0;
+  lua_pop(L, 1);
+  return found;
+}
+
+/* By one of its other names. */
+static bool require_other_name(lua_State *L, const lt_Module *module) {
+  for (const char *name = module->names; *name != '\0'; name = next_string(name)) {
+    if (require(L, name))
+      return true;
+    lua_pop(L, 1);
+  }
+  return false;
+}
+
+/* A name that somebody has given it by hand is known only where that was done. */
+static void require_names(lua_State *L, const lt_Module *module, const char *name) {
+  for (const char *other = module->names; *other != '\0'; other = next_string(other)) {
+    if (!require(L, other) && !is_not_found(L, other))
+      raise_incomplete(L, name, other, luaL_tolstring(L, -1, NULL));
+    lua_pop(L, 1);
+  }
+}
+
+static void require_makers(lua_State *L, const lt_Module *module, const char *name) {
+  for (const char *maker = module->makers; *maker != '\0'; maker = next_string(maker)) {
+    if (!require(L, maker))
+      raise_incomplete(L, name, maker, luaL_tolstring(L, -1, NULL));
+    lua_pop(L, 1);
+  }
+}
+
+/* They are only guessed, so they need not be there. */
+static void require_others(lua_State *L, const lt_Module *module) {
+  const char *other = module->others;
+  for (; *other != '\0' && lacks_member(L, module); other = next_string(other)) {
+    require(L, other);
+    lua_pop(L, 1);
+  }
+}
+
+/* The arguments: the lt_Module, by which name it was loaded, the module. */
+static int complete(lua_State *L) {
+  const lt_Module *module = lua_touserdata(L, 1);
+  const char *name = lua_touserdata(L, 2);
+  require_names(L, module, name);
+  require_makers(L, module, name);
+  require_others(L, module);
+  return 0;
+}
+
+/*
+** The module is on the top. It counts as complete from the beginning: code that runs when a part is
+** loaded may receive the module again.
+*/
+static void complete_once(lua_State *L, const lt_Module *module, const char *name) {
+  lt_push_registered(L, &complete_key, "v");
+  lua_rawgeti(L, -1, module->id);
+  if (lua_rawequal(L, -1, -3)) {
+    lua_pop(L, 2);
+    return;
+  }
+  lua_pop(L, 1);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, module->id);
+  lua_pushcfunction(L, complete);
+  lua_pushlightuserdata(L, (void *)module);
+  lua_pushlightuserdata(L, (void *)name);
+  lua_pushvalue(L, -5);
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
+    lua_pushnil(L);
+    lua_rawseti(L, -3, module->id); /* no memory is needed for a nil */
+    lt_throw(L);
+  }
+  lua_pop(L, 1);
+}
+
+bool lt_module_push(lua_State *L, const lt_Module *module, const char *name) {
+  luaL_checkstack(L, 10, "too many values");
+  if (!require(L, name)) {
+    if (module == NULL || !is_not_found(L, name) || !require_other_name(L, module))
+      return false;
+    lua_remove(L, -2);
+  }
+  if (module != NULL)
+    complete_once(L, module, name);
+  return true;
+}

@@ -1,0 +1,406 @@
+/*
+** Values are entered level by level: modules, their members, members of these. A value that has
+** several paths gets a shortest one, and of those the first in the order of their names: so it does
+** not depend on the order in which tables are walked.
+**
+** The arrays are userdata, too, the user values of the index: what is no longer used is the
+** collector's, whatever error or end of the state there is.
+*/
+#include "src/transfer/module_index.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+static const char index_key;
+
+#define DEEPEST_FIELD                                                                              \
+  (LT_MODULE_PATH_LONGEST - 3) /* a module's name before it, metatables after it */
+
+typedef struct Entry {
+  const void *address;
+  size_t parent; /* 0: the step is the name of a module */
+  size_t step;   /* offset into the texts; NO_TEXT: the metatable */
+  bool kept;     /* module: 'object' is known */
+  lt_Object *object;
+} Entry;
+
+#define NO_TEXT SIZE_MAX
+
+enum { ENTRIES = 1, SLOTS, TEXTS, KEPT, USER_VALUES = KEPT };
+
+struct lt_ModuleIndex {
+  uint64_t modules; /* the fingerprint of package.loaded */
+  size_t count;     /* entry 0 is unused */
+  size_t capacity;
+  Entry *entries;
+  size_t slot_mask;
+  size_t *slots; /* hashed by address: the number of an entry, 0 for none */
+  size_t text_size;
+  size_t text_capacity;
+  char *texts;
+};
+
+typedef struct Maker {
+  lt_ModuleIndex *names;
+  int index;    /* where on the stack the userdata is */
+  size_t first; /* the first entry whose path has as many steps as those that are entered now */
+} Maker;
+
+/*
+** The standard library. User code adds functions to its tables; only what is written in C,
+** or lies in 'package', is sure to be in every state.
+*/
+
+static bool is_in(const char *name, const char *const *list) {
+  while (*list != NULL && strcmp(name, *list) != 0)
+    list++;
+  return *list != NULL;
+}
+
+bool lt_module_index_is_library(const char *module) {
+  static const char *const modules[] = {"_G",      "coroutine", "debug", "io",   "math", "os",
+                                        "package", "string",    "table", "utf8", NULL};
+  return is_in(module, modules);
+}
+
+static bool is_base_function(const char *name) {
+  static const char *const functions[] = {
+      "assert",   "collectgarbage", "dofile",  "error",  "getmetatable", "ipairs",   "load",
+      "loadfile", "next",           "pairs",   "pcall",  "print",        "rawequal", "rawget",
+      "rawlen",   "rawset",         "require", "select", "setmetatable", "tonumber", "tostring",
+      "type",     "warn",           "xpcall",  NULL};
+  return is_in(name, functions);
+}
+
+/* Whether the member on the top of the stack is the same in all states. */
+static bool is_everywhere(lua_State *L, const char *module, const char *field) {
+  if (strcmp(module, "_G") == 0)
+    return is_base_function(field) && lua_iscfunction(L, -1);
+  if (strcmp(module, "package") == 0)
+    return true;
+  if (lt_module_index_is_library(module))
+    return lua_iscfunction(L, -1) || lua_isuserdata(L, -1);
+  return true;
+}
+
+/*
+** Entries
+*/
+
+static size_t module_index_hash(const lt_ModuleIndex *names, const void *address) {
+  return (size_t)((uint64_t)(uintptr_t)address * UINT64_C(0x9E3779B97F4A7C15) >> 20) &
+         names->slot_mask;
+}
+
+static size_t module_index_find_entry(const lt_ModuleIndex *names, const void *address) {
+  if (names->slots == NULL)
+    return 0;
+  size_t slot = module_index_hash(names, address);
+  while (names->slots[slot] != 0 && names->entries[names->slots[slot]].address != address)
+    slot = (slot + 1) & names->slot_mask;
+  return names->slots[slot];
+}
+
+static void insert_slot(lt_ModuleIndex *names, size_t entry) {
+  size_t slot = module_index_hash(names, names->entries[entry].address);
+  while (names->slots[slot] != 0)
+    slot = (slot + 1) & names->slot_mask;
+  names->slots[slot] = entry;
+}
+
+/* A larger array, with what the old one holds. */
+static void *module_index_enlarge(lua_State *L, const Maker *maker, int which, const void *old,
+                                  size_t size, size_t larger) {
+  void *array = lua_newuserdatauv(L, larger, 0);
+  memset(array, 0, larger);
+  if (size > 0)
+    memcpy(array, old, size);
+  lua_setiuservalue(L, maker->index, which);
+  return array;
+}
+
+static void grow(lua_State *L, const Maker *maker) {
+  lt_ModuleIndex *names = maker->names;
+  size_t capacity = names->capacity == 0 ? 256 : names->capacity * 2;
+  names->entries = module_index_enlarge(L, maker, ENTRIES, names->entries,
+                                        names->capacity * sizeof(Entry), capacity * sizeof(Entry));
+  names->slots = module_index_enlarge(L, maker, SLOTS, NULL, 0, capacity * 2 * sizeof(size_t));
+  names->slot_mask = capacity * 2 - 1;
+  names->capacity = capacity;
+  for (size_t entry = 1; entry < names->count; entry++)
+    insert_slot(names, entry);
+}
+
+static size_t add_text(lua_State *L, const Maker *maker, const char *text) {
+  lt_ModuleIndex *names = maker->names;
+  size_t size = strlen(text) + 1;
+  if (size > names->text_capacity - names->text_size) {
+    size_t capacity = (names->text_capacity + size) * 2;
+    names->texts = module_index_enlarge(L, maker, TEXTS, names->texts, names->text_size, capacity);
+    names->text_capacity = capacity;
+  }
+  memcpy(names->texts + names->text_size, text, size);
+  names->text_size += size;
+  return names->text_size - size;
+}
+
+/*
+** Paths of the same length, in the order of their steps. Libraries of Lua's come before other names
+** for them.
+*/
+
+static const char *step_of(const lt_ModuleIndex *names, size_t entry) {
+  return names->texts + names->entries[entry].step;
+}
+
+static bool is_name_before(const char *name, const char *other) {
+  bool is_library = lt_module_index_is_library(name);
+  return is_library == lt_module_index_is_library(other) ? strcmp(name, other) < 0 : is_library;
+}
+
+/* Both have a step that is not to a metatable. */
+static bool is_entry_before(const lt_ModuleIndex *names, size_t entry, size_t other) {
+  size_t parent = names->entries[entry].parent;
+  if (parent != names->entries[other].parent)
+    return is_entry_before(names, parent, names->entries[other].parent);
+  const char *step = step_of(names, entry);
+  return parent == 0 ? is_name_before(step, step_of(names, other))
+                     : strcmp(step, step_of(names, other)) < 0;
+}
+
+/* Whether the path that leads from 'parent' by 'step' is before that to the entry. */
+static bool is_path_before(const lt_ModuleIndex *names, size_t parent, const char *step,
+                           size_t entry) {
+  size_t other = names->entries[entry].parent;
+  if (parent != other)
+    return is_entry_before(names, parent, other);
+  if (step == NULL)
+    return false;
+  return parent == 0 ? is_name_before(step, step_of(names, entry))
+                     : strcmp(step, step_of(names, entry)) < 0;
+}
+
+/*
+** Making. The value that is entered is on the top.
+*/
+
+static size_t new_entry(lua_State *L, const Maker *maker, const void *address) {
+  lt_ModuleIndex *names = maker->names;
+  if (names->count >= names->capacity)
+    grow(L, maker);
+  size_t entry = names->count++;
+  names->entries[entry].address = address;
+  insert_slot(names, entry);
+  return entry;
+}
+
+/* A path to the value. Returns whether it is the first. */
+static bool module_index_enter(lua_State *L, const Maker *maker, size_t parent, const char *step) {
+  lt_ModuleIndex *names = maker->names;
+  const void *address = lua_topointer(L, -1);
+  size_t entry = module_index_find_entry(names, address);
+  bool is_new = entry == 0;
+  if (!is_new && (entry < maker->first || !is_path_before(names, parent, step, entry)))
+    return false;
+  size_t text = step == NULL ? NO_TEXT : add_text(L, maker, step);
+  if (is_new)
+    entry = new_entry(L, maker, address);
+  names->entries[entry].parent = parent;
+  names->entries[entry].step = text;
+  return is_new;
+}
+
+/* The same, and adds a new value to the list of those at 'list'. */
+static void enter_member(lua_State *L, const Maker *maker, int list, size_t parent,
+                         const char *step) {
+  if (module_index_enter(L, maker, parent, step)) {
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, list, (lua_Integer)(maker->names->count - maker->first));
+  }
+}
+
+static bool has_identity(lua_State *L, int index) {
+  int type = lua_type(L, index);
+  return type == LUA_TTABLE || type == LUA_TFUNCTION || type == LUA_TUSERDATA;
+}
+
+/* The key below the value on the top, if it is a string without zero bytes; or NULL. */
+static const char *name_of(lua_State *L) {
+  if (lua_type(L, -2) != LUA_TSTRING)
+    return NULL;
+  const char *name = lua_tostring(L, -2);
+  return strlen(name) == lua_rawlen(L, -2) ? name : NULL;
+}
+
+/* The text moves when another is added. */
+static const char *module_of(const lt_ModuleIndex *names, size_t entry) {
+  while (names->entries[entry].parent != 0)
+    entry = names->entries[entry].parent;
+  return step_of(names, entry);
+}
+
+/* Those of package.loaded, which is on the top. */
+static void enter_modules(lua_State *L, const Maker *maker, int list) {
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    const char *name = name_of(L);
+    if (name != NULL && has_identity(L, -1))
+      enter_member(L, maker, list, 0, name);
+    lua_pop(L, 1);
+  }
+}
+
+/* Those of the table on the top. */
+static void enter_members(lua_State *L, const Maker *maker, int list, size_t parent) {
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    const char *name = name_of(L);
+    if (name != NULL && has_identity(L, -1) &&
+        is_everywhere(L, module_of(maker->names, parent), name))
+      enter_member(L, maker, list, parent, name);
+    lua_pop(L, 1);
+  }
+}
+
+/* The members of the values in the list at 'parents', which are entries from 'first' on. */
+static void enter_level(lua_State *L, const Maker *maker, int parents, int list, size_t first,
+                        bool are_modules) {
+  lua_Integer count = (lua_Integer)lua_rawlen(L, parents);
+  for (lua_Integer i = 1; i <= count; i++) {
+    size_t parent = first + (size_t)i - 1;
+    lua_rawgeti(L, parents, i);
+    if (lua_type(L, -1) == LUA_TTABLE &&
+        (are_modules || !lt_module_index_is_library(module_of(maker->names, parent))))
+      enter_members(L, maker, list, parent);
+    lua_pop(L, 1);
+  }
+}
+
+/* The metatables of the values in the list, which are entries from 'first' on. */
+static void enter_metatables(lua_State *L, const Maker *maker, int list, size_t first) {
+  lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+  for (lua_Integer i = 1; i <= count; i++) {
+    size_t parent = first + (size_t)i - 1;
+    lua_rawgeti(L, list, i);
+    if (!lt_module_index_is_library(module_of(maker->names, parent)) && lua_getmetatable(L, -1)) {
+      module_index_enter(L, maker, parent, NULL);
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+/* package.loaded is on the top. */
+static void enter_all(lua_State *L, Maker *maker) {
+  lt_ModuleIndex *names = maker->names;
+  int loaded = lua_gettop(L);
+  size_t first = maker->first = names->count;
+  lua_newtable(L);
+  int parents = lua_gettop(L);
+  lua_pushvalue(L, loaded);
+  enter_modules(L, maker, parents);
+  lua_pop(L, 1);
+  for (int depth = 1; depth <= DEEPEST_FIELD; depth++) {
+    lua_newtable(L);
+    maker->first = names->count;
+    enter_level(L, maker, parents, parents + 1, first, depth == 1);
+    first = maker->first;
+    maker->first = names->count;
+    enter_metatables(L, maker, parents + 1, first);
+    lua_replace(L, parents);
+  }
+  lua_settop(L, loaded);
+}
+
+/* package.loaded is on the top; the index takes its place. */
+static void module_index_make(lua_State *L, uint64_t modules) {
+  Maker maker;
+  luaL_checkstack(L, 12, "too many values");
+  lt_ModuleIndex *names = lua_newuserdatauv(L, sizeof(*names), USER_VALUES);
+  memset(names, 0, sizeof(*names));
+  names->count = 1;
+  names->modules = modules;
+  maker.names = names;
+  lua_insert(L, -2);
+  maker.index = lua_gettop(L) - 1;
+  enter_all(L, &maker);
+  lua_pop(L, 1);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &index_key);
+}
+
+/*
+** Of the modules' addresses; package.loaded is on the top. It depends neither on their order nor on
+** their names: all messages wait for this, so it only does what it must.
+*/
+static uint64_t fingerprint(lua_State *L) {
+  uint64_t sum = 1;
+  int loaded = lua_gettop(L);
+  lua_pushnil(L);
+  while (lua_next(L, loaded)) {
+    sum += (uint64_t)(uintptr_t)lua_topointer(L, -1) * UINT64_C(0x9E3779B97F4A7C15) + 1;
+    lua_pop(L, 1);
+  }
+  return sum;
+}
+
+void lt_module_index_push(lua_State *L, bool anew) {
+  luaL_checkstack(L, 8, "too many values");
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  uint64_t modules = fingerprint(L);
+  if (!anew && lua_rawgetp(L, LUA_REGISTRYINDEX, &index_key) == LUA_TUSERDATA &&
+      ((const lt_ModuleIndex *)lua_touserdata(L, -1))->modules == modules) {
+    lua_remove(L, -2);
+    return;
+  }
+  if (!anew)
+    lua_pop(L, 1);
+  module_index_make(L, modules);
+}
+
+/*
+** Finding
+*/
+
+bool lt_module_index_find(lua_State *L, int names_index, const void *address, lt_ModulePath *path) {
+  const lt_ModuleIndex *names = lua_touserdata(L, names_index);
+  size_t entry = module_index_find_entry(names, address);
+  path->length = 0;
+  for (size_t e = entry; e != 0; e = names->entries[e].parent) {
+    path->module = e;
+    path->length++;
+  }
+  int step = path->length;
+  for (size_t e = entry; e != 0; e = names->entries[e].parent)
+    path->steps[--step] = names->entries[e].step == NO_TEXT ? NULL : step_of(names, e);
+  return entry != 0;
+}
+
+bool lt_module_index_kept(lua_State *L, int names_index, const lt_ModulePath *path,
+                          lt_Object **object) {
+  const lt_ModuleIndex *names = lua_touserdata(L, names_index);
+  *object = names->entries[path->module].object;
+  return names->entries[path->module].kept;
+}
+
+/* What is kept is found through the entries, and kept by a list. */
+void lt_module_index_keep(lua_State *L, int names_index, const lt_ModulePath *path,
+                          lt_Object *object) {
+  const lt_ModuleIndex *names = lua_touserdata(L, names_index);
+  luaL_checkstack(L, 8, "too many values");
+  if (object != NULL) {
+    if (lua_getiuservalue(L, names_index, KEPT) != LUA_TTABLE) {
+      lua_pop(L, 1);
+      lua_newtable(L);
+      lua_pushvalue(L, -1);
+      lua_setiuservalue(L, names_index, KEPT);
+    }
+    lt_object_push(L, object);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    lua_pop(L, 1);
+  }
+  names->entries[path->module].object = object;
+  names->entries[path->module].kept = true;
+}

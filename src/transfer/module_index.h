@@ -1,0 +1,41 @@
+/*
+** The index of a state's modules: which path leads to a value from package.loaded, such as
+** io -> stdout. It is a userdata, made anew when package.loaded has changed, and never changed
+** itself: what is read from it is valid as long as it lies on the stack.
+*/
+#ifndef lt_module_index_h
+#define lt_module_index_h
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "src/object/object.h"
+
+#define LT_MODULE_PATH_LONGEST 6
+
+/* The steps of a path: the module's name, then fields. NULL is a step to the metatable. */
+typedef struct lt_ModulePath {
+  int length;
+  size_t module; /* the first step's number in the index */
+  const char *steps[LT_MODULE_PATH_LONGEST];
+} lt_ModulePath;
+
+typedef struct lt_ModuleIndex lt_ModuleIndex;
+
+/* Pushes the index for package.loaded as it is, or, with 'anew', a new one at any rate. */
+void lt_module_index_push(lua_State *L, bool anew);
+
+/* Whether a value had this address when the index at 'names' was made, and what led to it then. */
+bool lt_module_index_find(lua_State *L, int names, const void *address, lt_ModulePath *path);
+
+/*
+** What is kept for the module of a path, see module.h: NULL, or an object that the index has a
+** reference to. Returns false if nothing has been kept for it yet.
+*/
+bool lt_module_index_kept(lua_State *L, int names, const lt_ModulePath *path, lt_Object **object);
+void lt_module_index_keep(lua_State *L, int names, const lt_ModulePath *path, lt_Object *object);
+
+/* Whether this is the name of one of Lua's libraries. */
+bool lt_module_index_is_library(const char *module);
+
+#endif

@@ -1,0 +1,29 @@
+/*
+** Values that every state can get for itself: what is a member of a loaded module.
+*/
+#ifndef lt_module_names_h
+#define lt_module_names_h
+
+#include <stdbool.h>
+
+#include <lua.h>
+
+#include "src/transfer/module.h"
+#include "src/transfer/module_index.h"
+
+/*
+** Looks for the table, function or userdata with this address in the index at 'names', where a
+** newer one may take its place. The steps are valid as long as that lies there.
+*/
+bool lt_module_names_find(lua_State *L, int names, const void *address, lt_ModulePath *path);
+
+/*
+** Pushes what the path leads to, loading the module if need be, with all that belongs to it, or
+** raises RuntimeError. 'module' may be NULL.
+*/
+void lt_module_names_push(lua_State *L, const lt_ModulePath *path, const lt_Module *module);
+
+/* Whether the path leads to what a new state has from its beginning under this global name. */
+bool lt_module_names_is_standard_global(const lt_ModulePath *path, const char *name);
+
+#endif

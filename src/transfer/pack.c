@@ -1,0 +1,137 @@
+/*
+** Messages: the values are packed one after the other, then what they have left behind, and all of
+** it becomes a message.
+**
+** What has been met is known by its address, so it must not be freed before the end. The values
+** that are packed keep it, because no code of the state runs meanwhile (see quiet_call.h), with two
+** exceptions. The __index of an environment and the 'send' of a userdata are such code: what they
+** return may be held by nobody, and they may change what was packed before. And where memory was
+** short, weak tables may have lost what was met in them. Then packing starts over, and keeps all
+** that it meets in a table.
+*/
+#include "src/transfer/message.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/object/exception.h"
+#include "src/transfer/packer.h"
+
+static void pack_late_metatables(lua_State *L, lt_Packer *packer) {
+  for (size_t i = 0; i < packer->late_count; i++) {
+    uint32_t slots[2] = {lt_packer_slot_of(packer, packer->late[i][0]),
+                         lt_packer_slot_of(packer, packer->late[i][1])};
+    lt_packer_write_tagged(L, packer, LT_TAG_LATE_METATABLE, slots, sizeof(slots));
+  }
+  lt_packer_write_tag(L, packer, LT_TAG_END);
+}
+
+/*
+** The references are the message's from then on, and the bytes, unless they are the packer's own.
+*/
+static void make_message(lua_State *L, lt_Packer *packer, int count) {
+  bool own = packer->bytes == packer->own_bytes;
+  size_t references_size = packer->reference_count * sizeof(lt_Reference);
+  lt_Message *message = malloc(sizeof(lt_Message) + references_size + (own ? packer->size : 0));
+  if (message == NULL)
+    lt_raise_memory(L);
+  message->count = count;
+  message->slot_count = packer->slot_count;
+  message->reference_count = packer->reference_count;
+  message->size = packer->size;
+  message->text_size = packer->text_size;
+  memcpy(message->references, packer->references, references_size);
+  if (own) {
+    unsigned char *behind = (unsigned char *)&message->references[packer->reference_count];
+    memcpy(behind, packer->bytes, packer->size);
+    message->bytes = behind;
+    message->block = NULL;
+  } else {
+    void *fitting = realloc(packer->bytes, packer->size);
+    message->block = fitting != NULL ? fitting : packer->bytes;
+    message->bytes = message->block;
+    packer->bytes = packer->own_bytes;
+  }
+  packer->reference_count = 0;
+  packer->message = message;
+}
+
+/* From the beginning, with a table of anchors, which takes the place above the values. */
+static void start_over(lua_State *L, lt_Packer *packer, int count) {
+  if (packer->quiet.memory_was_short)
+    lt_quiet_again(L);
+  lt_restart_packer(packer);
+  lua_settop(L, count + FIRST_VALUE - 1);
+  lua_newtable(L);
+  packer->anchors = count + FIRST_VALUE;
+}
+
+static void pack_roots(lua_State *L, lt_Packer *packer, int count) {
+  for (packer->root = 0; packer->root < count && !packer->starts_over; packer->root++) {
+    lua_pushvalue(L, packer->root + FIRST_VALUE);
+    lt_pack_root(L, packer);
+  }
+}
+
+/* The packer is the first argument, then come the names, or nil, and the values. */
+static int pack_protected(lua_State *L) {
+  lt_Packer *packer = lua_touserdata(L, 1);
+  int count = lua_gettop(L) - FIRST_VALUE + 1;
+  luaL_checkstack(L, 20, "too many values");
+  pack_roots(L, packer, count);
+  if (packer->starts_over || packer->quiet.memory_was_short) {
+    start_over(L, packer, count);
+    pack_roots(L, packer, count);
+  }
+  pack_late_metatables(L, packer);
+  make_message(L, packer, count);
+  return 0;
+}
+
+lt_Message *lt_pack_in_row(lua_State *L, int count, lt_Strings strings, lt_Describe describe,
+                           const lt_Row *row) {
+  lt_Packer packer;
+  luaL_checkstack(L, 4, "too many values");
+  lt_packer_init(&packer, strings, describe, row == NULL ? 0 : row->first);
+  lua_pushcfunction(L, pack_protected);
+  lua_pushlightuserdata(L, &packer);
+  if (row == NULL)
+    lua_pushnil(L);
+  else
+    lua_pushvalue(L, row->names);
+  lua_rotate(L, -3 - count, FIRST_VALUE);
+  int status = lt_quiet_call(L, &packer.quiet, count + FIRST_VALUE - 1, 0);
+  lt_packer_free(&packer);
+  if (status == LUA_OK)
+    return packer.message;
+  lt_message_free(packer.message); /* a hook has raised the error when all was done */
+  if (packer.refused)
+    lt_raise(L, &lt_TypeError, "%s", lua_tostring(L, -1));
+  lt_throw(L);
+}
+
+lt_Message *lt_pack(lua_State *L, int count, lt_Strings strings, lt_Describe describe) {
+  return lt_pack_in_row(L, count, strings, describe, NULL);
+}
+
+/*
+** Messages that are there
+*/
+
+void lt_message_drop_references(lt_Message *message) {
+  lt_packer_release_references(message->references, message->reference_count);
+  message->reference_count = 0;
+}
+
+void lt_message_free(lt_Message *message) {
+  if (message == NULL)
+    return;
+  lt_message_drop_references(message);
+  free(message->block);
+  free(message);
+}
+
+size_t lt_message_size(const lt_Message *message) {
+  return sizeof(*message) + message->size + message->text_size +
+         message->reference_count * sizeof(lt_Reference);
+}

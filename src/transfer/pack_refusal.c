@@ -1,0 +1,71 @@
+/*
+** Refusals: they name the path to the value, from the values that lie on the Lua stack.
+*/
+#include "src/object/exception.h"
+#include "src/object/shown_text.h"
+#include "src/transfer/packer.h"
+
+enum { SHOWN_FRAMES = 12 };
+
+static void push_step(lua_State *L, const lt_PackFrame *frame) {
+  switch (frame->phase) {
+  case LT_PACK_METATABLE:
+  case LT_PACK_FIRST:
+    lua_pushliteral(L, "'s metatable");
+    break;
+  case LT_PACK_KEY:
+    lua_pushliteral(L, "'s key ");
+    lt_push_key_step(L, frame->base + 1);
+    lua_concat(L, 2);
+    break;
+  case LT_PACK_CONTENT:
+    lt_push_key_step(L, frame->base + 1);
+    break;
+  case LT_PACK_UPVALUE: {
+    const char *name = lua_getupvalue(L, frame->base, frame->position);
+    lua_pop(L, 1);
+    lua_pushliteral(L, "'s upvalue ");
+    lt_push_shown(L, name, strlen(name));
+    lua_concat(L, 2);
+    break;
+  }
+  case LT_PACK_NAME: {
+    lt_GlobalName name = frame->code->names[frame->position - 1];
+    lua_pushliteral(L, "'s global ");
+    lt_push_shown(L, (const char *)frame->code->bytes + name.offset, name.length);
+    lua_concat(L, 2);
+    break;
+  }
+  }
+}
+
+_Noreturn void lt_refuse(lua_State *L, lt_Packer *packer, const char *what) {
+  size_t first = packer->depth > SHOWN_FRAMES ? packer->depth - SHOWN_FRAMES : 0;
+  if (!lua_checkstack(L, 10))
+    lt_raise_memory(L);
+  lua_pushfstring(L, "cannot transfer %s (", what);
+  if (packer->describe != NULL)
+    packer->describe(L, packer->first + packer->root);
+  else
+    lua_pushliteral(L, "value");
+  if (first > 0) {
+    lua_pushliteral(L, "...");
+    lua_concat(L, 2);
+  }
+  for (size_t i = first; i < packer->depth; i++) {
+    push_step(L, &packer->frames[i]);
+    lua_concat(L, 2);
+  }
+  lua_pushliteral(L, ")");
+  lua_concat(L, 3);
+  packer->refused = true;
+  lt_throw(L);
+}
+
+_Noreturn void lt_refuse_depth(lua_State *L, lt_Packer *packer) {
+  if (!lua_checkstack(L, 12))
+    lt_raise_memory(L);
+  lt_refuse(L, packer,
+            lua_pushfstring(L, "a value that is nested more than %I levels deep",
+                            (lua_Integer)packer->depth));
+}

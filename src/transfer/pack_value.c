@@ -1,0 +1,316 @@
+/*
+** Values: first those without an identity, which may lie anywhere on the stack; then those that may
+** come again; then the walk through what they hold.
+*/
+#include "src/object/exception.h"
+#include "src/object/shown_text.h"
+#include "src/transfer/packer.h"
+
+/*
+** Strings
+*/
+
+/* A long string, at 'index': the bytes hold the number of a reference to it. */
+static void pack_long_string(lua_State *L, lt_Packer *packer, int index, const char *string,
+                             size_t length) {
+  static const lthread_Transfer text_rule = {NULL, NULL, lt_lent_string_free};
+  size_t node = lt_packer_find_node(packer, string);
+  if (node != 0) {
+    lt_packer_write_same(L, packer, lt_packer_slot_of(packer, node));
+    return;
+  }
+  lt_packer_write_tag(L, packer, LT_TAG_LONG_STRING);
+  lua_pushvalue(L, index);
+  lt_packer_add_node(L, packer, string, false);
+  lua_pop(L, 1);
+  lt_packer_reserve_reference(L, packer);
+  lt_LentString *text = lt_lent_string_new(L, index, packer->strings);
+  uint32_t reference = lt_packer_add_reference(packer, &text_rule, text);
+  packer->text_size += sizeof(lt_LentString) + (text->own != NULL ? length : 0);
+  lt_packer_reserve(L, packer, sizeof(reference));
+  lt_packer_put(packer, &reference, sizeof(reference));
+}
+
+/* Where a string would be among the recent ones; NULL while none are. */
+static lt_RecentString *recent_place(lt_Packer *packer, const char *string) {
+  if (packer->string_count < LT_UNCOUNTED_STRINGS) {
+    packer->string_count++;
+    return NULL;
+  }
+  if (packer->string_count == LT_UNCOUNTED_STRINGS) {
+    packer->string_count++;
+    memset(packer->recent, 0, sizeof(packer->recent));
+  }
+  return &packer->recent[((uintptr_t)string >> 4 ^ (uintptr_t)string >> 10) % LT_RECENT_STRINGS];
+}
+
+static void pack_string(lua_State *L, lt_Packer *packer, int index) {
+  static const uint32_t no_slot = 0;
+  size_t length;
+  const char *string = lua_tolstring(L, index, &length);
+  if (length >= LT_LEAST_LENT_BYTES) {
+    pack_long_string(L, packer, index, string, length);
+    return;
+  }
+  lt_RecentString *recent = packer->anchors == 0 ? recent_place(packer, string) : NULL;
+  if (recent != NULL && recent->address == string) {
+    if (recent->slot == 0) {
+      recent->slot = ++packer->slot_count;
+      lt_packer_patch(packer, recent->slot_offset, recent->slot);
+    }
+    lt_packer_write_same(L, packer, recent->slot);
+    return;
+  }
+  uint32_t short_length = (uint32_t)length;
+  lt_packer_reserve(L, packer, 1 + sizeof(no_slot) + sizeof(short_length) + length);
+  lt_packer_put_tag(packer, LT_TAG_STRING);
+  if (recent != NULL)
+    *recent = (lt_RecentString){string, packer->size, 0};
+  lt_packer_put(packer, &no_slot, sizeof(no_slot));
+  lt_packer_put(packer, &short_length, sizeof(short_length));
+  lt_packer_put(packer, string, length);
+}
+
+/* Packs the value at 'index' if it has no identity, and leaves it; else returns false. */
+static inline bool pack_scalar(lua_State *L, lt_Packer *packer, int index) {
+  void *pointer;
+  lua_Integer integer;
+  lua_Number number;
+  switch (lua_type(L, index)) {
+  case LUA_TNIL:
+    lt_packer_write_tag(L, packer, LT_TAG_NIL);
+    return true;
+  case LUA_TBOOLEAN:
+    lt_packer_write_tag(L, packer, lua_toboolean(L, index) ? LT_TAG_TRUE : LT_TAG_FALSE);
+    return true;
+  case LUA_TNUMBER:
+    if (lua_isinteger(L, index)) {
+      integer = lua_tointeger(L, index);
+      lt_packer_write_tagged(L, packer, LT_TAG_INTEGER, &integer, sizeof(integer));
+    } else {
+      number = lua_tonumber(L, index);
+      lt_packer_write_tagged(L, packer, LT_TAG_FLOAT, &number, sizeof(number));
+    }
+    return true;
+  case LUA_TSTRING:
+    pack_string(L, packer, index);
+    return true;
+  case LUA_TLIGHTUSERDATA:
+    pointer = lua_touserdata(L, index);
+    lt_packer_write_tagged(L, packer, LT_TAG_POINTER, &pointer, sizeof(pointer));
+    return true;
+  default:
+    return false;
+  }
+}
+
+/*
+** Values that have an identity, one of which is on the top
+*/
+
+static void pack_open_table(lua_State *L, lt_Packer *packer, const void *address) {
+  static const char header[2 * sizeof(uint32_t) + 1] = {0};
+  lt_packer_write_tag(L, packer, LT_TAG_TABLE);
+  size_t node = lt_packer_add_node(L, packer, address, true);
+  lt_packer_reserve(L, packer, sizeof(header));
+  size_t sizes_offset = packer->size;
+  lt_packer_put(packer, header, sizeof(header));
+  lt_PackFrame *frame = lt_packer_push_frame(L, packer, node);
+  frame->sizes_offset = sizes_offset;
+  frame->phase = LT_PACK_METATABLE;
+}
+
+static _Noreturn void refuse_userdata(lua_State *L, lt_Packer *packer) {
+  const char *what = "a userdata";
+  if (luaL_getmetafield(L, -1, "__name") == LUA_TSTRING) {
+    size_t length;
+    const char *name = lua_tolstring(L, -1, &length);
+    lt_push_shown(L, name, length);
+    what = lua_pushfstring(L, "a %s userdata", lua_tostring(L, -1));
+  }
+  lt_refuse(L, packer, what);
+}
+
+static void pack_userdata(lua_State *L, lt_Packer *packer) {
+  if (luaL_getmetafield(L, -1, LTHREAD_TRANSFER) == LUA_TNIL)
+    refuse_userdata(L, packer);
+  const lthread_Transfer *rule = lua_touserdata(L, -1);
+  if (!lua_islightuserdata(L, -1) || rule == NULL)
+    refuse_userdata(L, packer);
+  lua_pop(L, 1);
+  if (packer->anchors == 0) {
+    packer->starts_over = true;
+    lua_pop(L, 1);
+    return;
+  }
+  lt_packer_reserve_reference(L, packer);
+  int userdata = lua_gettop(L);
+  void *token = rule->send(L, userdata);
+  uint32_t reference = lt_packer_add_reference(packer, rule, token);
+  lt_packer_write_tagged(L, packer, LT_TAG_USERDATA, &reference, sizeof(reference));
+  lua_settop(L, userdata - 1);
+}
+
+static void pack_object(lua_State *L, lt_Packer *packer, lt_Tag tag, lt_Object *object) {
+  uint32_t reference = lt_packer_add_object(L, packer, object);
+  lt_packer_write_tagged(L, packer, tag, &reference, sizeof(reference));
+  lua_pop(L, 1);
+}
+
+/* The reference to what belongs to the module of a path, see module.h. */
+static uint32_t add_module(lua_State *L, lt_Packer *packer, const lt_ModulePath *path) {
+  lt_Object *module;
+  if (lt_module_index_kept(L, NAMES, path, &module))
+    return module != NULL ? lt_packer_add_object(L, packer, module) : LT_NO_REFERENCE;
+  lt_packer_reserve_reference(L, packer);
+  module = (lt_Object *)lt_module_new(L, path->steps[0]);
+  uint32_t reference =
+      module != NULL ? lt_packer_add_reference(packer, NULL, module) : LT_NO_REFERENCE;
+  lt_module_index_keep(L, NAMES, path, module);
+  return reference;
+}
+
+static bool pack_if_named(lua_State *L, lt_Packer *packer, const void *address) {
+  lt_ModulePath path;
+  if (!lt_find_path(L, address, &path))
+    return false;
+  uint32_t module = add_module(L, packer, &path);
+  lt_packer_write_tag(L, packer, LT_TAG_NAMED);
+  lt_packer_add_node(L, packer, address, false);
+  unsigned char length = (unsigned char)path.length;
+  lt_packer_reserve(L, packer, sizeof(module) + 1);
+  lt_packer_put(packer, &module, sizeof(module));
+  lt_packer_put(packer, &length, 1);
+  for (int i = 0; i < path.length; i++) {
+    static const size_t no_step = LT_NO_STEP;
+    if (path.steps[i] != NULL) {
+      lt_packer_write_string(L, packer, path.steps[i], strlen(path.steps[i]));
+    } else {
+      lt_packer_reserve(L, packer, sizeof(no_step));
+      lt_packer_put(packer, &no_step, sizeof(no_step));
+    }
+  }
+  lua_pop(L, 1);
+  return true;
+}
+
+/* A table, a function or a userdata, which may have come before. */
+static void pack_by_identity(lua_State *L, lt_Packer *packer) {
+  const void *address = lua_topointer(L, -1);
+  size_t node = lt_packer_find_node(packer, address);
+  if (node != 0) {
+    lt_packer_write_same(L, packer, lt_packer_slot_of(packer, node));
+    lua_pop(L, 1);
+    return;
+  }
+  int type = lua_type(L, -1);
+  lt_Object *object = type == LUA_TUSERDATA ? lt_object_at(L, -1) : NULL;
+  if (object != NULL)
+    pack_object(L, packer, LT_TAG_OBJECT, object);
+  else if (pack_if_named(L, packer, address))
+    return;
+  else if (type == LUA_TTABLE)
+    pack_open_table(L, packer, address);
+  else if (type == LUA_TUSERDATA)
+    pack_userdata(L, packer);
+  else
+    lt_pack_function(L, packer);
+}
+
+bool lt_pack_value(lua_State *L, lt_Packer *packer) {
+  size_t depth = packer->depth;
+  if (pack_scalar(L, packer, -1)) {
+    lua_pop(L, 1);
+    return true;
+  }
+  if (lua_type(L, -1) == LUA_TTHREAD)
+    lt_refuse(L, packer, "a coroutine");
+  pack_by_identity(L, packer);
+  return packer->depth == depth;
+}
+
+/*
+** Tables
+*/
+
+static void pack_metatable(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
+  frame->phase = LT_PACK_FIRST;
+  if (!lua_getmetatable(L, frame->base))
+    return;
+  size_t metatable = lt_packer_find_node(packer, lua_topointer(L, -1));
+  if (metatable != 0 && packer->nodes[metatable].open) {
+    lt_packer_note_late_metatable(L, packer, frame, metatable);
+    lua_pop(L, 1);
+    return;
+  }
+  packer->bytes[frame->sizes_offset + 2 * sizeof(uint32_t)] = 1;
+  lt_Class *class_object = lt_class_of_metatable(L, -1);
+  if (class_object != NULL)
+    pack_object(L, packer, LT_TAG_CLASS_METATABLE, &class_object->object);
+  else
+    lt_pack_value(L, packer);
+}
+
+static bool is_next_index(lua_State *L, int key, uint32_t array_size) {
+  return lua_isinteger(L, key) && lua_tointeger(L, key) == (lua_Integer)array_size + 1;
+}
+
+/* A key and its value are on the top. Returns whether both are done. */
+static bool pack_entry(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
+  if (!frame->keyed && is_next_index(L, -2, frame->array_size)) {
+    frame->array_size++;
+    return lt_pack_value(L, packer);
+  }
+  if (!frame->keyed)
+    lt_packer_write_tag(L, packer, LT_TAG_KEYED);
+  frame->keyed = true;
+  frame->hash_size++;
+  if (!pack_scalar(L, packer, -2)) {
+    frame->phase = LT_PACK_KEY;
+    lua_pushvalue(L, -2);
+    if (!lt_pack_value(L, packer))
+      return false;
+    frame->phase = LT_PACK_CONTENT;
+  }
+  return lt_pack_value(L, packer);
+}
+
+static void pack_step_table(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
+  if (frame->phase == LT_PACK_METATABLE) {
+    pack_metatable(L, packer, frame);
+    return;
+  }
+  if (frame->phase == LT_PACK_FIRST) {
+    frame->phase = LT_PACK_CONTENT;
+    lua_pushnil(L);
+  } else if (frame->phase == LT_PACK_KEY) {
+    frame->phase = LT_PACK_CONTENT;
+    if (!lt_pack_value(L, packer))
+      return;
+  }
+  while (lua_next(L, frame->base))
+    if (!pack_entry(L, packer, frame))
+      return;
+  lt_packer_patch(packer, frame->sizes_offset, frame->array_size);
+  lt_packer_patch(packer, frame->sizes_offset + sizeof(uint32_t), frame->hash_size);
+  lt_packer_close_frame(L, packer, frame);
+}
+
+/*
+** The walk
+*/
+
+/*
+** A frame that packs a value may push another one, which moves the frames: it is looked up anew for
+** each step.
+*/
+void lt_pack_root(lua_State *L, lt_Packer *packer) {
+  lt_pack_value(L, packer);
+  while (packer->depth > 0 && !packer->starts_over) {
+    lt_PackFrame *frame = &packer->frames[packer->depth - 1];
+    if (frame->is_function)
+      lt_step_function(L, packer, frame);
+    else
+      pack_step_table(L, packer, frame);
+  }
+}

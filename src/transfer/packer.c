@@ -1,0 +1,205 @@
+/*
+** The packer's memory. Each of its arrays begins in the packer itself and is replaced when it is
+** full, so that until then a message costs no allocation but its own.
+*/
+#include "src/transfer/packer.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "src/object/exception.h"
+
+/* Replaces an array by a larger one; 'own' is the one that was not allocated. */
+static void *packer_enlarge(lua_State *L, void *array, const void *own, size_t size,
+                            size_t larger) {
+  void *moved = realloc(array == own ? NULL : array, larger);
+  if (moved == NULL)
+    lt_raise_memory(L);
+  if (array == own && size > 0)
+    memcpy(moved, own, size);
+  return moved;
+}
+
+static void free_unless(void *array, const void *own) {
+  if (array != own)
+    free(array);
+}
+
+void lt_packer_grow_bytes(lua_State *L, lt_Packer *packer, size_t size) {
+  size_t capacity = packer->capacity * 2 + size;
+  packer->bytes = packer_enlarge(L, packer->bytes, packer->own_bytes, packer->size, capacity);
+  packer->capacity = capacity;
+}
+
+/*
+** References
+*/
+
+void lt_packer_reserve_reference(lua_State *L, lt_Packer *packer) {
+  size_t capacity = packer->reference_capacity;
+  if (packer->reference_count < capacity)
+    return;
+  if (capacity > UINT32_MAX / 2)
+    lt_raise_memory(L);
+  packer->references =
+      packer_enlarge(L, packer->references, packer->own_references, capacity * sizeof(lt_Reference),
+                     2 * capacity * sizeof(lt_Reference));
+  packer->reference_capacity = 2 * capacity;
+}
+
+uint32_t lt_packer_add_object(lua_State *L, lt_Packer *packer, lt_Object *object) {
+  lt_packer_reserve_reference(L, packer);
+  lt_object_retain(object);
+  return lt_packer_add_reference(packer, NULL, object);
+}
+
+void lt_packer_release_references(const lt_Reference *references, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (references[i].rule != NULL)
+      references[i].rule->discard(references[i].target);
+    else
+      lt_object_release(references[i].target);
+  }
+}
+
+/*
+** Nodes
+*/
+
+static void hash_node(lt_Packer *packer, size_t node) {
+  size_t place = lt_packer_hash(packer, packer->nodes[node].address);
+  while (packer->table[place] != 0)
+    place = (place + 1) & packer->table_mask;
+  packer->table[place] = (uint32_t)node;
+}
+
+static void grow_nodes(lua_State *L, lt_Packer *packer) {
+  size_t capacity = packer->node_capacity * 2;
+  if (capacity > UINT32_MAX)
+    lt_raise_memory(L);
+  packer->nodes =
+      packer_enlarge(L, packer->nodes, packer->own_nodes, packer->node_count * sizeof(lt_PackNode),
+                     capacity * sizeof(lt_PackNode));
+  uint32_t *table = calloc(capacity * 2, sizeof(uint32_t));
+  if (table == NULL)
+    lt_raise_memory(L);
+  free_unless(packer->table, packer->own_table);
+  packer->table = table;
+  packer->table_mask = capacity * 2 - 1;
+  packer->node_capacity = capacity;
+  for (size_t node = 1; node < packer->node_count; node++)
+    hash_node(packer, node);
+}
+
+size_t lt_packer_add_node(lua_State *L, lt_Packer *packer, const void *address, bool open) {
+  static const uint32_t none = 0;
+  if (packer->anchors != 0) {
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, packer->anchors, (lua_Integer)packer->node_count);
+  }
+  if (packer->node_count >= packer->node_capacity)
+    grow_nodes(L, packer);
+  lt_packer_reserve(L, packer, sizeof(none));
+  size_t node = packer->node_count++;
+  packer->nodes[node] = (lt_PackNode){address, packer->size, 0, 0, open};
+  lt_packer_put(packer, &none, sizeof(none));
+  hash_node(packer, node);
+  return node;
+}
+
+/*
+** Names
+*/
+
+bool lt_find_path(lua_State *L, const void *address, lt_ModulePath *path) {
+  if (lua_isnil(L, NAMES)) {
+    lt_module_index_push(L, false);
+    lua_replace(L, NAMES);
+  }
+  return lt_module_names_find(L, NAMES, address, path);
+}
+
+/*
+** Frames
+*/
+
+/* The Lua stack is made large enough for some frames at once; each keeps up to so many values. */
+enum { FRAMES_AT_ONCE = 8, STACK_OF_FRAME = 4 };
+
+lt_PackFrame *lt_packer_push_frame(lua_State *L, lt_Packer *packer, size_t node) {
+  if (packer->depth % FRAMES_AT_ONCE == 0 &&
+      !lua_checkstack(L, 20 + FRAMES_AT_ONCE * STACK_OF_FRAME))
+    lt_refuse_depth(L, packer);
+  if (packer->depth == packer->frame_capacity) {
+    size_t size = packer->depth * sizeof(lt_PackFrame);
+    packer->frames = packer_enlarge(L, packer->frames, packer->own_frames, size, 2 * size);
+    packer->frame_capacity *= 2;
+  }
+  lt_PackFrame *frame = &packer->frames[packer->depth++];
+  memset(frame, 0, sizeof(*frame));
+  frame->base = lua_gettop(L);
+  frame->node = node;
+  return frame;
+}
+
+void lt_packer_close_frame(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame) {
+  lt_packer_write_tag(L, packer, LT_TAG_END);
+  packer->nodes[frame->node].open = false;
+  lua_settop(L, frame->base - 1);
+  packer->depth--;
+}
+
+void lt_packer_note_late_metatable(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame,
+                                   size_t metatable) {
+  if (packer->late_count == packer->late_capacity) {
+    size_t capacity = packer->late_capacity * 2 + 4;
+    packer->late = packer_enlarge(L, packer->late, NULL, 0, capacity * sizeof(packer->late[0]));
+    packer->late_capacity = capacity;
+  }
+  packer->late[packer->late_count][0] = frame->node;
+  packer->late[packer->late_count][1] = metatable;
+  packer->late_count++;
+}
+
+/*
+** The whole
+*/
+
+static void packer_begin(lt_Packer *packer) {
+  memset(&packer->bytes, 0, offsetof(lt_Packer, recent) - offsetof(lt_Packer, bytes));
+  packer->bytes = packer->own_bytes;
+  packer->capacity = LT_PACKER_BYTES;
+  packer->references = packer->own_references;
+  packer->reference_capacity = LT_PACKER_REFERENCES;
+  packer->nodes = packer->own_nodes;
+  packer->node_count = 1;
+  packer->node_capacity = LT_PACKER_NODES;
+  packer->table = packer->own_table;
+  packer->table_mask = 2 * LT_PACKER_NODES - 1;
+  packer->frames = packer->own_frames;
+  packer->frame_capacity = LT_PACKER_FRAMES;
+}
+
+void lt_packer_init(lt_Packer *packer, lt_Strings strings, lt_Describe describe, int first) {
+  packer->strings = strings;
+  packer->describe = describe;
+  packer->first = first;
+  packer->message = NULL;
+  packer->refused = false;
+  packer_begin(packer);
+}
+
+void lt_packer_free(lt_Packer *packer) {
+  lt_packer_release_references(packer->references, packer->reference_count);
+  free_unless(packer->bytes, packer->own_bytes);
+  free_unless(packer->references, packer->own_references);
+  free_unless(packer->nodes, packer->own_nodes);
+  free_unless(packer->table, packer->own_table);
+  free_unless(packer->frames, packer->own_frames);
+  free(packer->late);
+}
+
+void lt_restart_packer(lt_Packer *packer) {
+  lt_packer_free(packer);
+  packer_begin(packer);
+}

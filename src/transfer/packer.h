@@ -1,0 +1,322 @@
+/*
+** Packing, private to its files, each of which knows those above it:
+**
+**   pack_refusal.c      the error for what can't be transferred
+**   packer.c            what has been written and met so far, and its memory
+**   pack_environment.c  which upvalue of a function has its globals
+**   pack_function.c     functions; their upvalues and globals are values again: lt_pack_value
+**   pack_value.c        all other values, and the walk through all of them
+**   pack.c              the message
+**
+** Packing walks depth-first, on the Lua stack and a stack of frames of its own, so that nesting is
+** bounded by Lua's stack and not by C's. Whatever takes a state may raise, and leaves behind
+** nothing but the packer, which lt_pack frees.
+*/
+#ifndef lt_packer_h
+#define lt_packer_h
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "src/transfer/bytecode.h"
+#include "src/transfer/message.h"
+#include "src/state/quiet_call.h"
+
+/* Where things lie on the Lua stack of pack_protected. */
+enum { PACKER = 1, NAMES, FIRST_VALUE };
+
+/*
+** What has been met: tables, functions, named values, upvalue cells and the names of globals, by
+** address.
+*/
+typedef struct lt_PackNode {
+  const void *address;
+  size_t slot_offset; /* where in the bytes its slot goes */
+  uint32_t slot;
+  int upvalue; /* an upvalue cell: which it is of the function that is kept for it */
+  bool open;   /* its contents are still being packed */
+} lt_PackNode;
+
+typedef enum lt_PackPhase {
+  LT_PACK_METATABLE,
+  LT_PACK_FIRST,
+  LT_PACK_CONTENT,
+  LT_PACK_KEY,
+  LT_PACK_UPVALUE,
+  LT_PACK_NAME
+} lt_PackPhase;
+
+/* A table or a function whose contents are being packed. It lies at 'base' on the Lua stack. */
+typedef struct lt_PackFrame {
+  lt_PackPhase phase;
+  bool is_function;
+  bool keyed;
+  int base;
+  size_t node;
+  size_t sizes_offset; /* table: where its sizes go */
+  uint32_t array_size;
+  uint32_t hash_size;
+  int upvalue_count; /* function */
+  int position;      /* function: of the upvalue, then of the name */
+  const lt_Bytecode *code;
+} lt_PackFrame;
+
+/*
+** What suffices for a small value lies in the packer itself: then one allocation makes a message.
+*/
+enum {
+  LT_PACKER_BYTES = 512,
+  LT_PACKER_REFERENCES = 4,
+  LT_PACKER_NODES = 16,
+  LT_PACKER_FRAMES = 8
+};
+
+/* A string that has come lately; it is not written again. */
+typedef struct lt_RecentString {
+  const char *address;
+  size_t slot_offset;
+  uint32_t slot; /* 0: it has come once */
+} lt_RecentString;
+
+/*
+** Whether a string has come is looked up only after some: a small value hardly repeats one. Of the
+** strings that share a place among the recent ones, only the last is known.
+*/
+enum { LT_UNCOUNTED_STRINGS = 16, LT_RECENT_STRINGS = 64 };
+
+typedef struct lt_Packer {
+  lt_Strings strings;
+  lt_Describe describe;
+  int first; /* the number of the first root for 'describe' */
+  lt_Quiet quiet;
+  lt_Message *message;  /* NULL: there is none yet */
+  bool refused;         /* the error is the reason, a string */
+  unsigned char *bytes; /* all from here on begins anew with each try */
+  size_t size;
+  size_t capacity;
+  lt_Reference *references;
+  size_t reference_count;
+  size_t reference_capacity;
+  uint32_t slot_count;
+  lt_PackNode *nodes; /* node 0 is unused */
+  size_t node_count;
+  size_t node_capacity;
+  uint32_t *table; /* hashed by address: the number of a node, 0 for none */
+  size_t table_mask;
+  lt_PackFrame *frames;
+  size_t depth;
+  size_t frame_capacity;
+  size_t (*late)[2]; /* nodes: a table and the metatable that was still open */
+  size_t late_count;
+  size_t late_capacity;
+  int root;
+  int anchors; /* where on the stack the table is that keeps what nodes stand for; 0: there is none
+                */
+  bool starts_over;  /* there must be one */
+  const void *asked; /* the environment that was last asked whether it stands for the globals */
+  bool answer;
+  size_t text_size; /* of the long strings that are not lent */
+  unsigned string_count;
+  uint32_t own_table[2 * LT_PACKER_NODES];
+  lt_RecentString recent[LT_RECENT_STRINGS]; /* all 0 from the string on after the uncounted ones */
+  lt_PackNode own_nodes[LT_PACKER_NODES];
+  lt_PackFrame own_frames[LT_PACKER_FRAMES];
+  lt_Reference own_references[LT_PACKER_REFERENCES];
+  unsigned char own_bytes[LT_PACKER_BYTES];
+} lt_Packer;
+
+/*
+** Bytes
+*/
+
+/* Makes room for so many bytes, and for more to come. */
+void lt_packer_grow_bytes(lua_State *L, lt_Packer *packer, size_t size);
+
+/* Makes room for so many bytes. */
+static inline void lt_packer_reserve(lua_State *L, lt_Packer *packer, size_t size) {
+  if (size > packer->capacity - packer->size)
+    lt_packer_grow_bytes(L, packer, size);
+}
+
+/* Room for what follows must have been reserved. */
+static inline void lt_packer_put(lt_Packer *packer, const void *bytes, size_t size) {
+  memcpy(packer->bytes + packer->size, bytes, size);
+  packer->size += size;
+}
+
+static inline void lt_packer_put_tag(lt_Packer *packer, lt_Tag tag) {
+  packer->bytes[packer->size++] = (unsigned char)tag;
+}
+
+static inline void lt_packer_write_tag(lua_State *L, lt_Packer *packer, lt_Tag tag) {
+  lt_packer_reserve(L, packer, 1);
+  lt_packer_put_tag(packer, tag);
+}
+
+static inline void lt_packer_write_tagged(lua_State *L, lt_Packer *packer, lt_Tag tag,
+                                          const void *bytes, size_t size) {
+  lt_packer_reserve(L, packer, 1 + size);
+  lt_packer_put_tag(packer, tag);
+  lt_packer_put(packer, bytes, size);
+}
+
+/* The name of a global, or a step of a path. */
+static inline void lt_packer_write_string(lua_State *L, lt_Packer *packer, const char *string,
+                                          size_t length) {
+  lt_packer_reserve(L, packer, sizeof(length) + length);
+  lt_packer_put(packer, &length, sizeof(length));
+  lt_packer_put(packer, string, length);
+}
+
+static inline void lt_packer_write_same(lua_State *L, lt_Packer *packer, uint32_t slot) {
+  lt_packer_write_tagged(L, packer, LT_TAG_SAME, &slot, sizeof(slot));
+}
+
+static inline void lt_packer_patch(lt_Packer *packer, size_t offset, uint32_t value) {
+  memcpy(packer->bytes + offset, &value, sizeof(value));
+}
+
+/*
+** References
+*/
+
+/* Makes room for one more. Called before the target is taken, so that nothing can fail between. */
+void lt_packer_reserve_reference(lua_State *L, lt_Packer *packer);
+
+/* Returns the number of the reference; room for it must have been reserved. */
+static inline uint32_t lt_packer_add_reference(lt_Packer *packer, const lthread_Transfer *rule,
+                                               void *target) {
+  packer->references[packer->reference_count] = (lt_Reference){rule, target};
+  return (uint32_t)packer->reference_count++;
+}
+
+/* The same for a shared object, which is retained. */
+uint32_t lt_packer_add_object(lua_State *L, lt_Packer *packer, lt_Object *object);
+
+/* Gives back what they refer to. */
+void lt_packer_release_references(const lt_Reference *references, size_t count);
+
+/*
+** Nodes
+*/
+
+static inline size_t lt_packer_hash(const lt_Packer *packer, const void *address) {
+  return (size_t)((uint64_t)(uintptr_t)address * UINT64_C(0x9E3779B97F4A7C15) >> 24) &
+         packer->table_mask;
+}
+
+/* Returns 0 where the address has not been met. */
+static inline size_t find_address(const lt_Packer *packer, const void *address) {
+  size_t place = lt_packer_hash(packer, address);
+  while (packer->table[place] != 0 && packer->nodes[packer->table[place]].address != address)
+    place = (place + 1) & packer->table_mask;
+  return packer->table[place];
+}
+
+/* The node is of an upvalue cell that is not there any more. */
+static inline void forget_cell(lt_Packer *packer, size_t node) {
+  packer->nodes[node].address = NULL;
+}
+
+/* The same for what is not an upvalue cell. Unlike those all else stays what it is: see find_cell.
+ */
+static inline size_t lt_packer_find_node(lt_Packer *packer, const void *address) {
+  size_t node = find_address(packer, address);
+  if (node == 0 || packer->nodes[node].upvalue == 0)
+    return node;
+  forget_cell(packer, node);
+  return 0;
+}
+
+/*
+** A new node, whose slot is written here as 0 until the value comes again. On the top is what has
+** the address: the value, or a function that has the upvalue cell or the name.
+*/
+size_t lt_packer_add_node(lua_State *L, lt_Packer *packer, const void *address, bool open);
+
+/* The slot of a value that comes again. */
+static inline uint32_t lt_packer_slot_of(lt_Packer *packer, size_t node) {
+  lt_PackNode *known = &packer->nodes[node];
+  if (known->slot == 0) {
+    known->slot = ++packer->slot_count;
+    lt_packer_patch(packer, known->slot_offset, known->slot);
+  }
+  return known->slot;
+}
+
+/*
+** Names
+*/
+
+/* Looks for the value with this address among those that every state can get (see module_names.h).
+ */
+bool lt_find_path(lua_State *L, const void *address, lt_ModulePath *path);
+
+/*
+** Frames
+*/
+
+/* Opens a frame for the table or function on the top. It is valid until the next one is opened. */
+lt_PackFrame *lt_packer_push_frame(lua_State *L, lt_Packer *packer, size_t node);
+
+/* Its contents are packed: pops it and what lies on the stack from its base on. */
+void lt_packer_close_frame(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame);
+
+/* The metatable of a table is not complete yet: it is set when everything is. */
+void lt_packer_note_late_metatable(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame,
+                                   size_t metatable);
+
+/*
+** The packer itself
+*/
+
+void lt_packer_init(lt_Packer *packer, lt_Strings strings, lt_Describe describe, int first);
+
+/* Frees its memory and releases the references that no message has taken. */
+void lt_packer_free(lt_Packer *packer);
+
+/* The same, and begins anew. */
+void lt_restart_packer(lt_Packer *packer);
+
+/*
+** pack_refusal.c
+*/
+
+/* Raises the TypeError "cannot transfer <what> (args[1].job.co)". */
+_Noreturn void lt_refuse(lua_State *L, lt_Packer *packer, const char *what);
+
+/* The same where Lua's stack has no room for what is nested still deeper. */
+_Noreturn void lt_refuse_depth(lua_State *L, lt_Packer *packer);
+
+/*
+** pack_environment.c
+*/
+
+/*
+** The upvalue of the function that stands for the state's globals, or LT_NO_ENVIRONMENT; or packing
+** must start over, because it runs code to find out.
+*/
+int lt_find_environment(lua_State *L, lt_Packer *packer, int function);
+
+/* Whether code may run where a field of the environment on the top is read. */
+bool lt_environment_runs_code(lua_State *L);
+
+/*
+** pack_function.c and pack_value.c. A value that is packed lies on the top and is popped; a table
+** or a Lua function stays there until its frame is closed.
+*/
+
+/* A function that has not come before and has no name. */
+void lt_pack_function(lua_State *L, lt_Packer *packer);
+
+/* Packs the next upvalue or global of the function whose frame is the last, or closes the frame. */
+void lt_step_function(lua_State *L, lt_Packer *packer, lt_PackFrame *frame);
+
+/* Returns whether the value is done; otherwise its frame is. */
+bool lt_pack_value(lua_State *L, lt_Packer *packer);
+
+/* Packs the value with all that it holds, unless packing is to start over. */
+void lt_pack_root(lua_State *L, lt_Packer *packer);
+
+#endif
