@@ -12,7 +12,7 @@
 
 /* What all of these begin with: a shared table and a key. */
 typedef struct Field {
-  lt_Thread *self;
+  lt_BiasUser user;
   lt_SharedTable *shared;
   lt_SharedKey key;
 } Field;
@@ -21,7 +21,7 @@ enum { TABLE = 1, KEY };
 
 static Field check_field(lua_State *L) {
   Field field;
-  field.self = lt_self(L);
+  field.user = lt_bias_user(lt_self(L));
   field.shared = (lt_SharedTable *)lt_check_object(L, TABLE, &lt_shared_table_type);
   lt_to_shared_key(L, KEY, &field.key);
   return field;
@@ -95,9 +95,9 @@ static const char *kind_name(lt_SharedKind kind) {
 static int add(lua_State *L) {
   Field field = check_field(L);
   lt_check_type(L, 3, LUA_TNUMBER);
-  lt_SharedValue number = lt_to_shared(L, field.self, 3);
+  lt_SharedValue number = lt_to_shared(L, field.user, 3);
   lt_SharedValue sum;
-  lt_BiasSlot *slot = lt_shared_table_begin_write(field.shared, field.self);
+  lt_BiasSlot *slot = lt_shared_table_begin_write(field.shared, field.user);
   Added added = add_locked(&field, &number, &sum);
   lt_shared_table_end_write(field.shared, slot);
   if (added == NO_NUMBER)
@@ -163,7 +163,7 @@ static void identify(lua_State *L, const lt_SharedValue *value, Seen *seen) {
 */
 static void push_seen(lua_State *L, const Field *field, Seen *seen) {
   lt_TakenValue taken;
-  lt_BiasSlot *slot = lt_shared_table_begin_read(field->shared, field->self);
+  lt_BiasSlot *slot = lt_shared_table_begin_read(field->shared, field->user);
   const lt_SharedValue *value = lt_value_table_find(&field->shared->table, &field->key);
   if (value != NULL && value->kind == LT_SHARED_OBJECT) {
     taken.value = *value;
@@ -186,7 +186,7 @@ static void push_seen(lua_State *L, const Field *field, Seen *seen) {
 ** at 'index'. So the conversion is done once, and its errors come before anything is changed.
 */
 static void push_prepared(lua_State *L, const Field *field, int index) {
-  lt_SharedValue value = lt_from_shared_store(L, field->self, TABLE, KEY, index);
+  lt_SharedValue value = lt_from_shared_store(L, field->user, TABLE, KEY, index);
   if (value.kind == LT_SHARED_OBJECT) {
     lt_object_push_own(L, value.as.object);
   } else {
@@ -197,10 +197,10 @@ static void push_prepared(lua_State *L, const Field *field, int index) {
 
 /* Sets the field to the prepared value at 'index' if it still has what was seen in it. */
 static bool set_if_seen(lua_State *L, const Field *field, const Seen *seen, int index) {
-  lt_SharedValue value = lt_to_shared(L, field->self, index);
+  lt_SharedValue value = lt_to_shared(L, field->user, index);
   lt_SharedValue old = lt_shared_nil;
   lt_SharedValue old_key = lt_shared_nil;
-  lt_BiasSlot *slot = lt_shared_table_begin_write(field->shared, field->self);
+  lt_BiasSlot *slot = lt_shared_table_begin_write(field->shared, field->user);
   bool same = still_has(field, seen);
   bool done =
       same && lt_value_table_set(&field->shared->table, &field->key, &value, &old, &old_key);
@@ -293,10 +293,10 @@ typedef struct Fields {
 } Fields;
 
 /* Takes all fields of the table, as they are at one moment. False: no memory. */
-static bool take_fields(const lt_Thread *self, lt_SharedTable *shared, Fields *fields) {
+static bool take_fields(lt_BiasUser user, lt_SharedTable *shared, Fields *fields) {
   fields->count = 0;
   for (;;) {
-    lt_shared_table_begin_long_read(shared, self);
+    lt_shared_table_begin_long_read(shared, user);
     size_t needed = 2 * (shared->table.array_used + shared->table.live_count);
     if (needed <= fields->capacity) {
       lt_ValueCursor cursor;
@@ -331,7 +331,7 @@ static void release_fields(Fields *fields) {
 enum { COPYING = 1, ROOT, COPIES, PROXIES, COPY };
 
 typedef struct Copying {
-  const lt_Thread *self;
+  lt_BiasUser user;
   Fields fields;
   lua_Integer count; /* of tables that were met */
 } Copying;
@@ -358,7 +358,7 @@ static void copy_fields(lua_State *L, Copying *copying) {
   Fields *fields = &copying->fields;
   lt_SharedTable *shared = (lt_SharedTable *)lt_object_at(L, -1);
   replace_by_copy(L, copying);
-  if (!take_fields(copying->self, shared, fields))
+  if (!take_fields(copying->user, shared, fields))
     lt_raise_memory(L);
   for (size_t i = 0; i < fields->count; i += 2) {
     lt_from_shared_push(L, &fields->values[i]);
@@ -393,7 +393,7 @@ static int copy_protected(lua_State *L) {
 ** once each. What it has of one table are its fields at one moment. Follows copy.deepcopy.
 */
 static int copy(lua_State *L) {
-  Copying copying = {lt_self(L), {NULL, 0, 0}, 0};
+  Copying copying = {lt_bias_user(lt_self(L)), {NULL, 0, 0}, 0};
   lt_check_object(L, 1, &lt_shared_table_type);
   lua_settop(L, 1);
   lua_pushcfunction(L, copy_protected);

@@ -13,12 +13,11 @@ static lt_SharedTable *check_shared(lua_State *L, int arg) {
   return (lt_SharedTable *)lt_check_object(L, arg, &lt_shared_table_type);
 }
 
-/* The first argument, and in 'self' the calling thread. */
-static lt_SharedTable *check_shared_and_self(lua_State *L, const lt_Thread **self) {
+/* The first argument, and in 'user' the calling thread. */
+static lt_SharedTable *check_shared_and_user(lua_State *L, lt_BiasUser *user) {
   const lt_Proxy *proxy = lt_check_proxy(L, 1, &lt_shared_table_type);
-  *self = ((const lt_Context *)proxy->context)->thread;
-  if (*self == NULL)
-    *self = lt_self(L); /* which raises the error */
+  const lt_Thread *thread = ((const lt_Context *)proxy->context)->thread;
+  *user = lt_bias_user(thread != NULL ? thread : lt_self(L)); /* which raises the error */
   return (lt_SharedTable *)proxy->object;
 }
 
@@ -44,7 +43,7 @@ static void tell_lua(lua_State *L, size_t bytes) {
 ** can't be shared; then nothing has changed.
 */
 static int new_shared(lua_State *L) {
-  const lt_Thread *self = lt_self(L);
+  lt_BiasUser user = lt_bias_user(lt_self(L));
   lt_SharedTable *shared;
   size_t taken = lt_memory_taken();
   lua_settop(L, 1);
@@ -58,7 +57,7 @@ static int new_shared(lua_State *L) {
     lt_check_type(L, 1, LUA_TTABLE);
     if (lua_getmetatable(L, 1))
       return lt_arg_error(L, &lt_TypeError, 1, "a table with a metatable cannot become shared");
-    shared = lt_to_shared_table(L, self, 1);
+    shared = lt_to_shared_table(L, user, 1);
   }
   lt_object_push_own(L, &shared->traced.object);
   tell_lua(L, lt_memory_taken() - taken);
@@ -80,10 +79,10 @@ static void push_own_global(lua_State *L, int index) {
 }
 
 /* Of the table at 1, under the key at 2. */
-static void shared_push_field(lua_State *L, const lt_Thread *self, lt_SharedTable *shared,
+static void shared_push_field(lua_State *L, lt_BiasUser user, lt_SharedTable *shared,
                               const lt_SharedKey *key) {
   lt_TakenValue taken;
-  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, self);
+  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, user);
   const lt_SharedValue *value = lt_value_table_find(&shared->table, key);
   if (value == NULL || lt_shared_value_is_scalar(value)) { /* the fast way */
     lt_SharedValue scalar = value != NULL ? *value : lt_shared_nil;
@@ -99,15 +98,15 @@ static void shared_push_field(lua_State *L, const lt_Thread *self, lt_SharedTabl
   bool kept = lt_to_shared_known(&taken.value) != NULL;
   lt_from_shared_push_taken(L, &taken, 1);
   if (kept)
-    lt_from_shared_remember(L, self, 1, 2);
+    lt_from_shared_remember(L, user, 1, 2);
 }
 
 static int shared_index(lua_State *L) {
-  const lt_Thread *self;
-  lt_SharedTable *shared = check_shared_and_self(L, &self);
+  lt_BiasUser user;
+  lt_SharedTable *shared = check_shared_and_user(L, &user);
   lt_SharedKey key;
   if (lt_shared_key_at(L, 2, &key))
-    shared_push_field(L, self, shared, &key);
+    shared_push_field(L, user, shared, &key);
   else
     lua_pushnil(L);
   if (shared->is_globals && lua_isnil(L, -1))
@@ -116,8 +115,8 @@ static int shared_index(lua_State *L) {
 }
 
 static int shared_newindex(lua_State *L) {
-  const lt_Thread *self;
-  lt_SharedTable *shared = check_shared_and_self(L, &self);
+  lt_BiasUser user;
+  lt_SharedTable *shared = check_shared_and_user(L, &user);
   lt_SharedKey key;
   lt_to_shared_key(L, 2, &key);
   lt_SharedValue value = lt_shared_nil;
@@ -126,10 +125,10 @@ static int shared_newindex(lua_State *L) {
     value.kind = LT_SHARED_INTEGER;
     value.as.integer = lua_tointeger(L, 3);
   } else {
-    value = lt_from_shared_store(L, self, 1, 2, 3);
+    value = lt_from_shared_store(L, user, 1, 2, 3);
     kept = lt_to_shared_known(&value) != NULL;
   }
-  lt_Set set = lt_shared_table_set(shared, self, &key, &value);
+  lt_Set set = lt_shared_table_set(shared, user, &key, &value);
   if (set == LT_NOT_SET)
     return lt_raise_memory(L);
   if (set == LT_SET_OVER_OBJECT && !kept)
@@ -141,7 +140,7 @@ static int shared_newindex(lua_State *L) {
 
 static int shared_len(lua_State *L) {
   lt_SharedTable *shared = check_shared(L, 1);
-  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, lt_self(L));
+  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, lt_bias_user(lt_self(L)));
   lua_Integer length = lt_value_table_length(&shared->table);
   lt_shared_table_end_read(shared, slot);
   lua_pushinteger(L, length);
@@ -155,12 +154,12 @@ static int shared_len(lua_State *L) {
 static int shared_next_field(lua_State *L) {
   lt_SharedTable *shared = (lt_SharedTable *)lt_object_at(L, lua_upvalueindex(2));
   lt_ValueCursor *cursor = lua_touserdata(L, lua_upvalueindex(3));
-  const lt_Thread *self = lt_self(L);
+  lt_BiasUser user = lt_bias_user(lt_self(L));
   lt_TakenValue taken[2];
   lt_SharedValue key;
   lt_SharedValue value;
   lua_settop(L, 0);
-  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, self);
+  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, user);
   bool found = lt_value_table_next(&shared->table, cursor, &key, &value);
   if (found) {
     lt_from_shared_take(L, &key, &taken[0]);
@@ -174,17 +173,17 @@ static int shared_next_field(lua_State *L) {
   bool kept = lt_to_shared_known(&taken[1].value) != NULL;
   lt_from_shared_push_taken(L, taken, 2);
   if (kept)
-    lt_from_shared_remember(L, self, lua_upvalueindex(2), lua_gettop(L) - 1);
+    lt_from_shared_remember(L, user, lua_upvalueindex(2), lua_gettop(L) - 1);
   return 2;
 }
 
 static int shared_pairs(lua_State *L) {
   lt_SharedTable *shared = check_shared(L, 1);
-  const lt_Thread *self = lt_self(L);
+  lt_BiasUser user = lt_bias_user(lt_self(L));
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 1);
   lt_ValueCursor *cursor = lua_newuserdatauv(L, sizeof(*cursor), 0);
-  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, self);
+  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, user);
   lt_value_table_begin(&shared->table, cursor);
   lt_shared_table_end_read(shared, slot);
   lua_pushcclosure(L, shared_next_field, 3);

@@ -37,9 +37,9 @@ void lt_from_shared_take(lua_State *L, const lt_SharedValue *value, lt_TakenValu
   taken->has_reference = true;
 }
 
-void lt_from_shared_take_field(lua_State *L, const lt_Thread *self, lt_SharedTable *shared,
+void lt_from_shared_take_field(lua_State *L, lt_BiasUser user, lt_SharedTable *shared,
                                const lt_SharedKey *key, lt_TakenValue *taken) {
-  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, self);
+  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, user);
   const lt_SharedValue *value = lt_value_table_find(&shared->table, key);
   lt_from_shared_take(L, value != NULL ? value : &lt_shared_nil, taken);
   lt_shared_table_end_read(shared, slot);
@@ -137,12 +137,12 @@ static void push_record(lua_State *L, int proxy) {
 }
 
 /* Whether the field still has the value on the top; its key is below. */
-static bool is_current(lua_State *L, const lt_Thread *self, lt_SharedTable *shared) {
+static bool is_current(lua_State *L, lt_BiasUser user, lt_SharedTable *shared) {
   lt_SharedKey key;
   bool current = false;
   if (!lt_shared_key_at(L, -2, &key))
     return false;
-  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, self);
+  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, user);
   const lt_SharedValue *value = lt_value_table_find(&shared->table, &key);
   lt_StoredValue *stored = value != NULL ? lt_to_shared_known(value) : NULL;
   if (stored != NULL && lt_stored_value_push_known(L, stored)) {
@@ -156,11 +156,11 @@ static bool is_current(lua_State *L, const lt_Thread *self, lt_SharedTable *shar
 /*
 ** The record is on the top, and above it the kept values: drops those that are no longer there.
 */
-static void drop_old(lua_State *L, const lt_Thread *self, lt_SharedTable *shared) {
+static void drop_old(lua_State *L, lt_BiasUser user, lt_SharedTable *shared) {
   lua_Integer left = 0;
   lua_pushnil(L);
   while (lua_next(L, -2)) {
-    if (is_current(L, self, shared)) {
+    if (is_current(L, user, shared)) {
       left++;
     } else {
       lua_pushvalue(L, -2);
@@ -182,7 +182,7 @@ static lua_Integer integer_field(lua_State *L, int index, lua_Integer i) {
   return integer;
 }
 
-void lt_from_shared_remember(lua_State *L, const lt_Thread *self, int proxy, int key) {
+void lt_from_shared_remember(lua_State *L, lt_BiasUser user, int proxy, int key) {
   int value = lua_gettop(L);
   luaL_checkstack(L, 16, "too many values");
   push_record(L, proxy);
@@ -193,7 +193,7 @@ void lt_from_shared_remember(lua_State *L, const lt_Thread *self, int proxy, int
     lua_pop(L, 1);
     lua_Integer added = integer_field(L, -2, ADDED) + 1;
     if (added > integer_field(L, -2, LIMIT)) {
-      drop_old(L, self, (lt_SharedTable *)lt_object_at(L, proxy));
+      drop_old(L, user, (lt_SharedTable *)lt_object_at(L, proxy));
       added = 1;
     }
     lua_pushvalue(L, key);
@@ -216,9 +216,9 @@ void lt_from_shared_forget(lua_State *L, int proxy, int key) {
   lua_pop(L, 1);
 }
 
-lt_SharedValue lt_from_shared_store(lua_State *L, const lt_Thread *self, int proxy, int key,
+lt_SharedValue lt_from_shared_store(lua_State *L, lt_BiasUser user, int proxy, int key,
                                     int index) {
-  lt_SharedValue value = lt_to_shared(L, self, index);
+  lt_SharedValue value = lt_to_shared(L, user, index);
   lt_StoredValue *kept = lt_to_shared_known(&value);
   if (kept == NULL) {
     lt_from_shared_forget(L, proxy, key);
@@ -226,7 +226,7 @@ lt_SharedValue lt_from_shared_store(lua_State *L, const lt_Thread *self, int pro
     lt_shared_value_release(
         &value); /* the state has a reference, and lt_from_shared_remember may raise */
     lua_pushvalue(L, index);
-    lt_from_shared_remember(L, self, proxy, key);
+    lt_from_shared_remember(L, user, proxy, key);
     lua_pop(L, 1);
     lt_shared_value_retain(&value);
   }

@@ -22,7 +22,7 @@ typedef struct lt_TakenValue {
 void lt_from_shared_take(lua_State *L, const lt_SharedValue *value, lt_TakenValue *taken);
 
 /* The value of a field, or nil. */
-void lt_from_shared_take_field(lua_State *L, const lt_Thread *self, lt_SharedTable *shared,
+void lt_from_shared_take_field(lua_State *L, lt_BiasUser user, lt_SharedTable *shared,
                                const lt_SharedKey *key, lt_TakenValue *taken);
 
 /* Pushes a value; it remains the caller's. */
@@ -36,13 +36,13 @@ void lt_from_shared_push_taken(lua_State *L, lt_TakenValue *taken, int count);
 ** was read, by its key: so it is the same for every read, and goes with the proxy even if it
 ** refers to it. Keeps the value on the top, of the field whose key is at 'key'.
 */
-void lt_from_shared_remember(lua_State *L, const lt_Thread *self, int proxy, int key);
+void lt_from_shared_remember(lua_State *L, lt_BiasUser user, int proxy, int key);
 
 /* The field that had a stored value has one no more. */
 void lt_from_shared_forget(lua_State *L, int proxy, int key);
 
 /* As lt_to_shared, for the value at 'index' that is about to be set in the field. */
-lt_SharedValue lt_from_shared_store(lua_State *L, const lt_Thread *self, int proxy, int key,
+lt_SharedValue lt_from_shared_store(lua_State *L, lt_BiasUser user, int proxy, int key,
                                     int index);
 
 #endif

@@ -28,11 +28,11 @@ void lt_shared_table_destroy(lt_Object *object) {
   lt_memory_free(shared, SIZE);
 }
 
-lt_Set lt_shared_table_set(lt_SharedTable *shared, const lt_Thread *self, const lt_SharedKey *key,
+lt_Set lt_shared_table_set(lt_SharedTable *shared, lt_BiasUser user, const lt_SharedKey *key,
                            const lt_SharedValue *value) {
   lt_SharedValue old;
   lt_SharedValue old_key;
-  lt_BiasSlot *slot = lt_shared_table_begin_write(shared, self);
+  lt_BiasSlot *slot = lt_shared_table_begin_write(shared, user);
   lt_SharedValue *current = lt_value_table_find(&shared->table, key);
   if (current != NULL && lt_shared_value_is_scalar(current) && lt_shared_value_is_scalar(value) &&
       current->kind != LT_SHARED_NIL && value->kind != LT_SHARED_NIL) { /* the fast way */

@@ -7,7 +7,6 @@
 
 #include "src/sync/biased_lock.h"
 #include "src/object/cycles.h"
-#include "src/thread/runtime.h"
 #include "src/shared/value_table.h"
 
 typedef struct lt_SharedTable {
@@ -29,8 +28,8 @@ void lt_shared_table_destroy(lt_Object *object);
 ** which takes what the begin has returned, counts the change.
 */
 static inline lt_BiasSlot *lt_shared_table_begin_write(lt_SharedTable *shared,
-                                                       const lt_Thread *self) {
-  return lt_biased_lock_begin_write(&shared->lock, lt_bias_user(self));
+                                                       lt_BiasUser user) {
+  return lt_biased_lock_begin_write(&shared->lock, user);
 }
 
 static inline void lt_shared_table_end_write(lt_SharedTable *shared, lt_BiasSlot *slot) {
@@ -42,8 +41,8 @@ static inline void lt_shared_table_end_write(lt_SharedTable *shared, lt_BiasSlot
 ** A read. Of Lua, only functions that neither raise nor allocate nor collect may be used within.
 */
 static inline lt_BiasSlot *lt_shared_table_begin_read(lt_SharedTable *shared,
-                                                      const lt_Thread *self) {
-  return lt_biased_lock_begin_read(&shared->lock, lt_bias_user(self));
+                                                      lt_BiasUser user) {
+  return lt_biased_lock_begin_read(&shared->lock, user);
 }
 
 static inline void lt_shared_table_end_read(lt_SharedTable *shared, lt_BiasSlot *slot) {
@@ -51,8 +50,8 @@ static inline void lt_shared_table_end_read(lt_SharedTable *shared, lt_BiasSlot 
 }
 
 /* A read that takes long: it keeps writers out, and lets readers go on. */
-static inline void lt_shared_table_begin_long_read(lt_SharedTable *shared, const lt_Thread *self) {
-  lt_biased_lock_keep_writers_out(&shared->lock, lt_bias_user(self));
+static inline void lt_shared_table_begin_long_read(lt_SharedTable *shared, lt_BiasUser user) {
+  lt_biased_lock_keep_writers_out(&shared->lock, user);
 }
 
 static inline void lt_shared_table_end_long_read(lt_SharedTable *shared) {
@@ -65,7 +64,7 @@ static inline void lt_shared_table_end_long_read(lt_SharedTable *shared) {
 */
 typedef enum lt_Set { LT_SET, LT_SET_OVER_OBJECT, LT_NOT_SET } lt_Set;
 
-lt_Set lt_shared_table_set(lt_SharedTable *shared, const lt_Thread *self, const lt_SharedKey *key,
+lt_Set lt_shared_table_set(lt_SharedTable *shared, lt_BiasUser user, const lt_SharedKey *key,
                            const lt_SharedValue *value);
 
 #endif

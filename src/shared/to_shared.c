@@ -20,7 +20,7 @@ static const char sources_key;
 enum { CONVERSION = 1, ROOT, SOURCES, NUMBERS, SOURCE, SOURCE_KEY, SOURCE_VALUE };
 
 typedef struct Conversion {
-  const lt_Thread *self;
+  lt_BiasUser user;
   bool plain;               /* nothing is done if the root is not a plain table */
   lt_SharedTable **targets; /* of source i + 1; a reference to each */
   size_t count;
@@ -277,7 +277,7 @@ static void convert_table(lua_State *L, Conversion *conversion, size_t number) {
       lt_shared_value_release(&value);
       refuse_key(L, number);
     }
-    if (lt_shared_table_set(conversion->targets[number - 1], conversion->self, &key, &value) ==
+    if (lt_shared_table_set(conversion->targets[number - 1], conversion->user, &key, &value) ==
         LT_NOT_SET)
       lt_raise_memory(L);
     lua_pop(L, 1);
@@ -313,9 +313,9 @@ static void release_targets(Conversion *conversion, bool failed) {
 }
 
 /* NULL if it must be a plain table and is none. */
-static lt_SharedTable *to_shared_convert(lua_State *L, const lt_Thread *self, int index,
+static lt_SharedTable *to_shared_convert(lua_State *L, lt_BiasUser user, int index,
                                          bool plain) {
-  Conversion conversion = {self, plain, NULL, 0, 0};
+  Conversion conversion = {user, plain, NULL, 0, 0};
   lt_Quiet quiet;
   index = lua_absindex(L, index);
   luaL_checkstack(L, 4, "too many values");
@@ -332,14 +332,14 @@ static lt_SharedTable *to_shared_convert(lua_State *L, const lt_Thread *self, in
   return root;
 }
 
-lt_SharedTable *lt_to_shared_table(lua_State *L, const lt_Thread *self, int index) {
-  return to_shared_convert(L, self, index, false);
+lt_SharedTable *lt_to_shared_table(lua_State *L, lt_BiasUser user, int index) {
+  return to_shared_convert(L, user, index, false);
 }
 
-lt_SharedValue lt_to_shared(lua_State *L, const lt_Thread *self, int index) {
+lt_SharedValue lt_to_shared(lua_State *L, lt_BiasUser user, int index) {
   lt_SharedValue value;
   if (share_scalar(L, index, &value))
     return value;
-  lt_SharedTable *shared = is_bare_table(L, index) ? to_shared_convert(L, self, index, true) : NULL;
+  lt_SharedTable *shared = is_bare_table(L, index) ? to_shared_convert(L, user, index, true) : NULL;
   return shared != NULL ? object_value(&shared->traced.object) : share_whole(L, index, NULL);
 }

@@ -12,10 +12,10 @@
 ** plain table becomes a shared one, with all that is in it; one that has a metatable, or that a
 ** module has, is stored like a function. Raises TypeError for what can't be shared.
 */
-lt_SharedValue lt_to_shared(lua_State *L, const lt_Thread *self, int index);
+lt_SharedValue lt_to_shared(lua_State *L, lt_BiasUser user, int index);
 
 /* The same for a table, which is taken for plain, though a module may have it. */
-lt_SharedTable *lt_to_shared_table(lua_State *L, const lt_Thread *self, int index);
+lt_SharedTable *lt_to_shared_table(lua_State *L, lt_BiasUser user, int index);
 
 /* The key at 'index'; raises TypeError for what can't be one, ValueError for NaN. */
 void lt_to_shared_key(lua_State *L, int index, lt_SharedKey *key);
