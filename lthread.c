@@ -537,7 +537,16 @@ static void discard_runtime(lua_State *L, lt_Thread *main) {
   lt_object_release(&main->object);
 }
 
+static int show_faces(void) {
+  lt_class_type.face = &lt_class_face;
+  lt_thread_type.face = &lt_handle_face;
+  lt_shared_table_type.face = &lt_shared_face;
+  return 0;
+}
+
 static void open_runtime(lua_State *L) {
+  static plat_Once once = PLAT_ONCE_INIT;
+  plat_once(&once, show_faces);
   luaL_checkstack(L, 4, "too many values");
   lt_biased_lock_setup();
   lt_Thread *main = lt_thread_new();

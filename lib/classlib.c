@@ -78,8 +78,10 @@ static int class_tostring(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg lt_class_metamethods[] = {
+static const luaL_Reg metamethods[] = {
     {"__call", class_call}, {"__index", class_index}, {"__tostring", class_tostring}, {NULL, NULL}};
+
+const lt_Face lt_class_face = {NULL, NULL, metamethods};
 
 static lt_Class *class_at(lua_State *L, int index) {
   return (lt_Class *)lt_object_of_type(L, index, &lt_class_type);

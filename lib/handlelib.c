@@ -121,5 +121,4 @@ static const luaL_Reg methods[] = {{"join", handle_join},
 static const luaL_Reg metamethods[] = {
     {"__index", handle_index}, {"__tostring", handle_tostring}, {NULL, NULL}};
 
-const lt_Type lt_thread_type = {"_thread._ThreadHandle", &lt_HandleType,    methods, metamethods,
-                                lt_thread_destroy,       &lt_thread_tracing};
+const lt_Face lt_handle_face = {&lt_HandleType, methods, metamethods};

@@ -8,6 +8,9 @@
 #include "src/object/exception.h"
 #include "src/thread/runtime.h"
 
+/* Of types in src/, which lthread.c gives them. */
+extern const lt_Face lt_class_face, lt_handle_face, lt_shared_face;
+
 /* Types of objects, with what calling their class does. */
 extern const lt_Type lt_lock_type, lt_rlock_type, lt_local_type;
 extern lt_Class lt_LockType, lt_RLockType, lt_LocalType, lt_HandleType, lt_SharedType;

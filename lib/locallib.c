@@ -236,5 +236,6 @@ static const luaL_Reg metamethods[] = {
     {"__gc", local_gc},       {"__index", local_index},       {"__newindex", local_newindex},
     {"__pairs", local_pairs}, {"__tostring", local_tostring}, {NULL, NULL}};
 
-const lt_Type lt_local_type = {"_thread._local", &lt_LocalType, NULL,
-                               metamethods,      local_destroy, NULL};
+static const lt_Face face = {&lt_LocalType, NULL, metamethods};
+
+const lt_Type lt_local_type = {"_thread._local", &face, local_destroy, NULL};

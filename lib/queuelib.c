@@ -591,16 +591,17 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg metamethods[] = {{"__tostring", queue_tostring}, {NULL, NULL}};
 
-static const lt_Type simple_queue_type = {"queue.SimpleQueue", &simple_queue_class,
-                                          simple_methods,      metamethods,
-                                          lt_queue_destroy,    &lt_queue_tracing};
-static const lt_Type queue_type = {"queue.Queue", &queue_class,     methods,
-                                   metamethods,   lt_queue_destroy, &lt_queue_tracing};
-static const lt_Type lifo_queue_type = {"queue.LifoQueue", &lifo_queue_class, methods,
-                                        metamethods,       lt_queue_destroy,  &lt_queue_tracing};
-static const lt_Type priority_queue_type = {
-    "queue.PriorityQueue", &priority_queue_class, methods,
-    metamethods,           lt_queue_destroy,      &lt_queue_tracing};
+static const lt_Face simple_queue_face = {&simple_queue_class, simple_methods, metamethods};
+static const lt_Type simple_queue_type = {"queue.SimpleQueue", &simple_queue_face, lt_queue_destroy,
+                                          &lt_queue_tracing};
+static const lt_Face queue_face = {&queue_class, methods, metamethods};
+static const lt_Type queue_type = {"queue.Queue", &queue_face, lt_queue_destroy, &lt_queue_tracing};
+static const lt_Face lifo_queue_face = {&lifo_queue_class, methods, metamethods};
+static const lt_Type lifo_queue_type = {"queue.LifoQueue", &lifo_queue_face, lt_queue_destroy,
+                                        &lt_queue_tracing};
+static const lt_Face priority_queue_face = {&priority_queue_class, methods, metamethods};
+static const lt_Type priority_queue_type = {"queue.PriorityQueue", &priority_queue_face,
+                                            lt_queue_destroy, &lt_queue_tracing};
 
 void lt_push_queue_module(lua_State *L) {
   static lt_Class *const classes[] = {&simple_queue_class, &queue_class, &lifo_queue_class,

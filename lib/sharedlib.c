@@ -200,6 +200,4 @@ static const luaL_Reg metamethods[] = {
     {"__index", shared_index}, {"__newindex", shared_newindex}, {"__len", shared_len},
     {"__pairs", shared_pairs}, {"__tostring", shared_tostring}, {NULL, NULL}};
 
-const lt_Type lt_shared_table_type = {
-    "_thread.shared", &lt_SharedType,          NULL,
-    metamethods,      lt_shared_table_destroy, &lt_shared_table_tracing};
+const lt_Face lt_shared_face = {&lt_SharedType, NULL, metamethods};

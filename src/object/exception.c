@@ -187,7 +187,7 @@ lt_Class *lt_class_of_metatable(lua_State *L, int index) {
 lt_Class *lt_class_of(lua_State *L, int index) {
   lt_Object *object = lt_object_at(L, index);
   if (object != NULL)
-    return object->type->class_object;
+    return object->type->face == NULL ? NULL : object->type->face->class_object;
   if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index))
     return NULL;
   lt_Class *class_object = lt_class_of_metatable(L, -1);
@@ -275,7 +275,7 @@ static void destroy_class(lt_Object *object) {
   free(class_object);
 }
 
-const lt_Type lt_class_type = {"class", NULL, NULL, lt_class_metamethods, destroy_class, NULL};
+lt_Type lt_class_type = {"class", NULL, destroy_class, NULL};
 
 /* The name is kept behind the structure. */
 lt_Class *lt_class_new(lt_Class *base, const char *name) {

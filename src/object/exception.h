@@ -19,8 +19,7 @@ struct lt_Class {
   bool is_made;            /* by a script: others live as long as the library */
 };
 
-extern const lt_Type lt_class_type;
-extern const luaL_Reg lt_class_metamethods[]; /* what a class does in Lua: lib/classlib.c */
+extern lt_Type lt_class_type;
 
 /* A class that lives as long as the library: LT_CLASS(name, "its.name", base, construct). */
 #define LT_CLASS(variable, name, base, construct)                                                  \

@@ -191,15 +191,15 @@ static void object_push_metatable(lua_State *L, const lt_Type *type) {
   lua_pop(L, 1);
   lua_createtable(L, 0, 12);
   lua_createtable(L, 0, 16);
-  if (type->methods != NULL)
-    lt_set_functions(L, type->methods);
+  if (type->face != NULL && type->face->methods != NULL)
+    lt_set_functions(L, type->face->methods);
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "methods");
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, lt_object_collect);
   lua_setfield(L, -2, "__gc");
-  if (type->metamethods != NULL)
-    lt_set_functions(L, type->metamethods);
+  if (type->face != NULL && type->face->metamethods != NULL)
+    lt_set_functions(L, type->face->metamethods);
   lua_pushstring(L, type->name);
   lua_setfield(L, -2, "__name");
   register_type(L, type);
@@ -351,7 +351,8 @@ static void push_methods(lua_State *L, const lt_Type *type) {
 static const char *find_name(lua_State *L, const lt_Type *type) {
   const char *name = NULL;
   push_methods(L, type);
-  for (const luaL_Reg *known = type->methods; known != NULL && known->name != NULL; known++) {
+  const luaL_Reg *methods = type->face == NULL ? NULL : type->face->methods;
+  for (const luaL_Reg *known = methods; known != NULL && known->name != NULL; known++) {
     lua_pushstring(L, known->name);
     lua_rawget(L, -2);
     if (lua_rawequal(L, -1, -3))

@@ -20,12 +20,19 @@ typedef struct lt_Object lt_Object;
 typedef struct lt_Class lt_Class;
 typedef struct lt_Tracing lt_Tracing;
 
+/*
+** The face of a type: what its objects are in Lua. '__name' and, where they are absent, '__gc' and
+** '__index' come by themselves; the methods are also in the metatable's field 'methods'.
+*/
+typedef struct lt_Face {
+  lt_Class *class_object; /* see exception.h; or NULL */
+  const luaL_Reg *methods;
+  const luaL_Reg *metamethods;
+} lt_Face;
+
 typedef struct lt_Type {
   const char *name;
-  lt_Class *class_object; /* what the type is called in Lua, see exception.h; or NULL */
-  const luaL_Reg *methods;
-  const luaL_Reg *metamethods; /* __name and, where they are absent, __gc and __index come by
-                                 themselves; the methods are also in the field 'methods' */
+  const lt_Face *face; /* NULL: none, or not yet shown, see lib/libs.h */
   void (*destroy)(lt_Object *object);
   const lt_Tracing *tracing; /* how the collector follows its references, see cycles.h; or NULL */
 } lt_Type;

@@ -216,8 +216,7 @@ void lt_from_shared_forget(lua_State *L, int proxy, int key) {
   lua_pop(L, 1);
 }
 
-lt_SharedValue lt_from_shared_store(lua_State *L, lt_BiasUser user, int proxy, int key,
-                                    int index) {
+lt_SharedValue lt_from_shared_store(lua_State *L, lt_BiasUser user, int proxy, int key, int index) {
   lt_SharedValue value = lt_to_shared(L, user, index);
   lt_StoredValue *kept = lt_to_shared_known(&value);
   if (kept == NULL) {

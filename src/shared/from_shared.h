@@ -42,7 +42,6 @@ void lt_from_shared_remember(lua_State *L, lt_BiasUser user, int proxy, int key)
 void lt_from_shared_forget(lua_State *L, int proxy, int key);
 
 /* As lt_to_shared, for the value at 'index' that is about to be set in the field. */
-lt_SharedValue lt_from_shared_store(lua_State *L, lt_BiasUser user, int proxy, int key,
-                                    int index);
+lt_SharedValue lt_from_shared_store(lua_State *L, lt_BiasUser user, int proxy, int key, int index);
 
 #endif

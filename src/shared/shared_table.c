@@ -21,7 +21,7 @@ lt_SharedTable *lt_shared_table_new(bool is_globals) {
   return shared;
 }
 
-void lt_shared_table_destroy(lt_Object *object) {
+static void shared_destroy(lt_Object *object) {
   lt_SharedTable *shared = (lt_SharedTable *)object;
   lt_traced_finish(&shared->traced);
   lt_value_table_free(&shared->table);
@@ -102,4 +102,6 @@ static void shared_clear(lt_Object *object) {
   lt_value_table_free(&table);
 }
 
-const lt_Tracing lt_shared_table_tracing = {shared_traverse, shared_clear};
+static const lt_Tracing tracing = {shared_traverse, shared_clear};
+
+lt_Type lt_shared_table_type = {"_thread.shared", NULL, shared_destroy, &tracing};

@@ -17,18 +17,15 @@ typedef struct lt_SharedTable {
   bool is_globals; /* what it lacks is taken from the globals of a state; never changes */
 } lt_SharedTable;
 
-extern const lt_Type lt_shared_table_type; /* lib/sharedlib.c */
-extern const lt_Tracing lt_shared_table_tracing;
+extern lt_Type lt_shared_table_type;
 
 lt_SharedTable *lt_shared_table_new(bool is_globals); /* empty; NULL without memory */
-void lt_shared_table_destroy(lt_Object *object);
 
 /*
 ** A write: what lies between the two may use lt_SharedTable.table, and no function of Lua. The end,
 ** which takes what the begin has returned, counts the change.
 */
-static inline lt_BiasSlot *lt_shared_table_begin_write(lt_SharedTable *shared,
-                                                       lt_BiasUser user) {
+static inline lt_BiasSlot *lt_shared_table_begin_write(lt_SharedTable *shared, lt_BiasUser user) {
   return lt_biased_lock_begin_write(&shared->lock, user);
 }
 
@@ -40,8 +37,7 @@ static inline void lt_shared_table_end_write(lt_SharedTable *shared, lt_BiasSlot
 /*
 ** A read. Of Lua, only functions that neither raise nor allocate nor collect may be used within.
 */
-static inline lt_BiasSlot *lt_shared_table_begin_read(lt_SharedTable *shared,
-                                                      lt_BiasUser user) {
+static inline lt_BiasSlot *lt_shared_table_begin_read(lt_SharedTable *shared, lt_BiasUser user) {
   return lt_biased_lock_begin_read(&shared->lock, user);
 }
 

@@ -46,7 +46,7 @@ static void stored_clear(lt_Object *object) {
 }
 
 static const lt_Tracing tracing = {stored_traverse, stored_clear};
-const lt_Type lt_stored_value_type = {"stored value", NULL, NULL, NULL, stored_destroy, &tracing};
+const lt_Type lt_stored_value_type = {"stored value", NULL, stored_destroy, &tracing};
 
 /*
 ** The values of a state

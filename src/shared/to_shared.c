@@ -306,7 +306,7 @@ static int convert_protected(lua_State *L) {
 /* Of all but the first, which is the caller's; of that too when it has failed. */
 static void release_targets(Conversion *conversion, bool failed) {
   for (size_t i = 0; failed && i < conversion->count; i++)
-    lt_shared_table_tracing.clear(&conversion->targets[i]->traced.object);
+    lt_shared_table_type.tracing->clear(&conversion->targets[i]->traced.object);
   for (size_t i = failed ? 0 : 1; i < conversion->count; i++)
     lt_object_release(&conversion->targets[i]->traced.object);
   free(conversion->targets);

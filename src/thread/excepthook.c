@@ -22,7 +22,7 @@ static void destroy_hook(lt_Object *object) {
   free(hook);
 }
 
-static const lt_Type hook_type = {"excepthook", NULL, NULL, NULL, destroy_hook, NULL};
+static const lt_Type hook_type = {"excepthook", NULL, destroy_hook, NULL};
 
 static const char *const fields[] = {"exc_type", "exc_value", "exc_traceback", "thread"};
 #define FIELD_COUNT ((int)(sizeof(fields) / sizeof(fields[0])))

@@ -25,7 +25,7 @@ static void package_destroy(lt_Object *object) {
   free(object);
 }
 
-static const lt_Type package_type = {"package", NULL, NULL, NULL, package_destroy, NULL};
+static const lt_Type package_type = {"package", NULL, package_destroy, NULL};
 
 /*
 ** Giving

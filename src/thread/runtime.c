@@ -41,7 +41,7 @@ lt_Thread *lt_thread_new(void) {
   return thread;
 }
 
-void lt_thread_destroy(lt_Object *object) {
+static void thread_destroy(lt_Object *object) {
   lt_Thread *thread = (lt_Thread *)object;
   lt_traced_finish(&thread->traced);
   lt_message_free(thread->message);
@@ -91,7 +91,9 @@ static void runtime_clear(lt_Object *object) {
     lt_message_drop_references(thread->result);
 }
 
-const lt_Tracing lt_thread_tracing = {runtime_traverse, runtime_clear};
+static const lt_Tracing thread_tracing = {runtime_traverse, runtime_clear};
+
+lt_Type lt_thread_type = {"_thread._ThreadHandle", NULL, thread_destroy, &thread_tracing};
 
 uint64_t lt_thread_native_id(lt_Thread *thread) {
   plat_mutex_lock(&thread->guard);

@@ -86,7 +86,7 @@ struct lt_Thread {
   lt_Thread *previous;
 };
 
-extern const lt_Type lt_thread_type; /* lib/handlelib.c */
+extern lt_Type lt_thread_type;
 
 struct lt_Runtime {
   atomic_uint references;
@@ -107,8 +107,6 @@ struct lt_Runtime {
 };
 
 lt_Thread *lt_thread_new(void); /* unstarted; NULL without memory */
-void lt_thread_destroy(lt_Object *object);
-extern const lt_Tracing lt_thread_tracing;
 
 /* A runtime with its main thread entered; NULL without memory. */
 lt_Runtime *lt_runtime_new(lt_Thread *main);

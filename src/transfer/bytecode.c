@@ -22,7 +22,7 @@ static void destroy_code(lt_Object *object) {
   free(code);
 }
 
-static const lt_Type code_type = {"code", NULL, NULL, NULL, destroy_code, NULL};
+static const lt_Type code_type = {"code", NULL, destroy_code, NULL};
 
 /*
 ** Names. A Reader is a cursor over the dump; past the end it reads zeros and says so in
