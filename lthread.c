@@ -9,8 +9,7 @@
 
 #include "lib/libs.h"
 #include "src/base/library_functions.h"
-#include "src/diagnose/deadlock.h"
-#include "src/diagnose/dump_triggers.h"
+#include "src/diagnose/diagnosis.h"
 #include "src/shared/shared_table.h"
 #include "src/state/files.h"
 #include "src/state/os_commands.h"
@@ -471,11 +470,11 @@ static int close_runtime(lua_State *L) {
     return 0;
   lt_thread_come_home(main);
   lt_shutdown(L, main);
-  lt_dump_triggers_cancel(main->runtime); /* not before: a dump tells whom the end waits for */
+  lt_observer->threads_have_ended(main->runtime);
   context->thread = NULL;
   lt_context_end(L, &context->lender.base);
   lt_lender_close(&context->lender, main->parker);
-  lt_dump_triggers_leave(main->runtime);
+  lt_observer->runtime_closes(main->runtime);
   lt_interrupt_detach(main);
   lt_coroutines_close(main->coroutines);
   if (!lt_coroutines_unwrap(main->coroutines, L))
@@ -484,24 +483,6 @@ static int close_runtime(lua_State *L) {
   lt_workers_close(main->parker);
   lt_object_release(&main->object);
   return 0;
-}
-
-/*
-** LTHREAD_DEADLOCK=1, LTHREAD_DUMP=signal. What can't be done is said, but does not keep a program
-** from running: it is there to look into others.
-*/
-static void heed_environment(lt_Runtime *runtime) {
-  const char *check = plat_getenv("LTHREAD_DEADLOCK");
-  if (check != NULL && *check != '\0' && strcmp(check, "0") != 0)
-    lt_deadlock_set_check(true);
-  char reason[128];
-  if (!lt_dump_triggers_enter(runtime, reason, sizeof(reason))) {
-    char complaint[256];
-    int length =
-        snprintf(complaint, sizeof(complaint), "lthread: LTHREAD_DUMP=%.60s has no effect: %s\n",
-                 plat_getenv("LTHREAD_DUMP"), reason);
-    plat_write_error(complaint, (size_t)length);
-  }
 }
 
 static int adopt_main(lua_State *L) {
@@ -517,7 +498,7 @@ static int adopt_main(lua_State *L) {
     plat_describe_error(error, reason, sizeof(reason));
     lt_raise(L, &lt_RuntimeError, "can't see to signals and forks: %s", reason);
   }
-  heed_environment(main->runtime);
+  lt_observer->runtime_opens(main->runtime);
   lt_state_replace_print(L);
   lt_interrupt_replace_sethook(L);
   lt_files_replace(L);
@@ -528,7 +509,7 @@ static int adopt_main(lua_State *L) {
 }
 
 static void discard_runtime(lua_State *L, lt_Thread *main) {
-  lt_dump_triggers_leave(main->runtime);
+  lt_observer->runtime_closes(main->runtime);
   lt_interrupt_detach(main);
   if (main->coroutines != NULL && !lt_coroutines_unwrap(main->coroutines, L))
     main->coroutines = NULL;
@@ -537,7 +518,9 @@ static void discard_runtime(lua_State *L, lt_Thread *main) {
   lt_object_release(&main->object);
 }
 
-static int show_faces(void) {
+/* Gives the floors below what they are not to know. */
+static int join_floors(void) {
+  lt_observer = &lt_diagnosis;
   lt_class_type.face = &lt_class_face;
   lt_thread_type.face = &lt_handle_face;
   lt_shared_table_type.face = &lt_shared_face;
@@ -546,7 +529,7 @@ static int show_faces(void) {
 
 static void open_runtime(lua_State *L) {
   static plat_Once once = PLAT_ONCE_INIT;
-  plat_once(&once, show_faces);
+  plat_once(&once, join_floors);
   luaL_checkstack(L, 4, "too many values");
   lt_biased_lock_setup();
   lt_Thread *main = lt_thread_new();

@@ -1,19 +1,19 @@
 #include "src/thread/fork.h"
 
 #include "platform/platform.h"
-#include "src/diagnose/dump_triggers.h"
 #include "src/object/cycles.h"
 #include "src/state/lent_string.h"
 #include "src/sync/biased_lock.h"
 #include "src/sync/park.h"
 #include "src/thread/insist.h"
 #include "src/thread/interrupt.h"
+#include "src/thread/observer.h"
 #include "src/thread/worker.h"
 
 /* The collector comes last: it goes on only where nobody is missing. */
 static void in_child(void) {
   plat_thread_be_host();
-  lt_dump_triggers_after_fork();
+  lt_observer->after_fork();
   lt_park_after_fork();
   lt_lent_strings_after_fork();
   lt_insist_after_fork();

@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/diagnose/dump.h"
 #include "src/state/running_handlers.h"
 #include "src/state/state.h"
 #include "src/thread/insist.h"
+#include "src/thread/observer.h"
 
 /* The threads whose states run on this OS thread: several, if a host has several main states. */
 typedef struct lt_Attachment {
@@ -191,7 +191,7 @@ static void hook(lua_State *L, lua_Debug *event) {
   }
   atomic_store(&thread->heard, true);
   lt_coroutines_forward(thread->coroutines, L, event);
-  lt_dump_answer(L, thread, NULL);
+  lt_observer->attend(L, thread, NULL, 0);
   if (!lt_interrupted(thread))
     lt_interrupt_disarm(L, thread);
   else if (event->event != LUA_HOOKCOUNT)

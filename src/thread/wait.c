@@ -3,10 +3,9 @@
 #include <lauxlib.h>
 
 #include "src/base/library_functions.h"
-#include "src/diagnose/deadlock.h"
-#include "src/diagnose/dump.h"
 #include "src/object/exception.h"
 #include "src/thread/interrupt.h"
+#include "src/thread/observer.h"
 
 static const char heed_key;
 
@@ -103,12 +102,12 @@ static plat_Time attend_signals(const lt_Thread *thread, lt_Occasion occasion, p
 static plat_Time attend_wait(void *attendant, const lt_Wait *wait, plat_Time since,
                              lt_Occasion occasion) {
   lt_Thread *thread = attendant;
+  plat_Time check = PLAT_FOREVER;
   if (thread->waiting != NULL) {
-    lt_dump_answer(thread->waiting, thread, &(lt_Blocked){wait, since});
+    check = lt_observer->attend(thread->waiting, thread, wait, since);
     if (lt_interrupt_armed(lt_coroutines_main(thread->coroutines)) && !lt_interrupted(thread))
       lt_interrupt_disarm(thread->waiting, thread); /* under it there may be one of the host */
   }
-  plat_Time check = lt_deadlock_attend(thread, wait, since);
   plat_Time next = attend_signals(thread, occasion, since);
   return next < check ? next : check;
 }

@@ -35,7 +35,7 @@ static void module_destroy(lt_Object *object) {
   free(object);
 }
 
-static const lt_Type module_type = {"module", NULL, NULL, NULL, module_destroy, NULL};
+static const lt_Type module_type = {"module", NULL, module_destroy, NULL};
 
 static const char *next_string(const char *string) {
   return string + strlen(string) + 1;

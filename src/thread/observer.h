@@ -1,0 +1,28 @@
+/*
+** What diagnosis does in the life of threads and runtimes. It stands above them, in src/diagnose,
+*so
+** they call it through this table.
+*/
+#ifndef lt_observer_h
+#define lt_observer_h
+
+#include "src/thread/runtime.h"
+
+typedef struct lt_Observer {
+  /*
+  ** On the thread itself, which can tell now what it does: it is blocked in 'wait' since then, or,
+  ** with NULL, about to run L's next instruction. Returns when to be called again.
+  */
+  plat_Time (*attend)(lua_State *L, lt_Thread *thread, const lt_Wait *wait, plat_Time since);
+
+  void (*runtime_opens)(lt_Runtime *runtime);
+  void (*threads_have_ended)(
+      lt_Runtime *runtime); /* not before: a dump tells whom the end awaits */
+  void (*runtime_closes)(lt_Runtime *runtime);
+  void (*after_fork)(void); /* in the child */
+} lt_Observer;
+
+/* Written once, before the first runtime opens. */
+extern const lt_Observer *lt_observer;
+
+#endif
