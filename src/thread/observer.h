@@ -1,7 +1,6 @@
 /*
-** What diagnosis does in the life of threads and runtimes. It stands above them, in src/diagnose,
-*so
-** they call it through this table.
+** Who observes threads and runtimes: diagnosis. It stands above them, in src/diagnose, so they
+** call it through this table.
 */
 #ifndef lt_observer_h
 #define lt_observer_h

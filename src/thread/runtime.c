@@ -14,9 +14,6 @@
 #include "src/object/exception.h"
 #include "src/shared/stored_value.h"
 #include "src/sync/biased_lock.h"
-#include "src/thread/observer.h"
-
-const lt_Observer *lt_observer;
 
 static atomic_uint_least64_t last_ident;
 static atomic_uint open_runtimes;

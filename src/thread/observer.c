@@ -1,0 +1,3 @@
+#include "src/thread/observer.h"
+
+const lt_Observer *lt_observer;
