@@ -8,19 +8,15 @@
 #include <string.h>
 
 #include "lib/libs.h"
-#include "src/base/library_functions.h"
 #include "src/diagnose/diagnosis.h"
 #include "src/shared/shared_table.h"
-#include "src/state/files.h"
-#include "src/state/os_commands.h"
-#include "src/state/state.h"
 #include "src/thread/excepthook.h"
-#include "src/thread/fork.h"
-#include "src/thread/interrupt.h"
+#include "src/thread/inherited_package.h"
+#include "src/thread/life.h"
+#include "src/thread/main_state.h"
+#include "src/thread/roster.h"
 #include "src/thread/shutdown.h"
-#include "src/thread/thread.h"
 #include "src/thread/wait.h"
-#include "src/thread/worker.h"
 
 static const char module_key;
 
@@ -140,9 +136,9 @@ static int start_joinable_thread(lua_State *L) {
 */
 static int make_thread_handle(lua_State *L) {
   lua_Integer ident = lt_check_integer(L, 1);
-  lt_Thread *thread = lt_runtime_find(lt_self(L)->runtime, (uint64_t)ident);
+  lt_Thread *thread = lt_roster_find(lt_self(L)->runtime, (uint64_t)ident);
   if (thread == NULL) {
-    if (!lt_ident_was_given((uint64_t)ident))
+    if (!lt_roster_ident_was_given((uint64_t)ident))
       return lt_arg_error(L, &lt_ValueError, 1, "no thread has the ident %I", ident);
     thread = lt_thread_new();
     if (thread == NULL)
@@ -205,7 +201,7 @@ static int get_main_thread_ident(lua_State *L) {
 
 /* _count() -> integer. How many threads there are besides the main one. Follows _thread._count. */
 static int count(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)lt_runtime_count(lt_self(L)->runtime));
+  lua_pushinteger(L, (lua_Integer)lt_roster_count(lt_self(L)->runtime));
   return 1;
 }
 
@@ -276,7 +272,7 @@ static int push_infos(lua_State *L) {
 */
 static int enumerate(lua_State *L) {
   Threads threads;
-  threads.list = lt_runtime_threads(lt_self(L)->runtime, &threads.count);
+  threads.list = lt_roster_list(lt_self(L)->runtime, &threads.count);
   if (threads.list == NULL)
     return lt_raise_memory(L);
   lua_pushcfunction(L, push_infos);
@@ -462,61 +458,22 @@ static void push_module(lua_State *L) {
   lua_setfield(L, -2, "TIMEOUT_MAX");
 }
 
-/* The main state is being closed: its runtime ends with it. */
-static int close_runtime(lua_State *L) {
-  lt_Context *context = lua_touserdata(L, 1);
-  lt_Thread *main = context->thread;
-  if (main == NULL)
-    return 0;
-  lt_thread_come_home(main);
-  lt_shutdown(L, main);
-  lt_observer->threads_have_ended(main->runtime);
-  context->thread = NULL;
-  lt_context_end(L, &context->lender.base);
-  lt_lender_close(&context->lender, main->parker);
-  lt_observer->runtime_closes(main->runtime);
-  lt_interrupt_detach(main);
-  lt_coroutines_close(main->coroutines);
-  if (!lt_coroutines_unwrap(main->coroutines, L))
-    main->coroutines = NULL; /* the host's allocator still goes through it */
-  lt_runtime_leave(main->runtime, main, LT_DONE, NULL);
-  lt_workers_close(main->parker);
-  lt_object_release(&main->object);
-  return 0;
+static int open_module(lua_State *L);
+static int open_queue_module(lua_State *L);
+
+/*
+** luaopen_lthread leads to the first copy of this library in the process, open_module to this one.
+*/
+static bool is_own_loader(lua_CFunction loader) {
+  return loader == luaopen_lthread || loader == luaopen_lthread_queue || loader == open_module ||
+         loader == open_queue_module;
 }
 
-static int adopt_main(lua_State *L) {
-  lt_Thread *main = lua_touserdata(L, 1);
-  int error = lt_fork_setup();
-  if (error == 0)
-    error = lt_interrupt_setup();
-  if (error == 0 && !lt_interrupt_attach(main))
-    error = PLAT_NO_MEMORY;
-  lt_wait_setup(main);
-  if (error != 0) {
-    char reason[128];
-    plat_describe_error(error, reason, sizeof(reason));
-    lt_raise(L, &lt_RuntimeError, "can't see to signals and forks: %s", reason);
-  }
-  lt_observer->runtime_opens(main->runtime);
-  lt_state_replace_print(L);
-  lt_interrupt_replace_sethook(L);
-  lt_files_replace(L);
-  lt_commands_replace_popen(L);
-  lt_state_adopt(L, main, close_runtime);
-  atomic_store(&main->status, LT_RUNNING);
-  return 0;
-}
-
-static void discard_runtime(lua_State *L, lt_Thread *main) {
-  lt_observer->runtime_closes(main->runtime);
-  lt_interrupt_detach(main);
-  if (main->coroutines != NULL && !lt_coroutines_unwrap(main->coroutines, L))
-    main->coroutines = NULL;
-  lt_runtime_leave(main->runtime, main, LT_DONE, NULL);
-  lt_workers_close(main->parker);
-  lt_object_release(&main->object);
-}
+static const luaL_Reg own_loaders[] = {{"lthread", open_module},
+                                       {"_thread", open_module},
+                                       {"lthread.queue", open_queue_module},
+                                       {NULL, NULL}};
+static const lt_OwnModules own_modules = {own_loaders, is_own_loader};
 
 /* Gives the floors below what they are not to know. */
 static int join_floors(void) {
@@ -524,48 +481,24 @@ static int join_floors(void) {
   lt_class_type.face = &lt_class_face;
   lt_thread_type.face = &lt_handle_face;
   lt_shared_table_type.face = &lt_shared_face;
+  lt_own_modules = &own_modules;
   return 0;
-}
-
-static void open_runtime(lua_State *L) {
-  static plat_Once once = PLAT_ONCE_INIT;
-  plat_once(&once, join_floors);
-  luaL_checkstack(L, 4, "too many values");
-  lt_biased_lock_setup();
-  lt_Thread *main = lt_thread_new();
-  if (main == NULL)
-    lt_raise_memory(L);
-  lt_SharedTable *globals = lt_shared_table_new(true);
-  if (globals == NULL || lt_runtime_new(main) == NULL) {
-    if (globals != NULL)
-      lt_object_release(&globals->traced.object);
-    lt_object_release(&main->object);
-    lt_raise_memory(L);
-  }
-  main->runtime->globals = &globals->traced.object;
-  lt_workers_open();
-  plat_pin_library(&module_key);
-  lt_library_functions_learn();
-  lua_pushcfunction(L, adopt_main);
-  lua_pushlightuserdata(L, main);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    discard_runtime(L, main);
-    lt_throw(L);
-  }
 }
 
 /* In a program that is linked with the library there is no other way to find it. */
 static void preload_queue(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_pushcfunction(L, lt_open_queue);
+  lua_pushcfunction(L, open_queue_module);
   lua_setfield(L, -2, "lthread.queue");
   lua_pop(L, 1);
 }
 
-int lt_open(lua_State *L) {
+static int open_module(lua_State *L) {
+  static plat_Once once = PLAT_ONCE_INIT;
   luaL_checkversion(L);
   if (lt_thread_of(L) == NULL) {
-    open_runtime(L);
+    plat_once(&once, join_floors);
+    lt_main_state_open(L);
     preload_queue(L);
   }
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) == LUA_TTABLE)
@@ -577,17 +510,17 @@ int lt_open(lua_State *L) {
   return 1;
 }
 
-int lt_open_queue(lua_State *L) {
-  luaL_requiref(L, "lthread", lt_open, 0);
+static int open_queue_module(lua_State *L) {
+  luaL_requiref(L, "lthread", open_module, 0);
   lua_pop(L, 1);
   lt_push_queue_module(L);
   return 1;
 }
 
 int luaopen_lthread(lua_State *L) {
-  return lt_open(L);
+  return open_module(L);
 }
 
 int luaopen_lthread_queue(lua_State *L) {
-  return lt_open_queue(L);
+  return open_queue_module(L);
 }

@@ -6,7 +6,7 @@
 
 #include "src/object/arguments.h"
 #include "src/object/exception.h"
-#include "src/thread/runtime.h"
+#include "src/thread/thread.h"
 
 /* Of types in src/, which lthread.c gives them. */
 extern const lt_Face lt_class_face, lt_handle_face, lt_shared_face;

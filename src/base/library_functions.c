@@ -103,12 +103,12 @@ static int library_learn(lua_State *L) {
   return 0;
 }
 
-bool lt_stock_is_learnt(void) {
+bool lt_library_functions_are_learnt(void) {
   return atomic_load_explicit(&learnt, memory_order_acquire);
 }
 
 void lt_library_functions_learn(void) {
-  if (lt_stock_is_learnt())
+  if (lt_library_functions_are_learnt())
     return;
   lua_State *L = luaL_newstate();
   if (L == NULL)

@@ -37,6 +37,6 @@ lua_CFunction lt_library_function(lt_LibraryFunction which);
 
 /* Learns them, in a fresh state, unless they are known. */
 void lt_library_functions_learn(void);
-bool lt_stock_is_learnt(void);
+bool lt_library_functions_are_learnt(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/diagnose/dump.h"
+#include "src/thread/roster.h"
 
 /* How long a thread has been blocked when it looks. */
 #define DELAY (PLAT_SECOND / 5)
@@ -30,7 +31,7 @@ static bool all_blocked(lt_Thread *first, unsigned *seen, size_t count) {
 }
 
 static bool is_deadlocked(lt_Runtime *runtime) {
-  size_t count = lt_runtime_count(runtime) + 1;
+  size_t count = lt_roster_count(runtime) + 1;
   unsigned *seen = malloc(2 * count * sizeof(*seen));
   if (seen == NULL)
     return false;

@@ -8,7 +8,7 @@
 #ifndef lt_deadlock_h
 #define lt_deadlock_h
 
-#include "src/thread/runtime.h"
+#include "src/thread/thread.h"
 
 /* Turns the check on or off, for the whole process. LTHREAD_DEADLOCK=1 has it on at the start. */
 void lt_deadlock_set_check(bool on);

@@ -40,4 +40,4 @@ static void heed_environment(lt_Runtime *runtime) {
 }
 
 const lt_Observer lt_diagnosis = {attend_thread, heed_environment, lt_dump_triggers_cancel,
-                                       lt_dump_triggers_leave, lt_dump_triggers_after_fork};
+                                  lt_dump_triggers_leave, lt_dump_triggers_after_fork};

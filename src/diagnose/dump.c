@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "src/thread/interrupt.h"
+#include "src/thread/roster.h"
 
 /* How long threads have to answer. */
 #define PATIENCE (PLAT_SECOND / 2)
@@ -140,7 +141,7 @@ static void add_native_id(lt_StringBuffer *text, lt_Thread *thread) {
 }
 
 static void add_ender(lt_StringBuffer *text, lt_Runtime *runtime, const lt_Answer *answer) {
-  lt_Thread *thread = answer->ender == 0 ? NULL : lt_runtime_find(runtime, answer->ender);
+  lt_Thread *thread = answer->ender == 0 ? NULL : lt_roster_find(runtime, answer->ender);
   if (thread == NULL)
     return;
   lt_string_buffer_add(text, " %s thread ", answer->relation);
@@ -218,7 +219,7 @@ static bool dump_ask(lt_Thread *thread, lt_Question *question) {
     question->next = thread->questions;
     thread->questions = question;
     lt_parker_ask(thread->parker);
-    lt_interrupt_poke(thread, PLAT_POKE_LETS_GO_ON, false);
+    lt_thread_poke(thread, PLAT_POKE_LETS_GO_ON, false);
   }
   plat_mutex_unlock(&thread->guard);
   return can_answer;
@@ -244,7 +245,7 @@ static void ask_again(const lt_Dump *dump) {
     lt_Thread *thread = dump->answers[i].thread;
     plat_mutex_lock(&thread->guard);
     if (thread->questions != NULL)
-      lt_interrupt_poke(thread, PLAT_POKE_LETS_GO_ON, true);
+      lt_thread_poke(thread, PLAT_POKE_LETS_GO_ON, true);
     plat_mutex_unlock(&thread->guard);
   }
 }
@@ -286,7 +287,7 @@ static void ask_all(lt_Dump *dump, lt_Question *questions, const lt_Asker *asker
 
 bool lt_dump_take(lt_Dump *dump, const lt_Asker *asker) {
   dump->answers = NULL;
-  lt_Thread **threads = lt_runtime_threads(asker->runtime, &dump->count);
+  lt_Thread **threads = lt_roster_list(asker->runtime, &dump->count);
   if (threads == NULL)
     return false;
   lt_Question *questions = malloc(dump->count * sizeof(*questions));

@@ -7,7 +7,7 @@
 #ifndef lt_dump_h
 #define lt_dump_h
 
-#include "src/thread/runtime.h"
+#include "src/thread/thread.h"
 #include "src/base/string_buffer.h"
 
 /* What a thread waits for, and since when. */

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "src/object/traceback.h"
-#include "src/thread/runtime.h"
 
 /*
 ** In the metatable of exceptions: their class, a light userdata if that lives as long as the
@@ -219,8 +218,8 @@ void lt_exception_push(lua_State *L, lt_Class *class_object, const char *message
 
 bool lt_ends_thread(lua_State *L, int index) {
   const lt_Class *class_object = lt_class_of(L, index);
-  const lt_Thread *thread = lt_thread_of(L);
-  if (class_object != NULL && thread != NULL && lua_topointer(L, index) == thread->raised)
+  const lt_ContextBase *context = lt_context_base(L);
+  if (class_object != NULL && context != NULL && lua_topointer(L, index) == context->raised)
     return true;
   return lt_is_subclass(class_object, &lt_BaseException) &&
          !lt_is_subclass(class_object, &lt_Exception);

@@ -106,7 +106,7 @@ void lt_context_push(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
 }
 
-static lt_ContextBase *context_of(lua_State *L) {
+lt_ContextBase *lt_context_base(lua_State *L) {
   lt_context_push(L);
   lt_ContextBase *context = lua_touserdata(L, -1);
   lua_pop(L, 1);
@@ -220,7 +220,7 @@ static void check_open(lua_State *L, const lt_ContextBase *context) {
 
 /* The table of proxies is on the top; the proxy takes its place. */
 static void push_new_proxy(lua_State *L, lt_Object *object) {
-  lt_ContextBase *context = context_of(L);
+  lt_ContextBase *context = lt_context_base(L);
   if (!stays_for_ever(object))
     check_open(L, context);
   object_push_metatable(L, object->type);
@@ -294,7 +294,7 @@ void *lt_context_memory(lua_State *L, const void *key, size_t size, void (*finis
   lua_pop(L, 1);
   if (block != NULL)
     return block;
-  lt_ContextBase *context = context_of(L);
+  lt_ContextBase *context = lt_context_base(L);
   check_open(L, context);
   object_set_field(L, key, NULL);
   lt_Owned *owned = calloc(1, sizeof(*owned) + size);

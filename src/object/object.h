@@ -138,16 +138,18 @@ void lt_method_push(lua_State *L, const lt_Method *method);
 
 /*
 ** The context of a state: one userdata, the first upvalue of every function and method of this
-** library. What it holds is the business of runtime.h, but for its beginning.
+** library. What it holds is the business of context.h, but for its beginning.
 */
 typedef struct lt_Owned lt_Owned;
 
 typedef struct lt_ContextBase {
   lt_Owned *owned; /* memory of the state */
   bool ended;
+  const void *raised; /* the last exception that was sent to the thread, only to be compared */
 } lt_ContextBase;
 
-void lt_context_set(lua_State *L); /* pops the userdata */
+void lt_context_set(lua_State *L);             /* pops the userdata */
+lt_ContextBase *lt_context_base(lua_State *L); /* NULL before it is set */
 void lt_context_push(lua_State *L);
 void lt_set_functions(lua_State *L, const luaL_Reg *functions); /* into the table on the top */
 

@@ -313,8 +313,7 @@ static void release_targets(Conversion *conversion, bool failed) {
 }
 
 /* NULL if it must be a plain table and is none. */
-static lt_SharedTable *to_shared_convert(lua_State *L, lt_BiasUser user, int index,
-                                         bool plain) {
+static lt_SharedTable *to_shared_convert(lua_State *L, lt_BiasUser user, int index, bool plain) {
   Conversion conversion = {user, plain, NULL, 0, 0};
   lt_Quiet quiet;
   index = lua_absindex(L, index);

@@ -9,22 +9,15 @@
 #include <lualib.h>
 
 #include "src/object/exception.h"
-#include "src/state/state.h"
-#include "src/thread/interrupt.h"
+#include "src/state/context.h"
+#include "src/state/replacement.h"
 
-bool lt_tells_of_signal(lua_State *L, int index) {
+bool lt_files_tells_of_signal(lua_State *L, int index) {
   char text[128];
   if (lua_type(L, index) != LUA_TSTRING)
     return false;
   plat_describe_error(PLAT_BROKEN_OFF, text, sizeof(text));
   return strstr(lua_tostring(L, index), text) != NULL;
-}
-
-/* Raises what the thread has been asked to raise, if it may be interrupted here. */
-static void heed_interrupt(lua_State *L) {
-  lt_Thread *thread = lt_thread_of(L);
-  if (thread != NULL && lt_interrupted(thread))
-    (void)lt_interrupt_deliver(L, thread, 1);
 }
 
 /*
@@ -38,8 +31,8 @@ static int open_named(lua_State *L, lua_CFunction stock) {
   int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
   if (status == LUA_OK)
     return lua_gettop(L);
-  if (lt_tells_of_signal(L, -1))
-    heed_interrupt(L);
+  if (lt_files_tells_of_signal(L, -1))
+    lt_state_user->heed_interrupt(L);
   if (status == LUA_ERRRUN && lua_type(L, -1) == LUA_TSTRING) { /* it lacks where it was called */
     luaL_where(L, 1);
     lua_insert(L, -2);
@@ -153,7 +146,7 @@ int lt_files_iterator(lua_State *L) {
   if (count < 2)
     return end_of_file(L, stream);
   if (lua_tointeger(L, -count + 2) == PLAT_BROKEN_OFF)
-    heed_interrupt(L);
+    lt_state_user->heed_interrupt(L);
   return luaL_error(L, "%s", lua_tostring(L, -count + 1));
 }
 
@@ -180,6 +173,34 @@ static int file_lines(lua_State *L) {
   return count;
 }
 
+/*
+** Printing
+*/
+
+/* The line is put together first: one call of fwrite is one piece to the other threads. */
+static int print_line(lua_State *L) {
+  int count = lua_gettop(L);
+  luaL_Buffer line;
+  luaL_buffinit(L, &line);
+  for (int i = 1; i <= count; i++) {
+    if (i > 1)
+      luaL_addchar(&line, '\t');
+    luaL_tolstring(L, i, NULL);
+    luaL_addvalue(&line);
+  }
+  luaL_addchar(&line, '\n');
+  luaL_pushresult(&line);
+  size_t length;
+  const char *bytes = lua_tolstring(L, -1, &length);
+  fwrite(bytes, 1, length, stdout);
+  fflush(stdout);
+  return 0;
+}
+
+/*
+** All of them
+*/
+
 static void replace_method(lua_State *L) {
   int top = lua_gettop(L);
   luaL_checkstack(L, 4, "too many values");
@@ -196,10 +217,11 @@ static void replace_method(lua_State *L) {
 }
 
 void lt_files_replace(lua_State *L) {
-  lt_state_replace(L, LUA_IOLIBNAME, "lines", LT_LIBRARY_IO_LINES, lines);
-  lt_state_replace(L, LUA_IOLIBNAME, "input", LT_LIBRARY_IO_INPUT, input);
-  lt_state_replace(L, LUA_IOLIBNAME, "output", LT_LIBRARY_IO_OUTPUT, output);
-  lt_state_replace(L, LUA_IOLIBNAME, "open", LT_LIBRARY_IO_OPEN, open_file);
-  lt_state_replace(L, LUA_IOLIBNAME, "tmpfile", LT_LIBRARY_IO_TMPFILE, open_temporary);
+  lt_replacement_put(L, LUA_GNAME, "print", LT_LIBRARY_PRINT, print_line);
+  lt_replacement_put(L, LUA_IOLIBNAME, "lines", LT_LIBRARY_IO_LINES, lines);
+  lt_replacement_put(L, LUA_IOLIBNAME, "input", LT_LIBRARY_IO_INPUT, input);
+  lt_replacement_put(L, LUA_IOLIBNAME, "output", LT_LIBRARY_IO_OUTPUT, output);
+  lt_replacement_put(L, LUA_IOLIBNAME, "open", LT_LIBRARY_IO_OPEN, open_file);
+  lt_replacement_put(L, LUA_IOLIBNAME, "tmpfile", LT_LIBRARY_IO_TMPFILE, open_temporary);
   replace_method(L);
 }

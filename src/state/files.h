@@ -1,7 +1,8 @@
 /*
 ** Files. Functions of the module io turn the error of a system call that an interrupt has broken
-** off, EINTR, into one of Lua, which would take the place of the interrupt; ours raise that. And
-** what has been written is there when a command starts, without waiting for other threads.
+** off, EINTR, into one of Lua, which would take the place of the interrupt; ours raise that. What has
+** been written is there when a command starts, without waiting for other threads. And a line that is
+** printed is one piece to the other threads.
 */
 #ifndef lt_files_h
 #define lt_files_h
@@ -10,14 +11,14 @@
 
 #include <lua.h>
 
-/* Replaces them in the module io, where they are Lua's own. */
+/* Replaces them, where they are Lua's own. May raise. */
 void lt_files_replace(lua_State *L);
 
 /* What io.lines and file:lines return then. */
 int lt_files_iterator(lua_State *L);
 
 /* Whether the value is the message of an error that a signal has caused. */
-bool lt_tells_of_signal(lua_State *L, int index);
+bool lt_files_tells_of_signal(lua_State *L, int index);
 
 /* The file at 'index' is written to by this state, and is one of those that are flushed. */
 void lt_files_enter(lua_State *L, int index);

@@ -7,8 +7,9 @@
 #include <lualib.h>
 
 #include "platform/platform.h"
+#include "src/state/context.h"
 #include "src/state/files.h"
-#include "src/state/state.h"
+#include "src/state/replacement.h"
 
 /* As system(3): a status, or -1 and errno. */
 static int commands_run(const char *command) {
@@ -48,12 +49,6 @@ static int close_command(lua_State *L) {
   return luaL_execresult(L, status);
 }
 
-static bool commands_is_alone(lua_State *L) {
-  const lt_Thread *thread = lt_thread_of(L);
-  return thread != NULL && thread->is_main && lt_runtimes_open() == 1 &&
-         lt_runtime_count(thread->runtime) == 0;
-}
-
 /* io.popen(command [, mode = "r"]) -> file, or nil, message, errno */
 static int open_command(lua_State *L) {
   const char *command = luaL_checkstring(L, 1);
@@ -62,7 +57,7 @@ static int open_command(lua_State *L) {
   file->stream.closef = NULL;
   luaL_setmetatable(L, LUA_FILEHANDLE);
   luaL_argcheck(L, (mode[0] == 'r' || mode[0] == 'w') && mode[1] == '\0', 2, "invalid mode");
-  if (commands_is_alone(L))
+  if (lt_state_user->is_alone(L))
     fflush(NULL);
   else
     lt_files_flush(L);
@@ -76,10 +71,10 @@ static int open_command(lua_State *L) {
 }
 
 void lt_os_commands_replace(lua_State *L) {
-  lt_state_replace(L, LUA_OSLIBNAME, "execute", LT_LIBRARY_EXECUTE, execute);
-  lt_commands_replace_popen(L);
+  lt_replacement_put(L, LUA_OSLIBNAME, "execute", LT_LIBRARY_EXECUTE, execute);
+  lt_os_commands_replace_popen(L);
 }
 
-void lt_commands_replace_popen(lua_State *L) {
-  lt_state_replace(L, LUA_IOLIBNAME, "popen", LT_LIBRARY_IO_POPEN, open_command);
+void lt_os_commands_replace_popen(lua_State *L) {
+  lt_replacement_put(L, LUA_IOLIBNAME, "popen", LT_LIBRARY_IO_POPEN, open_command);
 }

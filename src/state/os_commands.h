@@ -10,6 +10,6 @@
 
 /* Puts them into the modules os and io, where these have Lua's own. */
 void lt_os_commands_replace(lua_State *L);
-void lt_commands_replace_popen(lua_State *L);
+void lt_os_commands_replace_popen(lua_State *L);
 
 #endif

@@ -1,6 +1,6 @@
 #include "src/state/state.h"
 
-#include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,66 +8,18 @@
 
 #include "src/object/exception.h"
 #include "src/state/files.h"
-#include "src/state/os_commands.h"
-#include "src/sync/biased_lock.h"
-#include "src/thread/shutdown.h"
-
 #include "src/state/libraries.h"
+#include "src/state/os_commands.h"
 
-/* The line is put together first: one call of fwrite is one piece to the other threads. */
-static int print_line(lua_State *L) {
-  int count = lua_gettop(L);
-  luaL_Buffer line;
-  luaL_buffinit(L, &line);
-  for (int i = 1; i <= count; i++) {
-    if (i > 1)
-      luaL_addchar(&line, '\t');
-    luaL_tolstring(L, i, NULL);
-    luaL_addvalue(&line);
-  }
-  luaL_addchar(&line, '\n');
-  luaL_pushresult(&line);
-  size_t length;
-  const char *bytes = lua_tolstring(L, -1, &length);
-  fwrite(bytes, 1, length, stdout);
-  fflush(stdout);
-  return 0;
-}
+const lt_StateUser *lt_state_user;
 
-void lt_state_replace(lua_State *L, const char *library, const char *name, lt_LibraryFunction which,
-                      lua_CFunction function) {
-  lua_CFunction stock = lt_library_function(which);
-  if (!lt_stock_is_learnt())
-    lt_raise_memory(L);
-  if (stock == NULL)
-    return;
-  luaL_checkstack(L, 4, "too many values");
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_pushstring(L, library);
-  if (lua_rawget(L, -2) == LUA_TTABLE) {
-    lua_pushstring(L, name);
-    lua_rawget(L, -2);
-    if (lua_tocfunction(L, -1) == stock) {
-      lua_pushstring(L, name);
-      lua_pushcfunction(L, function);
-      lua_rawset(L, -4);
-    }
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 2);
-}
-
-void lt_state_replace_print(lua_State *L) {
-  lt_state_replace(L, LUA_GNAME, "print", LT_LIBRARY_PRINT, print_line);
-}
-
-/* Pushes a context without a thread, which follows the state's coroutines. */
-static lt_Context *open_context(lua_State *L, lua_CFunction on_close) {
+lt_Context *lt_state_open_context(lua_State *L, lua_CFunction on_close) {
+  luaL_checkstack(L, 8, "too many values");
   lt_Context *context = lua_newuserdatauv(L, sizeof(*context), 0);
   memset(&context->lender, 0, sizeof(context->lender));
   context->thread = NULL;
   context->coroutines = NULL;
-  context->allocator = NULL;
+  context->pool = NULL;
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, on_close);
   lua_setfield(L, -2, "__gc");
@@ -77,20 +29,8 @@ static lt_Context *open_context(lua_State *L, lua_CFunction on_close) {
   context->coroutines = lt_coroutines_follow(L);
   if (context->coroutines == NULL)
     lt_raise_memory(L);
-  return context;
-}
-
-static void give_context(lt_Context *context, lt_Thread *thread) {
-  thread->coroutines = context->coroutines;
-  context->coroutines = NULL;
-  thread->slot = lt_bias_slot_take();
-  context->thread = thread;
-}
-
-void lt_state_adopt(lua_State *L, lt_Thread *thread, lua_CFunction on_close) {
-  luaL_checkstack(L, 8, "too many values");
-  give_context(open_context(L, on_close), thread);
   lua_pop(L, 1);
+  return context;
 }
 
 /*
@@ -100,30 +40,12 @@ void lt_state_adopt(lua_State *L, lt_Thread *thread, lua_CFunction on_close) {
 struct lt_FreshState {
   lua_State *L;        /* NULL while it is closed */
   lt_Context *context; /* NULL until it is open */
-  lt_Pool *allocator;
+  lt_Pool *pool;
+  lua_CFunction on_close;
 };
 
-/*
-** The thread closes its own state; by then it is reached no more. In the child of a fork it may
-** have become the main one, with which the others end.
-*/
-static int forget_thread(lua_State *L) {
-  lt_Context *context = lua_touserdata(L, 1);
-  if (context->thread != NULL) {
-    if (context->thread->is_main)
-      lt_shutdown(L, context->thread);
-    lt_lender_close(&context->lender, context->thread->parker);
-    lt_coroutines_close(context->thread->coroutines);
-  }
-  lt_context_end(L, &context->lender.base);
-  context->thread = NULL;
-  if (context->allocator != NULL)
-    lt_pool_closing(context->allocator);
-  return 0;
-}
-
 typedef struct Opening {
-  lt_Pool *allocator;
+  lt_Pool *pool;
   const luaL_Reg *modules;
   uint64_t trace;
 } Opening;
@@ -132,8 +54,7 @@ typedef struct Opening {
 static int open_libraries(lua_State *L) {
   Opening *opening = lua_touserdata(L, 1);
   lua_gc(L, LUA_GCSTOP);
-  opening->trace = lt_libraries_open(L, opening->allocator);
-  lt_state_replace_print(L);
+  opening->trace = lt_libraries_open(L, opening->pool);
   lt_os_commands_replace(L);
   lt_files_replace(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
@@ -156,8 +77,8 @@ static void seed_random(lua_State *L) {
 /* What a state has of its own, and no snapshot may hold. */
 static int state_begin(lua_State *L) {
   lt_FreshState *fresh = lua_touserdata(L, 1);
-  fresh->context = open_context(L, forget_thread);
-  fresh->context->allocator = fresh->allocator;
+  fresh->context = lt_state_open_context(L, fresh->on_close);
+  fresh->context->pool = fresh->pool;
   seed_random(L);
   return 0;
 }
@@ -168,20 +89,21 @@ static bool state_call(lua_State *L, lua_CFunction function, void *argument) {
   return lua_pcall(L, 1, 0, 0) == LUA_OK;
 }
 
-lt_FreshState *lt_state_make(const luaL_Reg *modules, bool again) {
+lt_FreshState *lt_state_make(const luaL_Reg *modules, lua_CFunction on_close, bool again) {
   lt_FreshState *fresh = malloc(sizeof(*fresh));
   if (fresh == NULL)
     return NULL;
   fresh->context = NULL;
-  fresh->L = lt_pool_new_state(&fresh->allocator);
+  fresh->on_close = on_close;
+  fresh->L = lt_pool_new_state(&fresh->pool);
   if (fresh->L == NULL) {
     free(fresh);
     return NULL;
   }
-  Opening opening = {fresh->allocator, modules, 0};
+  Opening opening = {fresh->pool, modules, 0};
   bool opened = state_call(fresh->L, open_libraries, &opening);
   if (opened)
-    lt_pool_opened(fresh->allocator, again && lt_libraries_are_standard(opening.trace));
+    lt_pool_opened(fresh->pool, again && lt_libraries_are_standard(opening.trace));
   if (!opened || !state_call(fresh->L, state_begin, fresh)) {
     lt_state_discard(fresh);
     return NULL;
@@ -189,13 +111,13 @@ lt_FreshState *lt_state_make(const luaL_Reg *modules, bool again) {
   return fresh;
 }
 
-lua_State *lt_state_take(lt_FreshState *fresh, lt_Thread *thread) {
-  give_context(fresh->context, thread);
+lua_State *lt_state_take(const lt_FreshState *fresh, lt_Context **context) {
+  *context = fresh->context;
   return fresh->L;
 }
 
 bool lt_state_close(lt_FreshState *fresh) {
-  bool renewable = lt_pool_has_snapshot(fresh->allocator);
+  bool renewable = lt_pool_has_snapshot(fresh->pool);
   lua_close(fresh->L);
   fresh->L = NULL;
   fresh->context = NULL;
@@ -205,7 +127,7 @@ bool lt_state_close(lt_FreshState *fresh) {
 }
 
 bool lt_state_renew(lt_FreshState *fresh) {
-  fresh->L = lt_pool_restore(fresh->allocator);
+  fresh->L = lt_pool_restore(fresh->pool);
   bool begun = state_call(fresh->L, state_begin, fresh);
   if (!begun)
     lt_state_discard(fresh);
@@ -214,8 +136,8 @@ bool lt_state_renew(lt_FreshState *fresh) {
 
 static void close_unused(lt_FreshState *fresh) {
   lt_Coroutines *coroutines = fresh->context == NULL ? NULL : fresh->context->coroutines;
-  if (lt_pool_has_snapshot(fresh->allocator))
-    lt_pool_drop_snapshot(fresh->allocator);
+  if (lt_pool_has_snapshot(fresh->pool))
+    lt_pool_drop_snapshot(fresh->pool);
   lua_close(fresh->L);
   if (coroutines != NULL)
     lt_coroutines_free(coroutines);
@@ -225,6 +147,6 @@ void lt_state_discard(lt_FreshState *fresh) {
   if (fresh->L != NULL)
     close_unused(fresh);
   else
-    lt_pool_free(fresh->allocator);
+    lt_pool_free(fresh->pool);
   free(fresh);
 }

@@ -4,7 +4,7 @@
 #ifndef lt_excepthook_h
 #define lt_excepthook_h
 
-#include "src/thread/runtime.h"
+#include "src/thread/thread.h"
 
 /*
 ** Calls the hook of the runtime for the error value and the traceback, a string, at these indices;

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lthread.h"
 #include "src/object/exception.h"
-#include "src/thread/thread.h"
 #include "src/transfer/message.h"
+
+const lt_OwnModules *lt_own_modules;
 
 static const char kept_key;
 
@@ -50,13 +50,6 @@ static int try_pack(lua_State *L) {
   return 0;
 }
 
-/* Every thread has the modules of this library by itself. */
-static bool is_own_loader(lua_State *L, int index) {
-  lua_CFunction loader = lua_tocfunction(L, index);
-  return loader == luaopen_lthread || loader == luaopen_lthread_queue || loader == lt_open ||
-         loader == lt_open_queue;
-}
-
 /* Such an error says nothing about the value. */
 static bool is_want_of_memory(lua_State *L) {
   return lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "not enough memory") == 0;
@@ -91,7 +84,7 @@ static void push_loaders(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushnil(L);
   while (lua_next(L, -2)) {
-    if (!is_own_loader(L, -1)) {
+    if (!lt_own_modules->is_loader(lua_tocfunction(L, -1))) {
       lua_pushvalue(L, -2);
       lua_insert(L, -2);
       lua_rawset(L, -5);

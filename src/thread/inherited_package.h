@@ -7,6 +7,15 @@
 
 #include "src/object/object.h"
 
+/* The modules of this library, which every thread has by itself. */
+typedef struct lt_OwnModules {
+  const luaL_Reg *loaders;                 /* for package.preload */
+  bool (*is_loader)(lua_CFunction loader); /* whether it is one of them, by whatever name */
+} lt_OwnModules;
+
+/* Written once, before the first runtime opens. */
+extern const lt_OwnModules *lt_own_modules;
+
 /* A reference to what a thread takes over that starts now. May raise. */
 lt_Object *lt_inherited_package_get(lua_State *L);
 

@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-#include "src/thread/interrupt.h"
-
 /* The first repetition comes so soon, each next one after twice the time. */
 #define FIRST_PAUSE (PLAT_SECOND / 1000)
 #define REPETITIONS 9
@@ -33,7 +31,7 @@ static bool repeat(lt_Thread *thread) {
   plat_mutex_lock(&thread->guard);
   bool unheard = lt_interrupted(thread) && !atomic_load(&thread->heard);
   if (unheard)
-    lt_interrupt_poke(thread, PLAT_POKE_BREAKS, true);
+    lt_thread_poke(thread, PLAT_POKE_BREAKS, true);
   plat_mutex_unlock(&thread->guard);
   thread->insisted.pause *= 2;
   thread->insisted.due = plat_now() + thread->insisted.pause;

@@ -8,7 +8,7 @@
 #ifndef lt_insist_h
 #define lt_insist_h
 
-#include "src/thread/runtime.h"
+#include "src/thread/thread.h"
 
 /* Whoever calls this holds no guard. Without memory, or an OS thread for it, nothing is repeated.
  */

@@ -15,9 +15,10 @@
 #include <string.h>
 
 #include "src/state/running_handlers.h"
-#include "src/state/state.h"
+#include "src/state/replacement.h"
 #include "src/thread/insist.h"
 #include "src/thread/observer.h"
+#include "src/thread/roster.h"
 
 /* The threads whose states run on this OS thread: several, if a host has several main states. */
 typedef struct lt_Attachment {
@@ -67,15 +68,9 @@ static bool enter_request(lt_Thread *thread, lt_Request *request) {
 }
 
 /* Under its guard, so that its home does not end meanwhile. */
-void lt_interrupt_poke(lt_Thread *thread, plat_Poke poke, bool again) {
-  plat_Target *home = atomic_load(&thread->home);
-  if (home != NULL)
-    plat_poke(home, poke, again);
-}
-
 static void interrupt_ask(lt_Thread *thread, lt_Urgency urgency, bool again) {
   lt_parker_interrupt(thread->parker, urgency);
-  lt_interrupt_poke(thread, PLAT_POKE_BREAKS, again);
+  lt_thread_poke(thread, PLAT_POKE_BREAKS, again);
 }
 
 /* Most threads hear sooner than another OS thread can be told to insist. */
@@ -129,10 +124,6 @@ void lt_interrupt_to_exit(lt_Thread *thread, bool must_end) {
     interrupt_ask(thread, must_end ? LT_MUST_END : LT_INTERRUPT, true);
   }
   plat_mutex_unlock(&thread->guard);
-}
-
-bool lt_interrupted(const lt_Thread *thread) {
-  return atomic_load(&thread->parker->urgency) != LT_CALM;
 }
 
 /*
@@ -212,7 +203,7 @@ static int sethook(lua_State *L) {
 }
 
 void lt_interrupt_replace_sethook(lua_State *L) {
-  lt_state_replace(L, "debug", "sethook", LT_LIBRARY_SETHOOK, sethook);
+  lt_replacement_put(L, "debug", "sethook", LT_LIBRARY_SETHOOK, sethook);
 }
 
 /*
@@ -276,7 +267,7 @@ static _Noreturn void raise_request(lua_State *L, lt_Thread *thread, lt_Request 
   else if (request != NULL)
     free_request(request);
   if (status == LUA_OK)
-    thread->raised = lua_topointer(L, -1);
+    lt_context_base(L)->raised = lua_topointer(L, -1);
   lt_throw(L);
 }
 
@@ -423,9 +414,9 @@ void lt_thread_move(lt_Thread *thread) {
     return;
   plat_mutex_lock(&thread->guard);
   if (lt_interrupted(thread))
-    lt_interrupt_poke(thread, PLAT_POKE_BREAKS, true);
+    lt_thread_poke(thread, PLAT_POKE_BREAKS, true);
   if (atomic_load(&thread->parker->asked))
-    lt_interrupt_poke(thread, PLAT_POKE_LETS_GO_ON, true);
+    lt_thread_poke(thread, PLAT_POKE_LETS_GO_ON, true);
   plat_mutex_unlock(&thread->guard);
 }
 
@@ -443,7 +434,26 @@ static void end_home(void) {
   drop_detached();
 }
 
+/*
+** For the functions in the place of Lua's own
+*/
+
+static void heed_interrupt(lua_State *L) {
+  lt_Thread *thread = lt_thread_of(L);
+  if (thread != NULL && lt_interrupted(thread))
+    (void)lt_interrupt_deliver(L, thread, 1);
+}
+
+static bool thread_is_alone(lua_State *L) {
+  const lt_Thread *thread = lt_thread_of(L);
+  return thread != NULL && thread->is_main && lt_runtimes_open() == 1 &&
+         lt_roster_count(thread->runtime) == 0;
+}
+
+static const lt_StateUser state_user = {heed_interrupt, thread_is_alone};
+
 static int interrupt_set_up(void) {
+  lt_state_user = &state_user;
   return plat_poke_setup(interrupt_on_poke, end_home);
 }
 
@@ -459,7 +469,7 @@ bool lt_interrupt_after_fork(void) {
   for (lt_Attachment *each = attachments; each != NULL; each = each->next) {
     lt_Thread *thread = atomic_load(&each->thread);
     if (thread != NULL && thread->runtime != NULL) {
-      was_alone = lt_runtime_after_fork(thread) && was_alone;
+      was_alone = lt_roster_after_fork(thread) && was_alone;
       runtimes++;
     }
   }

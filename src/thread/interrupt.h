@@ -9,7 +9,7 @@
 #define lt_interrupt_h
 
 #include "src/object/exception.h"
-#include "src/thread/runtime.h"
+#include "src/thread/thread.h"
 
 /* Before all else here; any number of calls. 0 or an errno. */
 int lt_interrupt_setup(void);
@@ -20,9 +20,6 @@ int lt_interrupt_setup(void);
 */
 bool lt_interrupt_attach(lt_Thread *thread);
 void lt_interrupt_detach(lt_Thread *thread);
-
-/* Pokes the thread's home, if it has one; under the thread's guard. */
-void lt_interrupt_poke(lt_Thread *thread, plat_Poke poke, bool again);
 
 /*
 ** Asks a thread to raise an exception of a class or, with a message, that one; takes the message.
@@ -37,9 +34,6 @@ bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message
 ** while the excepthook runs or the state is being closed.
 */
 void lt_interrupt_to_exit(lt_Thread *thread, bool must_end);
-
-/* Whether the thread of the caller has been asked. */
-bool lt_interrupted(const lt_Thread *thread);
 
 /*
 ** Raises what the thread of the caller has been asked to raise. Returns if there is nothing, or,

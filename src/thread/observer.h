@@ -5,7 +5,7 @@
 #ifndef lt_observer_h
 #define lt_observer_h
 
-#include "src/thread/runtime.h"
+#include "src/thread/thread.h"
 
 typedef struct lt_Observer {
   /*

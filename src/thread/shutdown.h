@@ -4,7 +4,7 @@
 #ifndef lt_shutdown_h
 #define lt_shutdown_h
 
-#include "src/thread/runtime.h"
+#include "src/thread/thread.h"
 
 /* Waits for all threads that are not daemons, but for the caller and the main one. */
 void lt_shutdown_wait(lua_State *L, lt_Thread *self);

@@ -1,234 +1,101 @@
 /*
-** Shared state: see lt_Thread. Each 'status' but the first is set by one thread only: STARTING
-** by the one who starts it, the others by the thread itself.
-**
-** A thread ends in this order: its function, its excepthook, its state with all finalizers; then it
-** leaves the runtime and is done. So who has joined it finds everything closed.
+** Shared state: see the fields of lt_Thread. Its guard is held for a few instructions, and never
+** while Lua is called. 'status' only grows.
 */
 #include "src/thread/thread.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/base/string_buffer.h"
-#include "src/object/arguments.h"
 #include "src/object/exception.h"
-#include "src/object/traceback.h"
-#include "src/state/files.h"
-#include "src/state/state.h"
-#include "src/thread/excepthook.h"
-#include "src/thread/inherited_package.h"
-#include "src/thread/interrupt.h"
-#include "src/thread/wait.h"
-#include "src/thread/worker.h"
+#include "src/shared/stored_value.h"
 
-static const char traceback_key;
-
-/*
-** Running, on the thread itself
-*/
-
-static const luaL_Reg modules[] = {
-    {"lthread", lt_open}, {"_thread", lt_open}, {"lthread.queue", lt_open_queue}, {NULL, NULL}};
-
-/* They are more than can be packed: in their place an error says so. */
-static void refuse_results(lua_State *L, lt_Thread *thread) {
-  int count = lua_gettop(L);
-  lua_settop(L, 0);
-  const char *message =
-      lua_pushfstring(L, "too many results (%d) for Lua's stack; return them in one table", count);
-  lt_exception_push(L, &lt_ValueError, message, 1);
-  lua_replace(L, 1);
-  thread->failed = true;
+lt_Thread *lt_thread_new(void) {
+  lt_Thread *thread = calloc(1, sizeof(*thread));
+  if (thread == NULL)
+    return NULL;
+  thread->parker = lt_parker_new();
+  if (thread->parker == NULL) {
+    free(thread);
+    return NULL;
+  }
+  atomic_init(&thread->status, LT_UNSTARTED);
+  atomic_init(&thread->ident, 0);
+  atomic_init(&thread->must_end, false);
+  atomic_init(&thread->heard, false);
+  atomic_init(&thread->home, NULL);
+  plat_mutex_init(&thread->guard);
+  lt_traced_init(&thread->traced, &lt_thread_type);
+  return thread;
 }
 
-static int body(lua_State *L) {
-  lt_Thread *thread = lua_touserdata(L, 1);
-  thread->bottom = body;
-  lua_settop(L, 0);
-  lt_interrupt_replace_sethook(L);
-  lt_inherited_package_apply(L, thread->package);
-  int count = lt_unpack(L, thread->message, LT_OVERRIDE_GLOBALS);
+static void thread_destroy(lt_Object *object) {
+  lt_Thread *thread = (lt_Thread *)object;
+  lt_traced_finish(&thread->traced);
   lt_message_free(thread->message);
-  thread->message = NULL;
-  atomic_store(&thread->status, LT_RUNNING);
-  if (lt_interrupted(thread))
-    lt_interrupt_deliver(L, thread, 0);
-  lua_call(L, count - 1, LUA_MULTRET);
-  if (!lua_checkstack(L, lt_working_room(lua_gettop(L))))
-    refuse_results(L, thread);
-  lt_interrupt_finish(L, thread);
-  return lua_gettop(L);
-}
-
-/* For keep_traceback, which called this with the error. An exception takes its traceback along. */
-static int make_traceback(lua_State *L) {
-  const lt_Class *class_object = lua_istable(L, 1) ? lt_class_of(L, 1) : NULL;
-  if (lt_is_subclass(class_object, &lt_SystemExit))
-    return 0;
-  lt_traceback_push_whole(L, class_object != NULL ? 1 : 0, 2);
-  if (class_object != NULL) {
-    lua_pushliteral(L, "traceback");
-    lua_pushvalue(L, -2);
-    lua_rawset(L, 1);
-  }
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
-  return 0;
+  if (thread->package != NULL)
+    lt_object_release(thread->package);
+  lt_message_free(thread->result);
+  if (thread->coroutines != NULL)
+    lt_coroutines_free(thread->coroutines);
+  plat_mutex_destroy(&thread->guard);
+  lt_parker_release(thread->parker);
+  if (thread->runtime != NULL)
+    lt_runtime_release(thread->runtime);
+  free(thread);
 }
 
 /*
-** A message handler. It keeps the traceback aside, because the error may be any value. Without room
-** or memory there is none: that is no reason to lose the error.
+** What a thread has returned refers to things once it is done; it does not change any more then.
 */
-static int keep_traceback(lua_State *L) {
-  if (lua_checkstack(L, LUA_MINSTACK)) {
-    lua_pushcfunction(L, make_traceback);
-    lua_pushvalue(L, 1);
-    lua_pcall(L, 1, 0, 0);
-  }
-  lua_settop(L, 1);
-  return 1;
+static uint64_t runtime_traverse(lt_Object *object, size_t *position, lt_Visit visit,
+                                 void *context) {
+  const lt_Thread *thread = (const lt_Thread *)object;
+  bool done = atomic_load(&thread->status) == LT_DONE;
+  if (done && thread->result != NULL)
+    lt_message_traverse(thread->result, position, visit, context);
+  else
+    *position = LT_TRAVERSE_END;
+  return done;
 }
 
-static void describe_result(lua_State *L, int value) {
-  lua_pushfstring(L, "result[%d]", value + 1);
+static void runtime_clear(lt_Object *object) {
+  lt_Thread *thread = (lt_Thread *)object;
+  if (thread->result != NULL)
+    lt_message_drop_references(thread->result);
 }
 
-static void describe_error(lua_State *L, int value) {
-  (void)value;
-  lua_pushliteral(L, "error");
+static const lt_Tracing thread_tracing = {runtime_traverse, runtime_clear};
+
+lt_Type lt_thread_type = {"_thread._ThreadHandle", NULL, thread_destroy, &thread_tracing};
+
+void lt_thread_signal(lt_Thread *thread, int number) {
+  plat_mutex_lock(&thread->guard);
+  const plat_Target *home = atomic_load(&thread->home);
+  if (home != NULL)
+    plat_signal_deliver(home->thread, number);
+  plat_mutex_unlock(&thread->guard);
 }
 
-/* The thread follows, then the values. */
-static int pack_result(lua_State *L) {
-  lt_Thread *thread = lua_touserdata(L, 1);
-  thread->result = lt_pack(L, lua_gettop(L) - 1, LT_COPY_STRINGS,
-                           thread->failed ? describe_error : describe_result);
-  return 0;
-}
-
-/* Pops the values. On failure leaves the error in their place. */
-static bool try_pack_result(lua_State *L, lt_Thread *thread, int count) {
-  lua_pushcfunction(L, pack_result);
-  lua_insert(L, -1 - count);
-  lua_pushlightuserdata(L, thread);
-  lua_insert(L, -1 - count);
-  return lua_pcall(L, count + 1, 0, 0) == LUA_OK;
-}
-
-/* An error that can't be transferred, or a result, is replaced by the error that says so. */
-static void keep_result(lua_State *L, lt_Thread *thread, int count, bool failed) {
-  thread->failed = thread->failed || failed;
-  if (!lua_checkstack(L, 8)) {
-    thread->failed = true;
-  } else if (!try_pack_result(L, thread, count)) {
-    thread->failed = true;
-    if (!try_pack_result(L, thread, 1))
-      lua_pop(L, 1);
-  }
-}
-
-static bool ends_silently(lua_State *L, lt_Thread *thread) {
-  return atomic_load(&thread->must_end) || lt_is_subclass(lt_class_of(L, -1), &lt_SystemExit);
-}
-
-static void report_error(lua_State *L, lt_Thread *thread) {
-  if (!lua_checkstack(L, 8))
-    return;
-  int error = lua_gettop(L);
-  if (!ends_silently(L, thread)) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &traceback_key);
-    lt_excepthook_call(L, thread, error, error + 1);
-  }
-  lua_settop(L, error);
-}
-
-static int deliver(lua_State *L) {
-  lt_interrupt_deliver(L, lua_touserdata(L, 1), 0);
-  return 0;
+void lt_thread_poke(lt_Thread *thread, plat_Poke poke, bool again) {
+  plat_Target *home = atomic_load(&thread->home);
+  if (home != NULL)
+    plat_poke(home, poke, again);
 }
 
 /*
-** A C function that has been broken off by an interrupt may raise an error that says so, which does
-** not take the place of the interrupt.
+** Name and id
 */
-static void prefer_interrupt(lua_State *L, lt_Thread *thread) {
-  if (!lt_interrupted(thread) || !lt_tells_of_signal(L, -1) || !lua_checkstack(L, 4))
-    return;
-  thread->bottom = deliver;
-  lua_pushcfunction(L, deliver);
-  lua_pushlightuserdata(L, thread);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK)
-    lua_replace(L, -2);
-}
 
-static void run_state(lua_State *L, lt_Thread *thread) {
-  lua_pushcfunction(L, keep_traceback);
-  lua_pushcfunction(L, body);
-  lua_pushlightuserdata(L, thread);
-  int status = lua_pcall(L, 1, LUA_MULTRET, 1);
-  if (status != LUA_OK)
-    prefer_interrupt(L, thread);
-  atomic_store(&thread->status, LT_STOPPING);
-  lt_interrupt_clear(L, thread, true);
-  if (status != LUA_OK)
-    report_error(L, thread);
-  keep_result(L, thread, status == LUA_OK ? lua_gettop(L) - 1 : 1, status != LUA_OK);
-}
-
-static void show_name(lt_Thread *thread) {
+void lt_thread_show_name(lt_Thread *thread) {
   char shown[PLAT_NAME_BYTES] = "";
   plat_mutex_lock(&thread->guard);
   memcpy(shown, thread->name,
          lt_string_buffer_fit(thread->name, strlen(thread->name), sizeof(shown) - 1));
   plat_mutex_unlock(&thread->guard);
   plat_set_thread_name(shown);
-}
-
-static void *make_state(void *left) {
-  if (left == NULL)
-    return lt_state_make(modules, true);
-  return lt_state_renew(left) ? left : NULL;
-}
-
-static void discard_state(void *kept) {
-  lt_state_discard(kept);
-}
-
-static const lt_Preparation thread_keep = {make_state, discard_state};
-
-static void run_without_state(lt_Thread *thread) {
-  thread->failed = true;
-  atomic_store(&thread->status, LT_STOPPING);
-  lt_interrupt_clear(NULL, thread, true);
-  lt_excepthook_no_memory(thread);
-}
-
-/* Who has joined the thread may start the next one at once, so leaving offers the worker. */
-static void finish(lt_Worker *worker, lt_Thread *thread) {
-  lt_interrupt_detach(thread);
-  lt_interrupt_forget(thread, true);
-  lt_runtime_leave(thread->runtime, thread, LT_DONE, worker);
-  lt_object_release(&thread->object);
-}
-
-static void thread_run(lt_Worker *worker, void **kept, void *argument) {
-  lt_Thread *thread = argument;
-  lt_FreshState *fresh = *kept != NULL ? *kept : lt_state_make(modules, false);
-  *kept = NULL;
-  show_name(thread);
-  if (fresh == NULL) {
-    run_without_state(thread);
-  } else if (!lt_interrupt_attach(thread)) {
-    lt_state_discard(fresh);
-    run_without_state(thread);
-  } else {
-    lt_wait_setup(thread);
-    run_state(lt_state_take(fresh, thread), thread);
-    if (lt_state_close(fresh))
-      *kept = fresh;
-  }
-  finish(worker, thread);
 }
 
 void lt_thread_set_name(lt_Thread *thread, const char *name) {
@@ -239,133 +106,44 @@ void lt_thread_set_name(lt_Thread *thread, const char *name) {
   bool own = atomic_load(&thread->home) == &plat_own_target;
   plat_mutex_unlock(&thread->guard);
   if (own)
-    show_name(thread);
+    lt_thread_show_name(thread);
+}
+
+void lt_thread_name(lt_Thread *thread, char *name) {
+  plat_mutex_lock(&thread->guard);
+  memcpy(name, thread->name, LT_NAME_BYTES);
+  plat_mutex_unlock(&thread->guard);
+}
+
+uint64_t lt_thread_native_id(lt_Thread *thread) {
+  plat_mutex_lock(&thread->guard);
+  uint64_t native_id = thread->native_id;
+  plat_mutex_unlock(&thread->guard);
+  return native_id;
 }
 
 /*
-** Starting, on the thread that starts it
+** Threads and states
 */
 
-static void describe_argument(lua_State *L, int value) {
-  if (value == 0)
-    lua_pushliteral(L, "function");
-  else
-    lua_pushfstring(L, "args[%d]", value);
+void lt_thread_enter_state(lt_Thread *thread, lt_Context *context) {
+  thread->coroutines = context->coroutines;
+  context->coroutines = NULL;
+  thread->slot = lt_bias_slot_take();
+  context->thread = thread;
 }
 
-static int get_package(lua_State *L) {
-  lt_Object **package = lua_touserdata(L, 1);
-  *package = lt_inherited_package_get(L);
-  return 0;
+lt_Thread *lt_thread_of(lua_State *L) {
+  lt_context_push(L);
+  lt_Context *context = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return context == NULL ? NULL : context->thread;
 }
 
-/* Packs the function and its arguments, which it pops, and gets what the thread inherits. */
-static void pack_start(lua_State *L, int argument_count, lt_Message **message,
-                       lt_Object **package) {
-  *message = lt_pack(L, argument_count + 1, LT_LEND_STRINGS, describe_argument);
-  lua_pushcfunction(L, get_package);
-  lua_pushlightuserdata(L, package);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    lt_message_free(*message);
-    lt_throw(L);
-  }
-}
-
-static void drop_start(lt_Message *message, lt_Object *package) {
-  lt_message_free(message);
-  lt_object_release(package);
-}
-
-/* Takes back what lt_thread_start has done to the thread. */
-static void make_unstarted(lua_State *L, lt_Thread *thread) {
-  lt_Runtime *runtime = thread->runtime;
-  drop_start(thread->message, thread->package);
-  thread->message = NULL;
-  thread->package = NULL;
-  lt_interrupt_clear(L, thread, true);
-  thread->runtime = NULL;
-  atomic_store(&thread->ident, 0);
-  atomic_store(&thread->status, LT_UNSTARTED);
-  lt_unpark_all(&thread->status);
-  if (runtime != NULL)
-    lt_runtime_release(runtime);
-}
-
-/* A thread that finds its runtime closing is about to be stopped, so it is not told of an error. */
-static _Noreturn void refuse_start(lua_State *L, const lt_Thread *self, lt_Thread *thread) {
-  make_unstarted(L, thread);
-  if (!self->is_main)
-    lt_raise(L, &lt_SystemExit, "");
-  lt_raise(L, &lt_RuntimeError, "can't start new thread: the main state is being closed");
-}
-
-static _Noreturn void start_failed(lua_State *L, lt_Thread *thread, int error) {
-  char reason[128];
-  plat_describe_error(error, reason, sizeof(reason));
-  make_unstarted(L, thread);
-  lt_raise(L, &lt_RuntimeError, "can't start new thread: %s", reason);
-}
-
-void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start) {
-  lt_Thread *thread = start->thread;
-  int unstarted = LT_UNSTARTED;
-  if (lt_thread_status(thread) != LT_UNSTARTED)
-    lt_raise(L, &lt_RuntimeError, "thread already started");
-  lt_Message *message = NULL;
-  lt_Object *package = NULL;
-  pack_start(L, start->argument_count, &message, &package);
-  if (!atomic_compare_exchange_strong(&thread->status, &unstarted, LT_STARTING)) {
-    drop_start(message, package);
-    lt_raise(L, &lt_RuntimeError, "thread already started");
-  }
-  thread->message = message;
-  thread->package = package;
-  thread->daemon = start->daemon;
-  if (start->name != NULL)
-    lt_thread_set_name(thread, start->name);
-  if (!lt_runtime_enter(self->runtime, thread))
-    refuse_start(L, self, thread);
-  lt_object_retain(&thread->object);
-  int error =
-      lt_worker_start(atomic_load(&self->runtime->stack_size), &thread_keep, thread_run, thread);
-  if (error != 0) {
-    lt_runtime_leave(self->runtime, thread, LT_STARTING, NULL);
-    lt_object_release(&thread->object);
-    start_failed(L, thread, error);
-  }
-}
-
-/*
-** Joining
-*/
-
-#define BETWEEN_LOOKS ((plat_Time)200)
-
-static bool will_be_done(void *context) {
-  lt_Status status = lt_thread_status(context);
-  return status != LT_DONE && status != LT_UNSTARTED;
-}
-
-static bool is_done(void *context) {
-  return !will_be_done(context);
-}
-
-static uint64_t ident_of(void *context) {
-  const lt_Thread *thread = context;
-  return atomic_load(&thread->ident);
-}
-
-static bool spin_for_end(lt_Parker *parker, const lt_Wait *wait) {
-  return lt_spin(parker, wait->deadline, BETWEEN_LOOKS, is_done, wait->context);
-}
-
-lt_Wait lt_thread_join(lt_Thread *thread, plat_Time deadline) {
-  return (lt_Wait){.address = &thread->status,
-                   .context = thread,
-                   .spin = spin_for_end,
-                   .validate = will_be_done,
-                   .deadline = deadline,
-                   .what = "join",
-                   .ender = ident_of,
-                   .relation = "of"};
+lt_Thread *lt_self(lua_State *L) {
+  lt_Context *context = lua_touserdata(L, lua_upvalueindex(1));
+  if (context == NULL || context->thread == NULL)
+    lt_raise(L, &lt_RuntimeError, "the main state of this thread is being closed");
+  lt_thread_come_home(context->thread);
+  return context->thread;
 }

@@ -1,40 +1,151 @@
 /*
-** The life of a thread: start, run, end, join.
+** What a thread is.
 */
 #ifndef lt_thread_h
 #define lt_thread_h
 
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "platform/platform.h"
+#include "src/object/cycles.h"
+#include "src/state/context.h"
+#include "src/sync/biased_lock.h"
+#include "src/sync/park.h"
 #include "src/thread/runtime.h"
+#include "src/transfer/message.h"
 
-/*
-** What luaopen_lthread and luaopen_lthread_queue do, in lthread.c. Those names lead to the first
-** copy of this library in the process, these to this one.
-*/
-int lt_open(lua_State *L);
-int lt_open_queue(lua_State *L);
+/* What insist.c knows of a thread. */
+typedef struct lt_Insisted {
+  struct lt_Thread *next; /* in its list */
+  bool is_listed;
+  unsigned left; /* how many repetitions */
+  plat_Time pause;
+  plat_Time due; /* when the next one is */
+} lt_Insisted;
 
-/*
-** Starts 'thread', an unstarted one, in the runtime of 'self'. On the top of the stack lie the
-** function and its 'argument_count' arguments; they are popped. Raises RuntimeError if it is
-** started already or the system makes no thread, TypeError for what can't be transferred; then the
-** thread is still unstarted.
-*/
-typedef struct lt_Start {
-  lt_Thread *thread;
-  int argument_count;
+typedef enum lt_Status {
+  LT_UNSTARTED,
+  LT_STARTING, /* the system has been asked for a thread */
+  LT_RUNNING,
+  LT_STOPPING, /* its function has ended, its state is being closed */
+  LT_DONE
+} lt_Status;
+
+#define LT_NAME_BYTES 64
+
+/* A thread is what its handles refer to; it is there before the OS thread and after it. */
+struct lt_Thread {
+  union {
+    lt_Object object;
+    lt_Traced traced;
+  };
+  atomic_int status;           /* the word that joins wait on */
+  atomic_uint_least64_t ident; /* 0 before it is started */
   bool daemon;
-  const char *name; /* NULL: a name is made */
-} lt_Start;
+  bool is_main;
+  lt_Runtime *runtime; /* a reference, from its start on */
+  lt_Parker *parker;
+  unsigned slot;        /* in the biased locks; of its own once it runs */
+  atomic_bool must_end; /* SystemExit is raised again and again */
+  atomic_bool heard;    /* the last interrupt has reached the thread, wherever it will be raised */
+  lt_Insisted insisted;
 
-void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start);
+  /* Only for the thread itself. */
+  lt_Coroutines *coroutines; /* of its state */
+  lua_CFunction bottom;      /* with which the main one begins; NULL: the host knows */
+  lua_State *waiting;        /* the coroutine that waits in one of our functions */
+  lua_Hook heeded;           /* a hook of the host that has let a wait go on */
+  bool spares_next;          /* the next instruction is not interrupted */
+  unsigned other_events;     /* of hooks, see interrupt.c */
 
-void lt_thread_set_name(lt_Thread *thread, const char *name);
+  lt_Object *package;  /* a reference: what it inherits, see inherited_package.h */
+  lt_Message *message; /* the function and its arguments; its own once it runs */
+  lt_Message *result;  /* what its function returned, or the error; complete before LT_DONE */
+  bool failed;         /* 'result' is the error */
 
-/* What waits until the thread is done, or turns out not to be started. */
-lt_Wait lt_thread_join(lt_Thread *thread, plat_Time deadline);
+  plat_Mutex guard;                 /* of what follows */
+  bool accepts;                     /* interrupts are still delivered */
+  bool exit_requested;              /* by the runtime, that is being closed */
+  struct lt_Request *requests;      /* interrupts to be delivered, see interrupt.c */
+  struct lt_Question *questions;    /* to be answered, see dump.c */
+  _Atomic(plat_Target *) home;      /* the OS thread that runs it; NULL: none, or it has ended */
+  struct lt_Attachment *attachment; /* to its home, see interrupt.c */
+  uint64_t native_id;
+  char name[LT_NAME_BYTES];
+
+  lt_Thread *next; /* in the list of the runtime, under its guard */
+  lt_Thread *previous;
+};
+
+extern lt_Type lt_thread_type;
+
+lt_Thread *lt_thread_new(void); /* unstarted; NULL without memory */
+
+/* The thread gets the state's context and its coroutines. */
+void lt_thread_enter_state(lt_Thread *thread, lt_Context *context);
 
 static inline lt_Status lt_thread_status(lt_Thread *thread) {
   return (lt_Status)atomic_load(&thread->status);
+}
+
+/* Whether the thread of the caller has been asked to raise something. */
+static inline bool lt_interrupted(const lt_Thread *thread) {
+  return atomic_load(&thread->parker->urgency) != LT_CALM;
+}
+
+/* Pokes the thread's home, if it has one; under the thread's guard. */
+void lt_thread_poke(lt_Thread *thread, plat_Poke poke, bool again);
+
+/* Runs the handler of a signal of the host on the thread, if there is one. */
+void lt_thread_signal(lt_Thread *thread, int number);
+
+/* Writes the thread's name; 'name' has LT_NAME_BYTES. */
+void lt_thread_name(lt_Thread *thread, char *name);
+/* Also for the system, which may show less of it. */
+void lt_thread_set_name(lt_Thread *thread, const char *name);
+void lt_thread_show_name(lt_Thread *thread); /* to the system, on the thread itself */
+
+/* The thread's id in the system; 0: it has not begun. */
+uint64_t lt_thread_native_id(lt_Thread *thread);
+
+/*
+** A host may go on with its main state in another OS thread than before. The thread of Lua is
+** reached there from the first call of a function of this library on.
+*/
+void lt_thread_move(lt_Thread *thread);
+
+static inline void lt_thread_come_home(lt_Thread *thread) {
+  /* Relaxed: only compared, and NULL where the OS thread that it stood for has ended. */
+  if (atomic_load_explicit(&thread->home, memory_order_relaxed) != &plat_own_target)
+    lt_thread_move(thread);
+}
+
+/* The thread to which the state L belongs; NULL before lthread is open in it, and after. */
+lt_Thread *lt_thread_of(lua_State *L);
+
+/* The same for a function of this library, by its first upvalue; raises RuntimeError if NULL. */
+lt_Thread *lt_self(lua_State *L);
+
+/*
+** Who uses biased locks: a thread of Lua, or, in a method of an object, the thread that calls it.
+** Without one, because its state is being closed, somebody who has no slot.
+*/
+static inline lt_BiasUser lt_bias_user(const lt_Thread *self) {
+  return self == NULL ? (lt_BiasUser){0, NULL} : (lt_BiasUser){self->slot, self->parker};
+}
+
+static inline lt_Thread *lt_calling_thread(lua_State *L) {
+  const lt_Context *context = (const lt_Context *)lua_touserdata(L, lua_upvalueindex(1));
+  if (context == NULL || context->thread == NULL)
+    return NULL;
+  lt_thread_come_home(context->thread);
+  return context->thread;
+}
+
+static inline lt_BiasUser lt_calling_user(lua_State *L) {
+  return lt_bias_user(lt_calling_thread(L));
 }
 
 #endif

@@ -5,7 +5,7 @@
 #ifndef lt_wait_h
 #define lt_wait_h
 
-#include "src/thread/runtime.h"
+#include "src/thread/thread.h"
 
 /* Has the thread attend to all this while it waits; its OS thread does so before its first wait. */
 void lt_wait_setup(lt_Thread *thread);

@@ -1,0 +1,28 @@
+#include "src/state/replacement.h"
+
+#include <lauxlib.h>
+
+#include "src/object/exception.h"
+
+void lt_replacement_put(lua_State *L, const char *library, const char *name,
+                        lt_LibraryFunction which, lua_CFunction function) {
+  lua_CFunction stock = lt_library_function(which);
+  if (!lt_library_functions_are_learnt())
+    lt_raise_memory(L);
+  if (stock == NULL)
+    return;
+  luaL_checkstack(L, 4, "too many values");
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushstring(L, library);
+  if (lua_rawget(L, -2) == LUA_TTABLE) {
+    lua_pushstring(L, name);
+    lua_rawget(L, -2);
+    if (lua_tocfunction(L, -1) == stock) {
+      lua_pushstring(L, name);
+      lua_pushcfunction(L, function);
+      lua_rawset(L, -4);
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 2);
+}

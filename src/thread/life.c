@@ -1,0 +1,373 @@
+/*
+** Shared state: see lt_Thread. Each 'status' but the first is set by one thread only: STARTING
+** by the one who starts it, the others by the thread itself.
+**
+** A thread ends in this order: its function, its excepthook, its state with all finalizers; then it
+** leaves the runtime and is done. So who has joined it finds everything closed.
+*/
+#include "src/thread/life.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/string_buffer.h"
+#include "src/object/arguments.h"
+#include "src/object/exception.h"
+#include "src/object/traceback.h"
+#include "src/state/files.h"
+#include "src/state/state.h"
+#include "src/thread/excepthook.h"
+#include "src/thread/inherited_package.h"
+#include "src/thread/interrupt.h"
+#include "src/thread/roster.h"
+#include "src/thread/shutdown.h"
+#include "src/thread/wait.h"
+#include "src/thread/worker.h"
+
+static const char traceback_key;
+
+/*
+** Running, on the thread itself
+*/
+
+/* They are more than can be packed: in their place an error says so. */
+static void refuse_results(lua_State *L, lt_Thread *thread) {
+  int count = lua_gettop(L);
+  lua_settop(L, 0);
+  const char *message =
+      lua_pushfstring(L, "too many results (%d) for Lua's stack; return them in one table", count);
+  lt_exception_push(L, &lt_ValueError, message, 1);
+  lua_replace(L, 1);
+  thread->failed = true;
+}
+
+static int body(lua_State *L) {
+  lt_Thread *thread = lua_touserdata(L, 1);
+  thread->bottom = body;
+  lua_settop(L, 0);
+  lt_interrupt_replace_sethook(L);
+  lt_inherited_package_apply(L, thread->package);
+  int count = lt_unpack(L, thread->message, LT_OVERRIDE_GLOBALS);
+  lt_message_free(thread->message);
+  thread->message = NULL;
+  atomic_store(&thread->status, LT_RUNNING);
+  if (lt_interrupted(thread))
+    lt_interrupt_deliver(L, thread, 0);
+  lua_call(L, count - 1, LUA_MULTRET);
+  if (!lua_checkstack(L, lt_working_room(lua_gettop(L))))
+    refuse_results(L, thread);
+  lt_interrupt_finish(L, thread);
+  return lua_gettop(L);
+}
+
+/* For keep_traceback, which called this with the error. An exception takes its traceback along. */
+static int make_traceback(lua_State *L) {
+  const lt_Class *class_object = lua_istable(L, 1) ? lt_class_of(L, 1) : NULL;
+  if (lt_is_subclass(class_object, &lt_SystemExit))
+    return 0;
+  lt_traceback_push_whole(L, class_object != NULL ? 1 : 0, 2);
+  if (class_object != NULL) {
+    lua_pushliteral(L, "traceback");
+    lua_pushvalue(L, -2);
+    lua_rawset(L, 1);
+  }
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
+  return 0;
+}
+
+/*
+** A message handler. It keeps the traceback aside, because the error may be any value. Without room
+** or memory there is none: that is no reason to lose the error.
+*/
+static int keep_traceback(lua_State *L) {
+  if (lua_checkstack(L, LUA_MINSTACK)) {
+    lua_pushcfunction(L, make_traceback);
+    lua_pushvalue(L, 1);
+    lua_pcall(L, 1, 0, 0);
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
+static void describe_result(lua_State *L, int value) {
+  lua_pushfstring(L, "result[%d]", value + 1);
+}
+
+static void describe_error(lua_State *L, int value) {
+  (void)value;
+  lua_pushliteral(L, "error");
+}
+
+/* The thread follows, then the values. */
+static int pack_result(lua_State *L) {
+  lt_Thread *thread = lua_touserdata(L, 1);
+  thread->result = lt_pack(L, lua_gettop(L) - 1, LT_COPY_STRINGS,
+                           thread->failed ? describe_error : describe_result);
+  return 0;
+}
+
+/* Pops the values. On failure leaves the error in their place. */
+static bool try_pack_result(lua_State *L, lt_Thread *thread, int count) {
+  lua_pushcfunction(L, pack_result);
+  lua_insert(L, -1 - count);
+  lua_pushlightuserdata(L, thread);
+  lua_insert(L, -1 - count);
+  return lua_pcall(L, count + 1, 0, 0) == LUA_OK;
+}
+
+/* An error that can't be transferred, or a result, is replaced by the error that says so. */
+static void keep_result(lua_State *L, lt_Thread *thread, int count, bool failed) {
+  thread->failed = thread->failed || failed;
+  if (!lua_checkstack(L, 8)) {
+    thread->failed = true;
+  } else if (!try_pack_result(L, thread, count)) {
+    thread->failed = true;
+    if (!try_pack_result(L, thread, 1))
+      lua_pop(L, 1);
+  }
+}
+
+static bool ends_silently(lua_State *L, lt_Thread *thread) {
+  return atomic_load(&thread->must_end) || lt_is_subclass(lt_class_of(L, -1), &lt_SystemExit);
+}
+
+static void report_error(lua_State *L, lt_Thread *thread) {
+  if (!lua_checkstack(L, 8))
+    return;
+  int error = lua_gettop(L);
+  if (!ends_silently(L, thread)) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &traceback_key);
+    lt_excepthook_call(L, thread, error, error + 1);
+  }
+  lua_settop(L, error);
+}
+
+static int deliver(lua_State *L) {
+  lt_interrupt_deliver(L, lua_touserdata(L, 1), 0);
+  return 0;
+}
+
+/*
+** A C function that has been broken off by an interrupt may raise an error that says so, which does
+** not take the place of the interrupt.
+*/
+static void prefer_interrupt(lua_State *L, lt_Thread *thread) {
+  if (!lt_interrupted(thread) || !lt_files_tells_of_signal(L, -1) || !lua_checkstack(L, 4))
+    return;
+  thread->bottom = deliver;
+  lua_pushcfunction(L, deliver);
+  lua_pushlightuserdata(L, thread);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+    lua_replace(L, -2);
+}
+
+static void run_state(lua_State *L, lt_Thread *thread) {
+  lua_pushcfunction(L, keep_traceback);
+  lua_pushcfunction(L, body);
+  lua_pushlightuserdata(L, thread);
+  int status = lua_pcall(L, 1, LUA_MULTRET, 1);
+  if (status != LUA_OK)
+    prefer_interrupt(L, thread);
+  atomic_store(&thread->status, LT_STOPPING);
+  lt_interrupt_clear(L, thread, true);
+  if (status != LUA_OK)
+    report_error(L, thread);
+  keep_result(L, thread, status == LUA_OK ? lua_gettop(L) - 1 : 1, status != LUA_OK);
+}
+
+/*
+** The thread closes its own state; by then it is reached no more. In the child of a fork it may
+** have become the main one, with which the others end.
+*/
+static int forget_thread(lua_State *L) {
+  lt_Context *context = lua_touserdata(L, 1);
+  if (context->thread != NULL) {
+    if (context->thread->is_main)
+      lt_shutdown(L, context->thread);
+    lt_lender_close(&context->lender, context->thread->parker);
+    lt_coroutines_close(context->thread->coroutines);
+  }
+  lt_context_end(L, &context->lender.base);
+  context->thread = NULL;
+  if (context->pool != NULL)
+    lt_pool_closing(context->pool);
+  return 0;
+}
+
+static void *make_state(void *left) {
+  if (left == NULL)
+    return lt_state_make(lt_own_modules->loaders, forget_thread, true);
+  return lt_state_renew(left) ? left : NULL;
+}
+
+static void discard_state(void *kept) {
+  lt_state_discard(kept);
+}
+
+static const lt_Preparation thread_keep = {make_state, discard_state};
+
+static void run_without_state(lt_Thread *thread) {
+  thread->failed = true;
+  atomic_store(&thread->status, LT_STOPPING);
+  lt_interrupt_clear(NULL, thread, true);
+  lt_excepthook_no_memory(thread);
+}
+
+/* Who has joined the thread may start the next one at once, so leaving offers the worker. */
+static void finish(lt_Worker *worker, lt_Thread *thread) {
+  lt_interrupt_detach(thread);
+  lt_interrupt_forget(thread, true);
+  lt_roster_leave(thread->runtime, thread, LT_DONE, worker);
+  lt_object_release(&thread->object);
+}
+
+static void thread_run(lt_Worker *worker, void **kept, void *argument) {
+  lt_Thread *thread = argument;
+  lt_FreshState *fresh =
+      *kept != NULL ? *kept : lt_state_make(lt_own_modules->loaders, forget_thread, false);
+  *kept = NULL;
+  lt_thread_show_name(thread);
+  if (fresh == NULL) {
+    run_without_state(thread);
+  } else if (!lt_interrupt_attach(thread)) {
+    lt_state_discard(fresh);
+    run_without_state(thread);
+  } else {
+    lt_wait_setup(thread);
+    lt_Context *context;
+    lua_State *L = lt_state_take(fresh, &context);
+    lt_thread_enter_state(thread, context);
+    run_state(L, thread);
+    if (lt_state_close(fresh))
+      *kept = fresh;
+  }
+  finish(worker, thread);
+}
+
+/*
+** Starting, on the thread that starts it
+*/
+
+static void describe_argument(lua_State *L, int value) {
+  if (value == 0)
+    lua_pushliteral(L, "function");
+  else
+    lua_pushfstring(L, "args[%d]", value);
+}
+
+static int get_package(lua_State *L) {
+  lt_Object **package = lua_touserdata(L, 1);
+  *package = lt_inherited_package_get(L);
+  return 0;
+}
+
+/* Packs the function and its arguments, which it pops, and gets what the thread inherits. */
+static void pack_start(lua_State *L, int argument_count, lt_Message **message,
+                       lt_Object **package) {
+  *message = lt_pack(L, argument_count + 1, LT_LEND_STRINGS, describe_argument);
+  lua_pushcfunction(L, get_package);
+  lua_pushlightuserdata(L, package);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    lt_message_free(*message);
+    lt_throw(L);
+  }
+}
+
+static void drop_start(lt_Message *message, lt_Object *package) {
+  lt_message_free(message);
+  lt_object_release(package);
+}
+
+/* Takes back what lt_thread_start has done to the thread. */
+static void make_unstarted(lua_State *L, lt_Thread *thread) {
+  lt_Runtime *runtime = thread->runtime;
+  drop_start(thread->message, thread->package);
+  thread->message = NULL;
+  thread->package = NULL;
+  lt_interrupt_clear(L, thread, true);
+  thread->runtime = NULL;
+  atomic_store(&thread->ident, 0);
+  atomic_store(&thread->status, LT_UNSTARTED);
+  lt_unpark_all(&thread->status);
+  if (runtime != NULL)
+    lt_runtime_release(runtime);
+}
+
+/* A thread that finds its runtime closing is about to be stopped, so it is not told of an error. */
+static _Noreturn void refuse_start(lua_State *L, const lt_Thread *self, lt_Thread *thread) {
+  make_unstarted(L, thread);
+  if (!self->is_main)
+    lt_raise(L, &lt_SystemExit, "");
+  lt_raise(L, &lt_RuntimeError, "can't start new thread: the main state is being closed");
+}
+
+static _Noreturn void start_failed(lua_State *L, lt_Thread *thread, int error) {
+  char reason[128];
+  plat_describe_error(error, reason, sizeof(reason));
+  make_unstarted(L, thread);
+  lt_raise(L, &lt_RuntimeError, "can't start new thread: %s", reason);
+}
+
+void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start) {
+  lt_Thread *thread = start->thread;
+  int unstarted = LT_UNSTARTED;
+  if (lt_thread_status(thread) != LT_UNSTARTED)
+    lt_raise(L, &lt_RuntimeError, "thread already started");
+  lt_Message *message = NULL;
+  lt_Object *package = NULL;
+  pack_start(L, start->argument_count, &message, &package);
+  if (!atomic_compare_exchange_strong(&thread->status, &unstarted, LT_STARTING)) {
+    drop_start(message, package);
+    lt_raise(L, &lt_RuntimeError, "thread already started");
+  }
+  thread->message = message;
+  thread->package = package;
+  thread->daemon = start->daemon;
+  if (start->name != NULL)
+    lt_thread_set_name(thread, start->name);
+  if (!lt_roster_enter(self->runtime, thread))
+    refuse_start(L, self, thread);
+  lt_object_retain(&thread->object);
+  int error =
+      lt_worker_start(atomic_load(&self->runtime->stack_size), &thread_keep, thread_run, thread);
+  if (error != 0) {
+    lt_roster_leave(self->runtime, thread, LT_STARTING, NULL);
+    lt_object_release(&thread->object);
+    start_failed(L, thread, error);
+  }
+}
+
+/*
+** Joining
+*/
+
+#define BETWEEN_LOOKS ((plat_Time)200)
+
+static bool will_be_done(void *context) {
+  lt_Status status = lt_thread_status(context);
+  return status != LT_DONE && status != LT_UNSTARTED;
+}
+
+static bool is_done(void *context) {
+  return !will_be_done(context);
+}
+
+static uint64_t ident_of(void *context) {
+  const lt_Thread *thread = context;
+  return atomic_load(&thread->ident);
+}
+
+static bool spin_for_end(lt_Parker *parker, const lt_Wait *wait) {
+  return lt_spin(parker, wait->deadline, BETWEEN_LOOKS, is_done, wait->context);
+}
+
+lt_Wait lt_thread_join(lt_Thread *thread, plat_Time deadline) {
+  return (lt_Wait){.address = &thread->status,
+                   .context = thread,
+                   .spin = spin_for_end,
+                   .validate = will_be_done,
+                   .deadline = deadline,
+                   .what = "join",
+                   .ender = ident_of,
+                   .relation = "of"};
+}

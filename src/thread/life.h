@@ -1,0 +1,27 @@
+/*
+** The life of a thread: start, run, end, join.
+*/
+#ifndef lt_life_h
+#define lt_life_h
+
+#include "src/thread/thread.h"
+
+/*
+** Starts 'thread', an unstarted one, in the runtime of 'self'. On the top of the stack lie the
+** function and its 'argument_count' arguments; they are popped. Raises RuntimeError if it is
+** started already or the system makes no thread, TypeError for what can't be transferred; then the
+** thread is still unstarted.
+*/
+typedef struct lt_Start {
+  lt_Thread *thread;
+  int argument_count;
+  bool daemon;
+  const char *name; /* NULL: a name is made */
+} lt_Start;
+
+void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start);
+
+/* What waits until the thread is done, or turns out not to be started. */
+lt_Wait lt_thread_join(lt_Thread *thread, plat_Time deadline);
+
+#endif

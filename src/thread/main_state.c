@@ -1,0 +1,112 @@
+#include "src/thread/main_state.h"
+
+#include <string.h>
+
+#include "src/base/library_functions.h"
+#include "src/object/exception.h"
+#include "src/shared/shared_table.h"
+#include "src/state/files.h"
+#include "src/state/os_commands.h"
+#include "src/state/state.h"
+#include "src/thread/fork.h"
+#include "src/thread/interrupt.h"
+#include "src/thread/observer.h"
+#include "src/thread/roster.h"
+#include "src/thread/shutdown.h"
+#include "src/thread/wait.h"
+#include "src/thread/worker.h"
+
+static const char anchor; /* an address in this library */
+
+/* The main state is being closed: its runtime ends with it. */
+static int close_runtime(lua_State *L) {
+  lt_Context *context = lua_touserdata(L, 1);
+  lt_Thread *main = context->thread;
+  if (main == NULL)
+    return 0;
+  lt_thread_come_home(main);
+  lt_shutdown(L, main);
+  lt_observer->threads_have_ended(main->runtime);
+  context->thread = NULL;
+  lt_context_end(L, &context->lender.base);
+  lt_lender_close(&context->lender, main->parker);
+  lt_observer->runtime_closes(main->runtime);
+  lt_interrupt_detach(main);
+  lt_coroutines_close(main->coroutines);
+  if (!lt_coroutines_unwrap(main->coroutines, L))
+    main->coroutines = NULL; /* the host's allocator still goes through it */
+  lt_roster_leave(main->runtime, main, LT_DONE, NULL);
+  lt_workers_close(main->parker);
+  lt_object_release(&main->object);
+  return 0;
+}
+
+static int adopt_main(lua_State *L) {
+  lt_Thread *main = lua_touserdata(L, 1);
+  int error = lt_fork_setup();
+  if (error == 0)
+    error = lt_interrupt_setup();
+  if (error == 0 && !lt_interrupt_attach(main))
+    error = PLAT_NO_MEMORY;
+  lt_wait_setup(main);
+  if (error != 0) {
+    char reason[128];
+    plat_describe_error(error, reason, sizeof(reason));
+    lt_raise(L, &lt_RuntimeError, "can't see to signals and forks: %s", reason);
+  }
+  lt_observer->runtime_opens(main->runtime);
+  lt_interrupt_replace_sethook(L);
+  lt_files_replace(L);
+  lt_os_commands_replace_popen(L);
+  lt_thread_enter_state(main, lt_state_open_context(L, close_runtime));
+  atomic_store(&main->status, LT_RUNNING);
+  return 0;
+}
+
+static void discard_runtime(lua_State *L, lt_Thread *main) {
+  lt_observer->runtime_closes(main->runtime);
+  lt_interrupt_detach(main);
+  if (main->coroutines != NULL && !lt_coroutines_unwrap(main->coroutines, L))
+    main->coroutines = NULL;
+  lt_roster_leave(main->runtime, main, LT_DONE, NULL);
+  lt_workers_close(main->parker);
+  lt_object_release(&main->object);
+}
+
+/* False without memory. */
+static bool enter_new_runtime(lt_Thread *main) {
+  lt_SharedTable *globals = lt_shared_table_new(true);
+  lt_Runtime *runtime = globals == NULL ? NULL : lt_runtime_new();
+  if (runtime == NULL) {
+    if (globals != NULL)
+      lt_object_release(&globals->traced.object);
+    return false;
+  }
+  runtime->globals = &globals->traced.object;
+  strcpy(main->name, "MainThread");
+  main->is_main = true;
+  lt_roster_enter(runtime, main);
+  runtime->main_ident = atomic_load(&main->ident);
+  return true;
+}
+
+void lt_main_state_open(lua_State *L) {
+  luaL_checkstack(L, 4, "too many values");
+  lt_biased_lock_setup();
+  lt_Thread *main = lt_thread_new();
+  if (main == NULL)
+    lt_raise_memory(L);
+  if (!enter_new_runtime(main)) {
+    lt_object_release(&main->object);
+    lt_raise_memory(L);
+  }
+  lt_workers_open();
+  plat_pin_library(&anchor);
+  lt_library_functions_learn();
+  lua_pushcfunction(L, adopt_main);
+  lua_pushlightuserdata(L, main);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    discard_runtime(L, main);
+    lt_throw(L);
+  }
+}

@@ -1,0 +1,15 @@
+/*
+** Main states: how a runtime begins and ends with one.
+*/
+#ifndef lt_main_state_h
+#define lt_main_state_h
+
+#include <lua.h>
+
+/*
+** Opens a runtime whose main thread uses L, where there is none. It ends when L is closed, after all
+** its threads. Raises RuntimeError, and for want of memory.
+*/
+void lt_main_state_open(lua_State *L);
+
+#endif
