@@ -275,7 +275,8 @@ static void destroy_class(lt_Object *object) {
   free(class_object);
 }
 
-const lt_Type lt_class_type = {"class", NULL, NULL, lt_class_metamethods, destroy_class, NULL};
+const lt_Type lt_class_type = {"class",       NULL, lt_class_methods, lt_class_metamethods,
+                               destroy_class, NULL};
 
 /* The name is kept behind the structure. */
 lt_Class *lt_class_new(lt_Class *base, const char *name) {

@@ -20,7 +20,8 @@ struct lt_Class {
 };
 
 extern const lt_Type lt_class_type;
-extern const luaL_Reg lt_class_metamethods[]; /* what a class does in Lua: lib/classlib.c */
+extern const luaL_Reg lt_class_methods[],
+    lt_class_metamethods[]; /* what a class does in Lua: lib/classlib.c */
 
 /* A class that lives as long as the library: LT_CLASS(name, "its.name", base, construct). */
 #define LT_CLASS(variable, name, base, construct)                                                  \
