@@ -197,6 +197,7 @@ lua_State *lt_state_take(lt_FreshState *fresh, lt_Thread *thread) {
 bool lt_state_close(lt_FreshState *fresh) {
   bool renewable = lt_allocator_has_snapshot(fresh->allocator);
   lua_close(fresh->L);
+  lt_allocator_trim();
   fresh->L = NULL;
   fresh->context = NULL;
   if (!renewable)
