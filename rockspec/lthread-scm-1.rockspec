@@ -52,6 +52,7 @@ local function lthread(define, libraries, ...)
                "src/insist.c",
                "src/interrupt.c",
                "src/item.c",
+               "src/libraries.c",
                "src/loan.c",
                "src/lock.c",
                "src/memory.c",
