@@ -277,7 +277,7 @@ static void enter_level(lua_State *L, const Maker *maker, int parents, int list,
     const Entry *entry = &maker->names->entries[parent];
     if (entry->parent != 0 && entry->in_library)
       continue;
-    lua_rawgeti(L, parents, (lua_Integer)(parent - first + 1));
+    lua_rawgeti(L, parents, (lua_Integer)parent - (lua_Integer)first + 1);
     if (lua_type(L, -1) == LUA_TTABLE)
       enter_members(L, maker, list, parent);
     lua_pop(L, 1);
@@ -289,7 +289,7 @@ static void enter_metatables(lua_State *L, const Maker *maker, int list, size_t 
   for (size_t parent = first; parent < end; parent++) {
     if (maker->names->entries[parent].in_library)
       continue;
-    lua_rawgeti(L, list, (lua_Integer)(parent - first + 1));
+    lua_rawgeti(L, list, (lua_Integer)parent - (lua_Integer)first + 1);
     if (lua_getmetatable(L, -1)) {
       enter(L, maker, parent, NULL);
       lua_pop(L, 1);
