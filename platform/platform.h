@@ -79,6 +79,9 @@ void plat_yield(void);
 void *plat_pages_take(size_t size);
 void plat_pages_give(void *pages, size_t size);
 
+/* malloc gives what is free of its memory back to the system, where it can be asked to. */
+void plat_memory_trim(void);
+
 /* Bytes that two processors can't write at the same time. */
 #define PLAT_CACHE_LINE 64
 

@@ -21,6 +21,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 plat_Time plat_now(void) {
   struct timespec now;
@@ -55,6 +58,12 @@ void *plat_pages_take(size_t size) {
 
 void plat_pages_give(void *pages, size_t size) {
   munmap(pages, size);
+}
+
+void plat_memory_trim(void) {
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
 }
 
 /*

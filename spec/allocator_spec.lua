@@ -123,6 +123,38 @@ describe("a thread's memory", function()
     assert.equal("gone\nstatus 0\n", output)
   end)
 
+  -- At once, so that malloc has them in places of its own for each thread.
+  where_measured("goes back to the system with its thread, also that of long strings", function()
+    local output = child(prelude .. [[
+      local before = megabytes()
+      local function fill(seed, full, go)
+        math.randomseed(seed)
+        local all, bytes = {}, 0
+        while bytes < 20e6 do
+          all[#all + 1] = ("x"):rep(math.random(600, 60000))
+          bytes = bytes + #all[#all]
+        end
+        full:release()
+        go:acquire()
+        go:release()
+      end
+      for _ = 1, 2 do
+        local go, full, handles = _thread.allocate_lock(), _thread.allocate_lock(), {}
+        go:acquire()
+        full:acquire()
+        for i = 1, 12 do
+          handles[i] = _thread.start_joinable_thread(fill, { args = { i, full, go } })
+          full:acquire()
+        end
+        go:release()
+        for _, handle in ipairs(handles) do handle:join() end
+      end
+      assert(megabytes() - before < 60, megabytes())
+      print "gone"
+    ]])
+    assert.equal("gone\nstatus 0\n", output)
+  end)
+
   -- A compiler makes its arrays longer and longer, and cuts them at the end.
   where_measured("does not grow while the same is done again and again", function()
     local output = child(prelude .. [[

@@ -224,6 +224,8 @@ describe("an error", function()
       refuses(told:format(name), coroutine.wrap(function() queue[name]("x") end))
     end
     refuses("bad argument #1 to 'shared' (table expected, got number)", _thread.shared, 1)
+    refuses("bad argument #2 to 'subclass' (string expected, got number)",
+      _thread.Exception.subclass, _thread.Exception, 5)
   end)
 
   it("of interrupt tells how a handle is interrupted", function()

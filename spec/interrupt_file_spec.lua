@@ -19,7 +19,8 @@ local function with_pipe(f)
   os.remove(path)
 end
 
--- Each is given the name of a pipe, and the name of one that somebody has open for writing.
+-- Each is given the name of a pipe, and the name of one that somebody has open for writing. What a
+-- call returns comes back into the function, where the interrupt finds it at the latest.
 local calls = {
   ["file:lines of a command"] = function(_, open)
     for _ in io.popen("head -n 1 '" .. open .. "'"):lines() do end
@@ -39,7 +40,10 @@ local calls = {
     return line
   end,
   ["file:read"] = function(_, open) local all = io.open(open):read "a" return all end,
-  ["the iterator of file:lines"] = function(_, open) return io.open(open):lines()() end,
+  ["the iterator of file:lines"] = function(_, open)
+    local line = io.open(open):lines()()
+    return line
+  end,
   ["the opening io.open"] = function(path) local file = io.open(path) return file end,
   ["the opening io.lines"] = function(path) for _ in io.lines(path) do end end,
   ["the opening io.input"] = function(path) io.input(path) end,

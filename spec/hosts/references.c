@@ -14,7 +14,7 @@ static void destroy(lt_Object *object) {
   destroyed++;
 }
 
-static const lt_Type type = {"object", NULL, NULL, NULL, destroy, NULL};
+static const lt_Type type = {"object", NULL, destroy, NULL};
 
 static void retain(lt_Object *object, int count) {
   for (int i = 0; i < count; i++)

@@ -65,12 +65,14 @@ static void learn_files(lua_State *L) {
 }
 
 static void learn_iterators(lua_State *L) {
-  luaL_requiref(L, LUA_IOLIBNAME, luaopen_io, 0);
-  lua_getfield(L, -1, "stdout");
-  lua_getfield(L, -1, "lines");
-  lua_insert(L, -2);
-  lua_call(L, 1, 1);
-  know(L, LT_LIBRARY_LINE_ITERATOR);
+  if (luaopen_io != NULL) {
+    luaL_requiref(L, LUA_IOLIBNAME, luaopen_io, 0);
+    lua_getfield(L, -1, "stdout");
+    lua_getfield(L, -1, "lines");
+    lua_insert(L, -2);
+    lua_call(L, 1, 1);
+    know(L, LT_LIBRARY_LINE_ITERATOR);
+  }
   luaL_requiref(L, LUA_STRLIBNAME, luaopen_string, 0);
   lua_getfield(L, -1, "gmatch");
   lua_pushliteral(L, "");
@@ -97,7 +99,6 @@ static int library_learn(lua_State *L) {
   learn_hooks(L);
   learn_files(L);
   learn_iterators(L);
-
   /* Release: who finds it true finds all of them. */
   atomic_store_explicit(&learnt, true, memory_order_release);
   return 0;

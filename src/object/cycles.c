@@ -7,7 +7,7 @@
 ** snapshot and the first comparison was a moment at which everything was as written down, because
 ** a word that has come back to its value shows that references were taken, and a table counts its
 ** changes. At that moment all references to them came from among them. So nobody could reach
-** them, nor ever will.
+** them, nor ever will. spec/model/collector.pml shows that no step can be left out.
 **
 ** Shared state: the lists of the shards, under their mutexes; 'due' is atomic. Everything else is
 ** the running collector's, of which 'running' lets one through. While it works on an object it

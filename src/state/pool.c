@@ -66,6 +66,8 @@ struct lt_Pool {
   char *end;
   size_t used;  /* bytes in blocks of the pool that Lua has */
   size_t total; /* bytes in chunks */
+  size_t large; /* bytes in blocks from malloc */
+  size_t most_large;
   size_t chunk_count;
   Chunk *chunks;
   size_t shrink_below; /* so few bytes used make it look for chunks to give back */
@@ -312,11 +314,19 @@ static bool is_in_first(const lt_Pool *allocator, const void *block) {
   return (uintptr_t)block - (uintptr_t)allocator < FIRST_CHUNK - sizeof(Chunk);
 }
 
+static void count_large(lt_Pool *allocator, size_t size) {
+  allocator->large += size;
+  if (allocator->large > allocator->most_large)
+    allocator->most_large = allocator->large;
+}
+
 static void *take_large(lt_Pool *allocator, size_t size) {
   void *block = cut_from_first(allocator, size);
   if (block == NULL) {
     block = malloc(size);
     allocator->spilt = true;
+    if (block != NULL)
+      count_large(allocator, size);
   }
   if (allocator->first_block == NULL)
     allocator->first_block = block;
@@ -334,10 +344,12 @@ static void free_pieces(lt_Pool *allocator, char *block, size_t size) {
 
 static void free_large(lt_Pool *allocator, void *block, size_t size) {
   bool is_last = block == allocator->first_block && allocator->L != NULL;
-  if (is_in_first(allocator, block))
+  if (is_in_first(allocator, block)) {
     free_pieces(allocator, block, size);
-  else
+  } else {
     free(block);
+    allocator->large -= size;
+  }
   if (is_last && allocator->snapshot == NULL)
     free_allocator(allocator);
   else if (is_last)
@@ -364,12 +376,21 @@ static void *cut(lt_Pool *allocator, void *block, size_t old_length, size_t new_
   return block;
 }
 
+static void *resize_large(lt_Pool *allocator, void *block, size_t old_size, size_t new_size) {
+  void *moved = realloc(block, new_size);
+  if (moved != NULL) {
+    allocator->large -= old_size;
+    count_large(allocator, new_size);
+  }
+  return moved;
+}
+
 static void *resize(lt_Pool *allocator, void *block, size_t old_size, size_t new_size) {
   size_t old_length = length_of(old_size);
   size_t new_length = length_of(new_size);
   bool is_pooled = old_size <= POOLED || is_in_first(allocator, block);
   if (!is_pooled && new_size > POOLED)
-    return realloc(block, new_size);
+    return resize_large(allocator, block, old_size, new_size);
   if (old_length == new_length)
     return block;
   void *moved = take_block(allocator, new_size);
@@ -409,9 +430,28 @@ uint64_t lt_pool_end_trace(lt_Pool *allocator) {
   return allocator->trace | 2;
 }
 
+/*
+** What malloc keeps of the large blocks of states that have ended, at most. It keeps what is freed
+** for the thread's own use later, which may never come.
+**
+** Relaxed: it is only counted.
+*/
+static atomic_size_t freed_by_ended;
+
+#define WORTH_COUNTING ((size_t)64 * 1024)
+#define WORTH_TRIMMING ((size_t)16 * 1024 * 1024)
+
 void lt_pool_closing(lt_Pool *allocator) {
   allocator->closing = true;
   allocator->shrink_below = 0;
+  if (allocator->most_large >= WORTH_COUNTING)
+    atomic_fetch_add_explicit(&freed_by_ended, allocator->most_large, memory_order_relaxed);
+}
+
+void lt_pool_trim(void) {
+  if (atomic_load_explicit(&freed_by_ended, memory_order_relaxed) >= WORTH_TRIMMING &&
+      atomic_exchange_explicit(&freed_by_ended, 0, memory_order_relaxed) >= WORTH_TRIMMING)
+    plat_memory_trim();
 }
 
 /*

@@ -3,7 +3,9 @@
 ** from malloc.
 **
 ** A state that has shrunk keeps free at most a megabyte or three times what it uses, whichever is
-** more; unless it uses blocks all over its memory, since only whole chunks of it are given back.
+** more; unless it uses blocks all over its memory, since only whole chunks of it are given back. Of
+** the large blocks of states that have ended malloc keeps 16 megabytes at most, where it can be
+** asked.
 */
 #ifndef lt_pool_h
 #define lt_pool_h
@@ -50,5 +52,11 @@ void lt_pool_free(lt_Pool *allocator);
 
 /* The state is being closed: what it frees is soon given back as a whole. */
 void lt_pool_closing(lt_Pool *allocator);
+
+/*
+** After lua_close: malloc gives free memory back to the system, if the states that have ended since
+** it has last done so had so many large blocks that it is worth its time.
+*/
+void lt_pool_trim(void);
 
 #endif

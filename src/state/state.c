@@ -119,6 +119,7 @@ lua_State *lt_state_take(const lt_FreshState *fresh, lt_Context **context) {
 bool lt_state_close(lt_FreshState *fresh) {
   bool renewable = lt_pool_has_snapshot(fresh->pool);
   lua_close(fresh->L);
+  lt_pool_trim();
   fresh->L = NULL;
   fresh->context = NULL;
   if (!renewable)

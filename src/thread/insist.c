@@ -10,13 +10,17 @@
 #define FIRST_PAUSE (PLAT_SECOND / 1000)
 #define REPETITIONS 9
 
-/* How long the OS thread stays when nobody insists. */
-#define STAY (PLAT_SECOND / 2)
+/*
+** How long the OS thread stays when nobody insists, and how often it looks whether somebody does:
+** who insists has better things to do than to wake it.
+*/
+#define STAY (PLAT_SECOND / 4)
+#define LOOK (PLAT_SECOND / 500)
 
 static plat_Mutex insist_guard = PLAT_MUTEX_INIT;
 static lt_Thread *first;
 static bool repeater_runs;
-static plat_Parker repeater; /* where it waits */
+static plat_Parker repeater; /* where it waits, and nobody wakes it */
 
 static void insist_unlist(lt_Thread *thread) {
   lt_Thread **place = &first;
@@ -38,38 +42,31 @@ static bool repeat(lt_Thread *thread) {
   return unheard && --thread->insisted.left > 0;
 }
 
-/* Returns when to come again. */
-static plat_Time repeat_due(plat_Time now) {
-  plat_Time next = PLAT_FOREVER;
+static void repeat_due(plat_Time now) {
   lt_Thread *thread = first;
   while (thread != NULL) {
     lt_Thread *after = thread->insisted.next;
     if (thread->insisted.due <= now && !repeat(thread))
       insist_unlist(thread);
-    else if (thread->insisted.due < next)
-      next = thread->insisted.due;
     thread = after;
   }
-  return next;
 }
 
 static void run_repeater(void *context) {
   (void)context;
-  plat_Time idle_since = plat_now();
-  for (;;) {
-    plat_mutex_lock(&insist_guard);
+  plat_Time busy = plat_now();
+  bool stays = true;
+  while (stays) {
     plat_Time now = plat_now();
-    plat_Time next = repeat_due(now);
-    if (next != PLAT_FOREVER)
-      idle_since = now;
-    else
-      next = idle_since + STAY;
-    repeater_runs = next > now;
-    bool stays = repeater_runs;
+    plat_mutex_lock(&insist_guard);
+    repeat_due(now);
+    if (first != NULL)
+      busy = now;
+    stays = now - busy < STAY;
+    repeater_runs = stays;
     plat_mutex_unlock(&insist_guard);
-    if (!stays)
-      return;
-    plat_park(&repeater, next);
+    if (stays)
+      plat_park(&repeater, now + LOOK);
   }
 }
 
@@ -98,8 +95,6 @@ void lt_insist(lt_Thread *thread) {
     thread->insisted.due = plat_now() + FIRST_PAUSE;
   }
   plat_mutex_unlock(&insist_guard);
-  if (reachable)
-    plat_unpark(&repeater);
 }
 
 void lt_insist_cease(lt_Thread *thread) {

@@ -73,21 +73,6 @@ static void interrupt_ask(lt_Thread *thread, lt_Urgency urgency, bool again) {
   lt_thread_poke(thread, PLAT_POKE_BREAKS, again);
 }
 
-/* Most threads hear sooner than another OS thread can be told to insist. */
-#define SOON ((plat_Time)10000)
-
-static bool hears_soon(lt_Thread *thread) {
-  if (atomic_load(&thread->home) == &plat_own_target)
-    return true;
-  plat_Time limit = plat_now() + SOON;
-  bool heard = atomic_load(&thread->heard);
-  while (!heard && plat_now() < limit) {
-    plat_relax();
-    heard = atomic_load(&thread->heard);
-  }
-  return heard;
-}
-
 bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message, bool *alive) {
   lt_Request *request = malloc(sizeof(*request));
   if (request == NULL) {
@@ -107,7 +92,7 @@ bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message
   if (atomic_load(&thread->home) == &plat_own_target)
     thread->spares_next = false; /* what was to be spared is over: the thread is here */
   plat_mutex_unlock(&thread->guard);
-  if (*alive && !hears_soon(thread))
+  if (*alive && atomic_load(&thread->home) != &plat_own_target)
     lt_insist(thread);
   if (!entered)
     free_request(request);

@@ -285,13 +285,31 @@ static lt_Module *module_make(lua_State *L, const char *name, const List lists[4
   return module;
 }
 
+/* Whether package.loaded, which is on the top, has modules that could belong to this one. */
+static bool has_others(lua_State *L, const char *name) {
+  bool found = false;
+  lua_pushnil(L);
+  while (!found && lua_next(L, -2)) {
+    const char *key = key_of(L);
+    found = key != NULL && is_foreign(key) && strcmp(key, name) != 0;
+    lua_pop(L, found ? 2 : 1);
+  }
+  return found;
+}
+
 lt_Module *lt_module_new(lua_State *L, const char *name) {
   static const List none = {NULL, 0};
   List lists[4] = {none, none, none, none};
   int top = lua_gettop(L);
   Search search = {top + 1, top + 2, top + 3, name, NULL, 0};
+  if (!is_foreign(name))
+    return NULL;
   luaL_checkstack(L, 20, "too many values");
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (!has_others(L, name)) {
+    lua_settop(L, top);
+    return NULL;
+  }
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushstring(L, name);
   lua_rawget(L, search.loaded);
@@ -304,7 +322,7 @@ lt_Module *lt_module_new(lua_State *L, const char *name) {
       lists[1] = list_keys(L, &search, search.module, is_any);
   }
   lt_Module *module = NULL;
-  if (is_foreign(name) && lists[0].count + lists[2].count + lists[3].count > 0)
+  if (lists[0].count + lists[2].count + lists[3].count > 0)
     module = module_make(L, name, lists);
   lua_settop(L, top);
   return module;

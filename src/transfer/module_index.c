@@ -20,13 +20,17 @@ static const char index_key;
 
 typedef struct Entry {
   const void *address;
-  size_t parent; /* 0: the step is the name of a module */
-  size_t step;   /* offset into the texts; NO_TEXT: the metatable */
-  bool kept;     /* module: 'object' is known */
+  size_t parent;   /* 0: the step is the name of a module */
+  size_t step;     /* offset into the texts; NO_TEXT: the metatable */
+  bool in_library; /* the module is one of Lua's */
+  bool kept;       /* module: 'object' is known */
   lt_Object *object;
 } Entry;
 
 #define NO_TEXT SIZE_MAX
+
+/* These hold Lua's own libraries and a few modules. */
+enum { FIRST_ENTRIES = 256, FIRST_TEXTS = 2048 };
 
 enum { ENTRIES = 1, SLOTS, TEXTS, KEPT, USER_VALUES = KEPT };
 
@@ -110,11 +114,10 @@ static void insert_slot(lt_ModuleIndex *names, size_t entry) {
   names->slots[slot] = entry;
 }
 
-/* A larger array, with what the old one holds. */
+/* A larger array, with what the old one holds, and then nothing in particular. */
 static void *module_index_enlarge(lua_State *L, const Maker *maker, int which, const void *old,
                                   size_t size, size_t larger) {
   void *array = lua_newuserdatauv(L, larger, 0);
-  memset(array, 0, larger);
   if (size > 0)
     memcpy(array, old, size);
   lua_setiuservalue(L, maker->index, which);
@@ -123,10 +126,11 @@ static void *module_index_enlarge(lua_State *L, const Maker *maker, int which, c
 
 static void grow(lua_State *L, const Maker *maker) {
   lt_ModuleIndex *names = maker->names;
-  size_t capacity = names->capacity == 0 ? 256 : names->capacity * 2;
+  size_t capacity = names->capacity == 0 ? FIRST_ENTRIES : names->capacity * 2;
   names->entries = module_index_enlarge(L, maker, ENTRIES, names->entries,
                                         names->capacity * sizeof(Entry), capacity * sizeof(Entry));
   names->slots = module_index_enlarge(L, maker, SLOTS, NULL, 0, capacity * 2 * sizeof(size_t));
+  memset(names->slots, 0, capacity * 2 * sizeof(size_t));
   names->slot_mask = capacity * 2 - 1;
   names->capacity = capacity;
   for (size_t entry = 1; entry < names->count; entry++)
@@ -137,7 +141,7 @@ static size_t add_text(lua_State *L, const Maker *maker, const char *text) {
   lt_ModuleIndex *names = maker->names;
   size_t size = strlen(text) + 1;
   if (size > names->text_capacity - names->text_size) {
-    size_t capacity = (names->text_capacity + size) * 2;
+    size_t capacity = (names->text_capacity + size) * 2 + FIRST_TEXTS;
     names->texts = module_index_enlarge(L, maker, TEXTS, names->texts, names->text_size, capacity);
     names->text_capacity = capacity;
   }
@@ -191,7 +195,7 @@ static size_t new_entry(lua_State *L, const Maker *maker, const void *address) {
   if (names->count >= names->capacity)
     grow(L, maker);
   size_t entry = names->count++;
-  names->entries[entry].address = address;
+  names->entries[entry] = (Entry){.address = address};
   insert_slot(names, entry);
   return entry;
 }
@@ -209,13 +213,16 @@ static bool module_index_enter(lua_State *L, const Maker *maker, size_t parent, 
     entry = new_entry(L, maker, address);
   names->entries[entry].parent = parent;
   names->entries[entry].step = text;
+  names->entries[entry].in_library =
+      parent == 0 ? lt_module_index_is_library(step) : names->entries[parent].in_library;
   return is_new;
 }
 
-/* The same, and adds a new value to the list of those at 'list'. */
+/* The same, and puts a new value into the list at 'list', if its members are entered next. */
 static void enter_member(lua_State *L, const Maker *maker, int list, size_t parent,
                          const char *step) {
-  if (module_index_enter(L, maker, parent, step)) {
+  if (module_index_enter(L, maker, parent, step) &&
+      (parent == 0 || !maker->names->entries[parent].in_library)) {
     lua_pushvalue(L, -1);
     lua_rawseti(L, list, (lua_Integer)(maker->names->count - maker->first));
   }
@@ -258,33 +265,35 @@ static void enter_members(lua_State *L, const Maker *maker, int list, size_t par
   while (lua_next(L, -2)) {
     const char *name = name_of(L);
     if (name != NULL && has_identity(L, -1) &&
-        is_everywhere(L, module_of(maker->names, parent), name))
+        (!maker->names->entries[parent].in_library ||
+         is_everywhere(L, module_of(maker->names, parent), name)))
       enter_member(L, maker, list, parent, name);
     lua_pop(L, 1);
   }
 }
 
-/* The members of the values in the list at 'parents', which are entries from 'first' on. */
+/* The members of the entries from 'first' to 'end', which are modules, or not of Lua's libraries.
+ */
 static void enter_level(lua_State *L, const Maker *maker, int parents, int list, size_t first,
-                        bool are_modules) {
-  lua_Integer count = (lua_Integer)lua_rawlen(L, parents);
-  for (lua_Integer i = 1; i <= count; i++) {
-    size_t parent = first + (size_t)i - 1;
-    lua_rawgeti(L, parents, i);
-    if (lua_type(L, -1) == LUA_TTABLE &&
-        (are_modules || !lt_module_index_is_library(module_of(maker->names, parent))))
+                        size_t end) {
+  for (size_t parent = first; parent < end; parent++) {
+    const Entry *entry = &maker->names->entries[parent];
+    if (entry->parent != 0 && entry->in_library)
+      continue;
+    lua_rawgeti(L, parents, (lua_Integer)parent - (lua_Integer)first + 1);
+    if (lua_type(L, -1) == LUA_TTABLE)
       enter_members(L, maker, list, parent);
     lua_pop(L, 1);
   }
 }
 
-/* The metatables of the values in the list, which are entries from 'first' on. */
-static void enter_metatables(lua_State *L, const Maker *maker, int list, size_t first) {
-  lua_Integer count = (lua_Integer)lua_rawlen(L, list);
-  for (lua_Integer i = 1; i <= count; i++) {
-    size_t parent = first + (size_t)i - 1;
-    lua_rawgeti(L, list, i);
-    if (!lt_module_index_is_library(module_of(maker->names, parent)) && lua_getmetatable(L, -1)) {
+/* The metatables of the entries from 'first' to 'end'. */
+static void enter_metatables(lua_State *L, const Maker *maker, int list, size_t first, size_t end) {
+  for (size_t parent = first; parent < end; parent++) {
+    if (maker->names->entries[parent].in_library)
+      continue;
+    lua_rawgeti(L, list, (lua_Integer)parent - (lua_Integer)first + 1);
+    if (lua_getmetatable(L, -1)) {
       module_index_enter(L, maker, parent, NULL);
       lua_pop(L, 1);
     }
@@ -292,7 +301,7 @@ static void enter_metatables(lua_State *L, const Maker *maker, int list, size_t 
   }
 }
 
-/* package.loaded is on the top. */
+/* package.loaded is on the top. The entries from 'first' to 'end' are those of the level above. */
 static void enter_all(lua_State *L, Maker *maker) {
   lt_ModuleIndex *names = maker->names;
   int loaded = lua_gettop(L);
@@ -302,13 +311,14 @@ static void enter_all(lua_State *L, Maker *maker) {
   lua_pushvalue(L, loaded);
   enter_modules(L, maker, parents);
   lua_pop(L, 1);
-  for (int depth = 1; depth <= DEEPEST_FIELD; depth++) {
+  size_t end = names->count;
+  for (int depth = 1; depth <= DEEPEST_FIELD && first < end; depth++) {
     lua_newtable(L);
     maker->first = names->count;
-    enter_level(L, maker, parents, parents + 1, first, depth == 1);
+    enter_level(L, maker, parents, parents + 1, first, end);
     first = maker->first;
-    maker->first = names->count;
-    enter_metatables(L, maker, parents + 1, first);
+    end = maker->first = names->count;
+    enter_metatables(L, maker, parents + 1, first, end);
     lua_replace(L, parents);
   }
   lua_settop(L, loaded);
