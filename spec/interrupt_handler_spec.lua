@@ -222,7 +222,7 @@ describe("an interrupt", function()
       local time = _thread.monotonic() + round / 40000
       while _thread.monotonic() < time do end
       first:release()
-      local broken = handle:join(5)
+      local broken = handle:join(threads.LONG)
       second:release()
       assert.is_true(broken, "the wait was not broken")
       ended_by(_thread.ValueError, handle)

@@ -75,7 +75,7 @@ for _ = 1, 20 do
   local second = threads.start(function() return q:get() end)
   assert(threads.await_blocked(second.ident))
   q:put "message"
-  assert(second:join(10), "the message was there, and nobody was woken")
+  assert(second:join(60), "the message was there, and nobody was woken")
   assert(second:result() == "message")
   local failed, ok = first:result()
   assert(failed > 0 and not ok)
