@@ -12,9 +12,9 @@
 #include "src/shared/shared_table.h"
 #include "src/thread/excepthook.h"
 #include "src/thread/inherited_package.h"
-#include "src/thread/life.h"
+#include "src/thread/thread_life.h"
 #include "src/thread/main_state.h"
-#include "src/thread/roster.h"
+#include "src/thread/runtime_threads.h"
 #include "src/thread/shutdown.h"
 #include "src/thread/wait.h"
 
@@ -90,7 +90,7 @@ static int start_new_thread(lua_State *L) {
   if (!lua_isnoneornil(L, 3))
     lt_check_type(L, 3, LUA_TTABLE);
   lua_settop(L, 3);
-  lt_Start start = {.daemon = true};
+  lt_ThreadStart start = {.daemon = true};
   start.thread = push_new_thread(L);
   start.argument_count = push_call(L, 1, 2, 3);
   lt_thread_start(L, self, &start);
@@ -114,7 +114,7 @@ static int start_joinable_thread(lua_State *L) {
   check_options(L, HANDLE);
   lt_spread_keywords(L, HANDLE, names);
   lua_settop(L, NAME + LT_KEYWORD_VALUES);
-  lt_Start start = {.daemon = lt_opt_flag(L, DAEMON, true)};
+  lt_ThreadStart start = {.daemon = lt_opt_flag(L, DAEMON, true)};
   if (!lua_isnil(L, NAME))
     start.name = lt_check_string(L, NAME, NULL);
   if (lua_isnil(L, HANDLE)) {
@@ -136,9 +136,9 @@ static int start_joinable_thread(lua_State *L) {
 */
 static int make_thread_handle(lua_State *L) {
   lua_Integer ident = lt_check_integer(L, 1);
-  lt_Thread *thread = lt_roster_find(lt_self(L)->runtime, (uint64_t)ident);
+  lt_Thread *thread = lt_runtime_threads_find(lt_self(L)->runtime, (uint64_t)ident);
   if (thread == NULL) {
-    if (!lt_roster_ident_was_given((uint64_t)ident))
+    if (!lt_runtime_threads_had_ident((uint64_t)ident))
       return lt_arg_error(L, &lt_ValueError, 1, "no thread has the ident %I", ident);
     thread = lt_thread_new();
     if (thread == NULL)
@@ -201,7 +201,7 @@ static int get_main_thread_ident(lua_State *L) {
 
 /* _count() -> integer. How many threads there are besides the main one. Follows _thread._count. */
 static int count(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)lt_roster_count(lt_self(L)->runtime));
+  lua_pushinteger(L, (lua_Integer)lt_runtime_threads_count(lt_self(L)->runtime));
   return 1;
 }
 
@@ -272,7 +272,7 @@ static int push_infos(lua_State *L) {
 */
 static int enumerate(lua_State *L) {
   Threads threads;
-  threads.list = lt_roster_list(lt_self(L)->runtime, &threads.count);
+  threads.list = lt_runtime_threads_list(lt_self(L)->runtime, &threads.count);
   if (threads.list == NULL)
     return lt_raise_memory(L);
   lua_pushcfunction(L, push_infos);

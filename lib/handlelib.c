@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "src/thread/interrupt.h"
-#include "src/thread/life.h"
+#include "src/thread/thread_life.h"
 #include "src/thread/wait.h"
 
 /*

@@ -9,7 +9,7 @@
 #include "src/diagnose/dump.h"
 #include "src/diagnose/dump_triggers.h"
 #include "src/thread/interrupt.h"
-#include "src/thread/roster.h"
+#include "src/thread/runtime_threads.h"
 #include "src/thread/wait.h"
 
 /*
@@ -68,7 +68,7 @@ static int interrupt(lua_State *L) {
   bool is_class;
   lua_settop(L, 2);
   check_exception(L, 2, &is_class);
-  lt_Thread *thread = lt_roster_find(lt_self(L)->runtime, (uint64_t)ident);
+  lt_Thread *thread = lt_runtime_threads_find(lt_self(L)->runtime, (uint64_t)ident);
   if (thread == NULL) {
     lua_pushboolean(L, 0);
     return 1;
@@ -91,7 +91,7 @@ static int interrupt_main(lua_State *L) {
   if (!plat_signal_valid(number))
     return lt_arg_error(L, &lt_ValueError, 1, "signal number %I out of range", number);
   lt_Runtime *runtime = lt_self(L)->runtime;
-  lt_Thread *main = lt_roster_find(runtime, runtime->main_ident);
+  lt_Thread *main = lt_runtime_threads_find(runtime, runtime->main_ident);
   if (main == NULL)
     return 0;
   bool alive;
@@ -155,7 +155,7 @@ static int dump_traceback(lua_State *L) {
     push_write(L, 1);
   lt_Dump dump;
   lt_StringBuffer text = {NULL, 0, 0};
-  const lt_Asker asker = {self->runtime, self->parker, self, L, NULL};
+  const lt_DumpAsker asker = {self->runtime, self->parker, self, L, NULL};
   if (!lt_dump_take(&dump, &asker))
     return lt_raise_memory(L);
   lt_dump_write(&dump, &text);

@@ -196,7 +196,7 @@ static void push_priority(lua_State *L, int arg) {
 
 /* The message on the top is added, and popped. It counts at once, as one without contents, so that
  * what there is of it is freed when it raises. */
-static void add_message(lua_State *L, Putting *putting, int arg, const lt_Row *row) {
+static void add_message(lua_State *L, Putting *putting, int arg, const lt_PackBatch *row) {
   size_t number = putting->count++;
   putting->items[number].kind = LT_ITEM_NIL;
   if (putting->keys != NULL) {
@@ -345,7 +345,7 @@ static int queue_put_many(lua_State *L) {
   plat_Time deadline = opt_patience(L, 3);
   Putting *putting = push_putting(L, queue, count);
   lt_module_index_push(L, false);
-  lt_Row row = {lua_gettop(L), 0};
+  lt_PackBatch row = {lua_gettop(L), 0};
   for (size_t i = 1; i <= count; i++) {
     lua_rawgeti(L, 2, (lua_Integer)i);
     row.first = (int)(i - 1);

@@ -128,7 +128,7 @@ static int shared_newindex(lua_State *L) {
     value = lt_from_shared_store(L, user, 1, 2, 3);
     kept = lt_to_shared_known(&value) != NULL;
   }
-  lt_Set set = lt_shared_table_set(shared, user, &key, &value);
+  lt_SetOutcome set = lt_shared_table_set(shared, user, &key, &value);
   if (set == LT_NOT_SET)
     return lt_raise_memory(L);
   if (set == LT_SET_OVER_OBJECT && !kept)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "src/diagnose/dump.h"
-#include "src/thread/roster.h"
+#include "src/thread/runtime_threads.h"
 
 /* How long a thread has been blocked when it looks. */
 #define DELAY (PLAT_SECOND / 5)
@@ -31,7 +31,7 @@ static bool all_blocked(lt_Thread *first, unsigned *seen, size_t count) {
 }
 
 static bool is_deadlocked(lt_Runtime *runtime) {
-  size_t count = lt_roster_count(runtime) + 1;
+  size_t count = lt_runtime_threads_count(runtime) + 1;
   unsigned *seen = malloc(2 * count * sizeof(*seen));
   if (seen == NULL)
     return false;
@@ -48,7 +48,7 @@ static bool is_deadlocked(lt_Runtime *runtime) {
 ** Reporting
 */
 
-static const lt_Answer *answer_of(const lt_Dump *dump, uint64_t ident) {
+static const lt_DumpAnswer *answer_of(const lt_Dump *dump, uint64_t ident) {
   for (size_t i = 0; i < dump->count; i++)
     if (atomic_load(&dump->answers[i].thread->ident) == ident)
       return &dump->answers[i];
@@ -56,16 +56,16 @@ static const lt_Answer *answer_of(const lt_Dump *dump, uint64_t ident) {
 }
 
 /* A thread that waits for one that waits for it, if there is one; else any that is blocked. */
-static const lt_Answer *first_in_cycle(const lt_Dump *dump, const lt_Thread *self) {
-  const lt_Answer *slow = answer_of(dump, atomic_load(&self->ident));
+static const lt_DumpAnswer *first_in_cycle(const lt_Dump *dump, const lt_Thread *self) {
+  const lt_DumpAnswer *slow = answer_of(dump, atomic_load(&self->ident));
   for (size_t i = 0; slow != NULL && slow->ender != 0 && i < dump->count; i++)
     slow = answer_of(dump, slow->ender);
   return slow != NULL ? slow : answer_of(dump, atomic_load(&self->ident));
 }
 
 static void add_cycle(lt_StringBuffer *text, const lt_Dump *dump, const lt_Thread *self) {
-  const lt_Answer *first = first_in_cycle(dump, self);
-  const lt_Answer *answer = first;
+  const lt_DumpAnswer *first = first_in_cycle(dump, self);
+  const lt_DumpAnswer *answer = first;
   lt_string_buffer_add(text, "lthread: deadlock: all threads wait for one another: thread ");
   for (size_t i = 0; answer != NULL && i < dump->count; i++) {
     lt_dump_add_identity(text, answer->thread);
@@ -87,7 +87,7 @@ static void add_cycle(lt_StringBuffer *text, const lt_Dump *dump, const lt_Threa
 static void report_deadlock(lt_Thread *thread, const lt_Blocked *blocked) {
   lt_Dump dump;
   lt_StringBuffer text = {NULL, 0, 0};
-  const lt_Asker asker = {thread->runtime, thread->parker, thread, thread->waiting, blocked};
+  const lt_DumpAsker asker = {thread->runtime, thread->parker, thread, thread->waiting, blocked};
   if (!lt_dump_take(&dump, &asker))
     return;
   add_cycle(&text, &dump, thread);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "src/thread/interrupt.h"
-#include "src/thread/roster.h"
+#include "src/thread/runtime_threads.h"
 
 /* How long threads have to answer. */
 #define PATIENCE (PLAT_SECOND / 2)
@@ -24,7 +24,7 @@
 
 typedef struct lt_Question {
   struct lt_Question *next;
-  lt_Answer *answer;
+  lt_DumpAnswer *answer;
   atomic_size_t *awaited;
 } lt_Question;
 
@@ -140,8 +140,8 @@ static void add_native_id(lt_StringBuffer *text, lt_Thread *thread) {
     lt_string_buffer_add(text, ", native id %" PRIu64, native_id);
 }
 
-static void add_ender(lt_StringBuffer *text, lt_Runtime *runtime, const lt_Answer *answer) {
-  lt_Thread *thread = answer->ender == 0 ? NULL : lt_roster_find(runtime, answer->ender);
+static void add_ender(lt_StringBuffer *text, lt_Runtime *runtime, const lt_DumpAnswer *answer) {
+  lt_Thread *thread = answer->ender == 0 ? NULL : lt_runtime_threads_find(runtime, answer->ender);
   if (thread == NULL)
     return;
   lt_string_buffer_add(text, " %s thread ", answer->relation);
@@ -149,7 +149,7 @@ static void add_ender(lt_StringBuffer *text, lt_Runtime *runtime, const lt_Answe
   lt_object_release(&thread->object);
 }
 
-static void add_state(lt_StringBuffer *text, lt_Thread *thread, const lt_Answer *answer,
+static void add_state(lt_StringBuffer *text, lt_Thread *thread, const lt_DumpAnswer *answer,
                       const lt_Blocked *blocked) {
   if (blocked == NULL) {
     lt_string_buffer_add(text, ", running:\n");
@@ -161,7 +161,7 @@ static void add_state(lt_StringBuffer *text, lt_Thread *thread, const lt_Answer 
   lt_string_buffer_add(text, " for %.3f s:\n", seconds);
 }
 
-static void make_answer(lt_Answer *answer, lua_State *L, lt_Thread *thread,
+static void make_answer(lt_DumpAnswer *answer, lua_State *L, lt_Thread *thread,
                         const lt_Blocked *blocked) {
   if (blocked != NULL) {
     const lt_Wait *wait = blocked->wait;
@@ -177,7 +177,7 @@ static void make_answer(lt_Answer *answer, lua_State *L, lt_Thread *thread,
   add_stacks(&answer->text, L, thread);
 }
 
-static void dump_give(lt_Answer *answer, const lt_Answer *made) {
+static void dump_give(lt_DumpAnswer *answer, const lt_DumpAnswer *made) {
   answer->ender = made->ender;
   answer->relation = made->relation;
   memcpy(answer->blocked_on, made->blocked_on, LT_BLOCKED_BYTES);
@@ -188,7 +188,7 @@ void lt_dump_answer(lua_State *L, lt_Thread *thread, const lt_Blocked *blocked) 
   if (!atomic_load(&thread->parker->asked))
     return;
   atomic_store(&thread->parker->asked, false);
-  lt_Answer made = {.thread = thread};
+  lt_DumpAnswer made = {.thread = thread};
   make_answer(&made, L, thread, blocked);
   const void *askers[8];
   size_t count = 0;
@@ -239,7 +239,7 @@ static bool answers_missing(void *context) {
   return atomic_load((atomic_size_t *)context) > 0;
 }
 
-/* A poke may be lost: see insist.h. */
+/* A poke may be lost: see repeated_poke.h. */
 static void ask_again(const lt_Dump *dump) {
   for (size_t i = 0; i < dump->count; i++) {
     lt_Thread *thread = dump->answers[i].thread;
@@ -250,7 +250,7 @@ static void ask_again(const lt_Dump *dump) {
   }
 }
 
-static void await_answers(const lt_Dump *dump, const lt_Asker *asker, atomic_size_t *awaited) {
+static void await_answers(const lt_Dump *dump, const lt_DumpAsker *asker, atomic_size_t *awaited) {
   plat_Time limit = plat_now() + PATIENCE;
   lt_Wait wait = {.address = awaited,
                   .context = awaited,
@@ -266,11 +266,11 @@ static void await_answers(const lt_Dump *dump, const lt_Asker *asker, atomic_siz
   }
 }
 
-static void ask_all(lt_Dump *dump, lt_Question *questions, const lt_Asker *asker) {
+static void ask_all(lt_Dump *dump, lt_Question *questions, const lt_DumpAsker *asker) {
   atomic_size_t awaited;
   atomic_init(&awaited, 0);
   for (size_t i = 0; i < dump->count; i++) {
-    lt_Answer *answer = &dump->answers[i];
+    lt_DumpAnswer *answer = &dump->answers[i];
     questions[i] = (lt_Question){NULL, answer, &awaited};
     if (answer->thread == asker->thread) {
       make_answer(answer, asker->L, answer->thread, asker->blocked);
@@ -285,9 +285,9 @@ static void ask_all(lt_Dump *dump, lt_Question *questions, const lt_Asker *asker
     take_back(dump->answers[i].thread, &questions[i]);
 }
 
-bool lt_dump_take(lt_Dump *dump, const lt_Asker *asker) {
+bool lt_dump_take(lt_Dump *dump, const lt_DumpAsker *asker) {
   dump->answers = NULL;
-  lt_Thread **threads = lt_roster_list(asker->runtime, &dump->count);
+  lt_Thread **threads = lt_runtime_threads_list(asker->runtime, &dump->count);
   if (threads == NULL)
     return false;
   lt_Question *questions = malloc(dump->count * sizeof(*questions));
@@ -311,7 +311,7 @@ bool lt_dump_take(lt_Dump *dump, const lt_Asker *asker) {
 }
 
 static const char *why_silent(lt_Thread *thread) {
-  switch ((lt_Status)atomic_load(&thread->status)) {
+  switch ((lt_ThreadStatus)atomic_load(&thread->status)) {
   case LT_UNSTARTED:
   case LT_STARTING:
     return "starting";
@@ -326,7 +326,7 @@ static const char *why_silent(lt_Thread *thread) {
 
 void lt_dump_write(const lt_Dump *dump, lt_StringBuffer *text) {
   for (size_t i = 0; i < dump->count; i++) {
-    const lt_Answer *answer = &dump->answers[i];
+    const lt_DumpAnswer *answer = &dump->answers[i];
     if (answer->text.bytes != NULL) {
       lt_string_buffer_add(text, "%s", answer->text.bytes);
     } else {

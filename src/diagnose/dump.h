@@ -18,30 +18,30 @@ typedef struct lt_Blocked {
 
 #define LT_BLOCKED_BYTES 48
 
-typedef struct lt_Answer {
+typedef struct lt_DumpAnswer {
   lt_Thread *thread;                 /* a reference */
   lt_StringBuffer text;              /* empty: none came */
   char blocked_on[LT_BLOCKED_BYTES]; /* "lock 0x..."; empty: it is not blocked */
   const char *relation;              /* of that to the thread that could end the wait */
   uint64_t ender;                    /* the ident of this thread, 0: not known */
-} lt_Answer;
+} lt_DumpAnswer;
 
 typedef struct lt_Dump {
   size_t count;
-  lt_Answer *answers; /* in the order in which the threads were started */
+  lt_DumpAnswer *answers; /* in the order in which the threads were started */
 } lt_Dump;
 
 /* Who asks. A thread of a runtime answers for itself; the watcher is none. */
-typedef struct lt_Asker {
+typedef struct lt_DumpAsker {
   lt_Runtime *runtime;
   lt_Parker *parker;
   lt_Thread *thread; /* NULL: the watcher */
   lua_State *L;
   const lt_Blocked *blocked;
-} lt_Asker;
+} lt_DumpAsker;
 
 /* False: no memory. Waits for the answers, deaf to interrupts. Raises nothing. */
-bool lt_dump_take(lt_Dump *dump, const lt_Asker *asker);
+bool lt_dump_take(lt_Dump *dump, const lt_DumpAsker *asker);
 void lt_dump_write(const lt_Dump *dump, lt_StringBuffer *text);
 void lt_dump_free(lt_Dump *dump);
 

@@ -11,7 +11,7 @@
 #include "src/diagnose/dump.h"
 
 static void dump(lt_Runtime *runtime, lt_Parker *parker, const char *header) {
-  const lt_Asker asker = {.runtime = runtime, .parker = parker};
+  const lt_DumpAsker asker = {.runtime = runtime, .parker = parker};
   lt_StringBuffer text = {NULL, 0, 0};
   lt_Dump made;
   if (!lt_dump_take(&made, &asker))

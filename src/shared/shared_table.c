@@ -28,8 +28,8 @@ static void shared_destroy(lt_Object *object) {
   lt_memory_free(shared, SIZE);
 }
 
-lt_Set lt_shared_table_set(lt_SharedTable *shared, lt_BiasUser user, const lt_SharedKey *key,
-                           const lt_SharedValue *value) {
+lt_SetOutcome lt_shared_table_set(lt_SharedTable *shared, lt_BiasUser user, const lt_SharedKey *key,
+                                  const lt_SharedValue *value) {
   lt_SharedValue old;
   lt_SharedValue old_key;
   lt_BiasSlot *slot = lt_shared_table_begin_write(shared, user);
@@ -46,7 +46,7 @@ lt_Set lt_shared_table_set(lt_SharedTable *shared, lt_BiasUser user, const lt_Sh
     lt_shared_value_release(value);
     return LT_NOT_SET;
   }
-  lt_Set set = old.kind == LT_SHARED_OBJECT ? LT_SET_OVER_OBJECT : LT_SET;
+  lt_SetOutcome set = old.kind == LT_SHARED_OBJECT ? LT_SET_OVER_OBJECT : LT_SET;
   lt_shared_value_release(&old);
   lt_shared_value_release(&old_key);
   return set;

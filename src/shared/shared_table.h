@@ -58,9 +58,9 @@ static inline void lt_shared_table_end_long_read(lt_SharedTable *shared) {
 ** Sets a field to 'value', whose reference is taken over, also on failure. Fails without memory,
 ** and leaves the table as before. Tells whether the old value was a shared object.
 */
-typedef enum lt_Set { LT_SET, LT_SET_OVER_OBJECT, LT_NOT_SET } lt_Set;
+typedef enum lt_SetOutcome { LT_SET, LT_SET_OVER_OBJECT, LT_NOT_SET } lt_SetOutcome;
 
-lt_Set lt_shared_table_set(lt_SharedTable *shared, lt_BiasUser user, const lt_SharedKey *key,
-                           const lt_SharedValue *value);
+lt_SetOutcome lt_shared_table_set(lt_SharedTable *shared, lt_BiasUser user, const lt_SharedKey *key,
+                                  const lt_SharedValue *value);
 
 #endif

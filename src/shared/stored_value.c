@@ -97,7 +97,7 @@ static bool is_plain_c_function(lua_State *L, int index) {
 
 typedef struct New {
   lt_StoredValue *stored;
-  lt_Describe describe;
+  lt_DescribeValue describe;
 } New;
 
 /* The arguments: a New, the value. */
@@ -116,7 +116,7 @@ static int new_protected(lua_State *L) {
   return 0;
 }
 
-lt_StoredValue *lt_stored_value_new(lua_State *L, int index, lt_Describe describe) {
+lt_StoredValue *lt_stored_value_new(lua_State *L, int index, lt_DescribeValue describe) {
   New new = {NULL, describe};
   index = lua_absindex(L, index);
   luaL_checkstack(L, 4, "too many values");

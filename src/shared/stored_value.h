@@ -43,7 +43,7 @@ lt_StoredValue *lt_stored_value_origin(lua_State *L, int index);
 ** Stores the value at 'index': the reference is the caller's. Raises TypeError for what can't be
 ** transferred; 'describe' as for lt_pack.
 */
-lt_StoredValue *lt_stored_value_new(lua_State *L, int index, lt_Describe describe);
+lt_StoredValue *lt_stored_value_new(lua_State *L, int index, lt_DescribeValue describe);
 
 /*
 ** Pushes the value that the state has of a stored one, if it has, and returns whether. Neither

@@ -9,7 +9,7 @@
 
 #include "src/object/arguments.h"
 #include "src/object/exception.h"
-#include "src/object/shown_text.h"
+#include "src/object/printable.h"
 #include "src/state/quiet_call.h"
 #include "src/transfer/module_names.h"
 
@@ -111,7 +111,7 @@ static lt_SharedValue object_value(lt_Object *object) {
   return value;
 }
 
-static lt_SharedValue share_whole(lua_State *L, int index, lt_Describe describe) {
+static lt_SharedValue share_whole(lua_State *L, int index, lt_DescribeValue describe) {
   lt_Object *object = lt_object_at(L, index);
   if (object == NULL) {
     lt_StoredValue *stored = lt_stored_value_of(L, index);
@@ -143,7 +143,7 @@ static void replace_by_step(lua_State *L, int sources, size_t parent) {
   lua_pushnil(L);
   while (lua_next(L, -2)) {
     if (lua_rawequal(L, -1, -4)) {
-      lt_push_key_step(L, lua_gettop(L) - 1);
+      lt_printable_push_key(L, lua_gettop(L) - 1);
       lua_replace(L, -5);
       lua_pop(L, 3);
       return;
@@ -186,7 +186,7 @@ static void describe_value(lua_State *L, int value) {
   int sources = lua_gettop(L);
   lua_pushliteral(L, "key");
   lua_rawget(L, sources);
-  lt_push_key_step(L, sources + 1);
+  lt_printable_push_key(L, sources + 1);
   prepend_path(L, sources, number_at(L, sources, 0));
   lua_replace(L, sources);
   lua_settop(L, sources);
@@ -315,7 +315,7 @@ static void release_targets(Conversion *conversion, bool failed) {
 /* NULL if it must be a plain table and is none. */
 static lt_SharedTable *to_shared_convert(lua_State *L, lt_BiasUser user, int index, bool plain) {
   Conversion conversion = {user, plain, NULL, 0, 0};
-  lt_Quiet quiet;
+  lt_QuietCall quiet;
   index = lua_absindex(L, index);
   luaL_checkstack(L, 4, "too many values");
   lua_pushcfunction(L, convert_protected);

@@ -149,7 +149,7 @@ static lt_LentString *lend(lua_State *L, int index, lt_Lender *lender) {
   return string;
 }
 
-lt_LentString *lt_lent_string_new(lua_State *L, int index, lt_Strings strings) {
+lt_LentString *lt_lent_string_new(lua_State *L, int index, lt_StringsRule strings) {
   size_t length;
   const char *bytes = lua_tolstring(L, index, &length);
   lt_Lender *lender = strings == LT_LEND_STRINGS && length >= LEAST_LENT ? lender_of(L) : NULL;
@@ -205,7 +205,7 @@ static int lent_push_protected(lua_State *L) {
 }
 
 void lt_lent_string_push(lua_State *L, lt_LentString *string) {
-  lt_Quiet quiet;
+  lt_QuietCall quiet;
   if (atomic_load_explicit(&string->state, memory_order_acquire) == OWN) {
     lent_push_own(L, string);
     return;

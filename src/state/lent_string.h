@@ -45,10 +45,10 @@ typedef struct lt_Lender {
 /*
 ** Whether strings may be lent: for what is received once, and before long. What is kept is copied.
 */
-typedef enum lt_Strings { LT_COPY_STRINGS, LT_LEND_STRINGS } lt_Strings;
+typedef enum lt_StringsRule { LT_COPY_STRINGS, LT_LEND_STRINGS } lt_StringsRule;
 
 /* That at 'index'. Raises for want of memory. */
-lt_LentString *lt_lent_string_new(lua_State *L, int index, lt_Strings strings);
+lt_LentString *lt_lent_string_new(lua_State *L, int index, lt_StringsRule strings);
 
 /* Raises for want of memory, here or when it was called back. */
 void lt_lent_string_push(lua_State *L, lt_LentString *string);

@@ -21,7 +21,7 @@ static bool is_running(lua_State *L) {
 }
 
 static void *quiet_call_allocate(void *context, void *block, size_t old_size, size_t new_size) {
-  lt_Quiet *quiet = context;
+  lt_QuietCall *quiet = context;
   void *result = quiet->allocate(quiet->allocator, block, old_size, new_size);
   if (result == NULL && new_size > 0)
     quiet->memory_was_short = true;
@@ -33,7 +33,7 @@ void lt_quiet_again(lua_State *L) {
     lua_gc(L, LUA_GCSTEP, -KILOBYTES);
 }
 
-static void release(lua_State *L, const lt_Quiet *quiet) {
+static void release(lua_State *L, const lt_QuietCall *quiet) {
   if (!quiet->memory_was_short) {
     lua_gc(L, LUA_GCSTEP, KILOBYTES);
   } else if (is_running(L)) {
@@ -43,7 +43,7 @@ static void release(lua_State *L, const lt_Quiet *quiet) {
   }
 }
 
-int lt_quiet_call(lua_State *L, lt_Quiet *quiet, int argument_count, int result_count) {
+int lt_quiet_call(lua_State *L, lt_QuietCall *quiet, int argument_count, int result_count) {
   quiet->memory_was_short = false;
   quiet->allocate = lua_getallocf(L, &quiet->allocator);
   bool held = is_running(L);

@@ -14,14 +14,14 @@
 
 #include <lua.h>
 
-typedef struct lt_Quiet {
+typedef struct lt_QuietCall {
   lua_Alloc allocate; /* the state's own allocator */
   void *allocator;
   bool memory_was_short;
-} lt_Quiet;
+} lt_QuietCall;
 
 /* As lua_pcall without a message handler. Finalizers that are due run before it returns. */
-int lt_quiet_call(lua_State *L, lt_Quiet *quiet, int argument_count, int result_count);
+int lt_quiet_call(lua_State *L, lt_QuietCall *quiet, int argument_count, int result_count);
 
 /* Within the call, when memory was short: the collector shall wait again. */
 void lt_quiet_again(lua_State *L);

@@ -5,7 +5,7 @@
 #include "src/state/lent_string.h"
 #include "src/sync/biased_lock.h"
 #include "src/sync/park.h"
-#include "src/thread/insist.h"
+#include "src/thread/repeated_poke.h"
 #include "src/thread/interrupt.h"
 #include "src/thread/observer.h"
 #include "src/thread/worker.h"
@@ -16,7 +16,7 @@ static void in_child(void) {
   lt_observer->after_fork();
   lt_park_after_fork();
   lt_lent_strings_after_fork();
-  lt_insist_after_fork();
+  lt_repeated_pokes_after_fork();
   lt_bias_slots_after_fork();
   lt_workers_after_fork();
   lt_cycles_after_fork(lt_interrupt_after_fork());

@@ -16,9 +16,9 @@
 
 #include "src/state/running_handlers.h"
 #include "src/state/replacement.h"
-#include "src/thread/insist.h"
+#include "src/thread/repeated_poke.h"
 #include "src/thread/observer.h"
-#include "src/thread/roster.h"
+#include "src/thread/runtime_threads.h"
 
 /* The threads whose states run on this OS thread: several, if a host has several main states. */
 typedef struct lt_Attachment {
@@ -93,7 +93,7 @@ bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message
     thread->spares_next = false; /* what was to be spared is over: the thread is here */
   plat_mutex_unlock(&thread->guard);
   if (*alive && atomic_load(&thread->home) != &plat_own_target)
-    lt_insist(thread);
+    lt_repeated_poke_begin(thread);
   if (!entered)
     free_request(request);
   return true;
@@ -388,7 +388,7 @@ void lt_interrupt_detach(lt_Thread *thread) {
     while (atomic_load(&attachment->in_handlers) > 0)
       plat_yield();
   plat_mutex_unlock(&moving);
-  lt_insist_cease(thread);
+  lt_repeated_poke_end(thread);
   drop_detached();
 }
 
@@ -412,7 +412,7 @@ static void end_home(void) {
     lt_Thread *thread = atomic_load(&each->thread);
     if (thread != NULL) {
       unlink_attachment(thread);
-      lt_insist_cease(thread);
+      lt_repeated_poke_end(thread);
     }
   }
   plat_mutex_unlock(&moving);
@@ -432,7 +432,7 @@ static void heed_interrupt(lua_State *L) {
 static bool thread_is_alone(lua_State *L) {
   const lt_Thread *thread = lt_thread_of(L);
   return thread != NULL && thread->is_main && lt_runtimes_open() == 1 &&
-         lt_roster_count(thread->runtime) == 0;
+         lt_runtime_threads_count(thread->runtime) == 0;
 }
 
 static const lt_StateUser state_user = {heed_interrupt, thread_is_alone};
@@ -454,7 +454,7 @@ bool lt_interrupt_after_fork(void) {
   for (lt_Attachment *each = attachments; each != NULL; each = each->next) {
     lt_Thread *thread = atomic_load(&each->thread);
     if (thread != NULL && thread->runtime != NULL) {
-      was_alone = lt_roster_after_fork(thread) && was_alone;
+      was_alone = lt_runtime_threads_after_fork(thread) && was_alone;
       runtimes++;
     }
   }

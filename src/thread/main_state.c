@@ -11,7 +11,7 @@
 #include "src/thread/fork.h"
 #include "src/thread/interrupt.h"
 #include "src/thread/observer.h"
-#include "src/thread/roster.h"
+#include "src/thread/runtime_threads.h"
 #include "src/thread/shutdown.h"
 #include "src/thread/wait.h"
 #include "src/thread/worker.h"
@@ -35,7 +35,7 @@ static int close_runtime(lua_State *L) {
   lt_coroutines_close(main->coroutines);
   if (!lt_coroutines_unwrap(main->coroutines, L))
     main->coroutines = NULL; /* the host's allocator still goes through it */
-  lt_roster_leave(main->runtime, main, LT_DONE, NULL);
+  lt_runtime_threads_leave(main->runtime, main, LT_DONE, NULL);
   lt_workers_close(main->parker);
   lt_object_release(&main->object);
   return 0;
@@ -68,7 +68,7 @@ static void discard_runtime(lua_State *L, lt_Thread *main) {
   lt_interrupt_detach(main);
   if (main->coroutines != NULL && !lt_coroutines_unwrap(main->coroutines, L))
     main->coroutines = NULL;
-  lt_roster_leave(main->runtime, main, LT_DONE, NULL);
+  lt_runtime_threads_leave(main->runtime, main, LT_DONE, NULL);
   lt_workers_close(main->parker);
   lt_object_release(&main->object);
 }
@@ -85,7 +85,7 @@ static bool enter_new_runtime(lt_Thread *main) {
   runtime->globals = &globals->traced.object;
   strcpy(main->name, "MainThread");
   main->is_main = true;
-  lt_roster_enter(runtime, main);
+  lt_runtime_threads_enter(runtime, main);
   runtime->main_ident = atomic_load(&main->ident);
   return true;
 }

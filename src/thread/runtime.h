@@ -1,6 +1,6 @@
 /*
 ** A runtime: what a main state and the threads that began in it have in common. Which threads these
-** are is told by roster.h.
+** are is told by runtime_threads.h.
 */
 #ifndef lt_runtime_h
 #define lt_runtime_h

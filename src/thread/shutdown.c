@@ -1,7 +1,7 @@
 #include "src/thread/shutdown.h"
 
 #include "src/thread/interrupt.h"
-#include "src/thread/roster.h"
+#include "src/thread/runtime_threads.h"
 #include "src/thread/wait.h"
 
 /* How long threads have to end, and when those that catch SystemExit are not asked any more. */
@@ -16,7 +16,7 @@ typedef struct Others {
 
 static bool others_left(void *context) {
   Others *others = context;
-  return lt_roster_has_others(others->self->runtime, others->self, others->daemons_too);
+  return lt_runtime_threads_has_others(others->self->runtime, others->self, others->daemons_too);
 }
 
 static lt_Wait wait_for_others(Others *others, plat_Time deadline) {
@@ -51,7 +51,7 @@ void lt_shutdown(lua_State *L, lt_Thread *main) {
   do { /* an interrupt ends the patience with threads that are no daemons */
     wait = wait_for_others(&others, PLAT_FOREVER);
     parked = lt_wait_unless_interrupted(L, main, &wait);
-  } while (!lt_roster_close(main->runtime, main, parked == LT_INTERRUPTED));
+  } while (!lt_runtime_threads_close(main->runtime, main, parked == LT_INTERRUPTED));
   lt_interrupt_clear(L, main, true);
   others.daemons_too = true;
   plat_Time begin = plat_now();

@@ -16,22 +16,22 @@
 #include "src/thread/runtime.h"
 #include "src/transfer/message.h"
 
-/* What insist.c knows of a thread. */
-typedef struct lt_Insisted {
+/* What repeated_poke.c knows of a thread. */
+typedef struct lt_RepeatedPoke {
   struct lt_Thread *next; /* in its list */
   bool is_listed;
   unsigned left; /* how many repetitions */
   plat_Time pause;
   plat_Time due; /* when the next one is */
-} lt_Insisted;
+} lt_RepeatedPoke;
 
-typedef enum lt_Status {
+typedef enum lt_ThreadStatus {
   LT_UNSTARTED,
   LT_STARTING, /* the system has been asked for a thread */
   LT_RUNNING,
   LT_STOPPING, /* its function has ended, its state is being closed */
   LT_DONE
-} lt_Status;
+} lt_ThreadStatus;
 
 #define LT_NAME_BYTES 64
 
@@ -50,7 +50,7 @@ struct lt_Thread {
   unsigned slot;        /* in the biased locks; of its own once it runs */
   atomic_bool must_end; /* SystemExit is raised again and again */
   atomic_bool heard;    /* the last interrupt has reached the thread, wherever it will be raised */
-  lt_Insisted insisted;
+  lt_RepeatedPoke repeated_poke;
 
   /* Only for the thread itself. */
   lt_Coroutines *coroutines; /* of its state */
@@ -86,8 +86,8 @@ lt_Thread *lt_thread_new(void); /* unstarted; NULL without memory */
 /* The thread gets the state's context and its coroutines. */
 void lt_thread_enter_state(lt_Thread *thread, lt_Context *context);
 
-static inline lt_Status lt_thread_status(lt_Thread *thread) {
-  return (lt_Status)atomic_load(&thread->status);
+static inline lt_ThreadStatus lt_thread_status(lt_Thread *thread) {
+  return (lt_ThreadStatus)atomic_load(&thread->status);
 }
 
 /* Whether the thread of the caller has been asked to raise something. */

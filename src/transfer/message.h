@@ -96,21 +96,21 @@ typedef struct lt_Message {
 ** of them, counted from 0, for an error; it may be NULL. Raises TypeError for what can't be
 ** transferred; then nothing has changed.
 */
-typedef void (*lt_Describe)(lua_State *L, int value);
+typedef void (*lt_DescribeValue)(lua_State *L, int value);
 
-lt_Message *lt_pack(lua_State *L, int count, lt_Strings strings, lt_Describe describe);
+lt_Message *lt_pack(lua_State *L, int count, lt_StringsRule strings, lt_DescribeValue describe);
 
 /*
 ** The same for one of many messages in a row: the index of the state's modules (see module_index.h)
 ** has been looked up once for all, and the values are counted from 'first'. NULL is for one alone.
 */
-typedef struct lt_Row {
+typedef struct lt_PackBatch {
   int names; /* where on the stack */
   int first;
-} lt_Row;
+} lt_PackBatch;
 
-lt_Message *lt_pack_in_row(lua_State *L, int count, lt_Strings strings, lt_Describe describe,
-                           const lt_Row *row);
+lt_Message *lt_pack_in_batch(lua_State *L, int count, lt_StringsRule strings,
+                             lt_DescribeValue describe, const lt_PackBatch *row);
 
 /*
 ** Pushes the values of a message, and raises what goes wrong in making them. The globals that its

@@ -66,11 +66,11 @@ bool lt_message_item_from_small(lua_State *L, int index, lt_MessageItem *item);
 
 /*
 ** Makes an item of the value at 'index'. 'strings', 'describe' and 'row', the last two of which may
-** be NULL, are as for lt_pack_in_row. Raises TypeError for what can't be transferred, or for
+** be NULL, are as for lt_pack_in_batch. Raises TypeError for what can't be transferred, or for
 ** want of memory; then there is no item.
 */
-void lt_message_item_from(lua_State *L, int index, lt_MessageItem *item, lt_Strings strings,
-                          lt_Describe describe, const lt_Row *row);
+void lt_message_item_from(lua_State *L, int index, lt_MessageItem *item, lt_StringsRule strings,
+                          lt_DescribeValue describe, const lt_PackBatch *row);
 
 /* Pushes the value. It may raise; the item stays as it is. */
 void lt_message_item_push(lua_State *L, const lt_MessageItem *item);

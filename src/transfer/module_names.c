@@ -9,7 +9,7 @@
 #include <lauxlib.h>
 
 #include "src/object/exception.h"
-#include "src/object/shown_text.h"
+#include "src/object/printable.h"
 
 /* Replaces the value on the top by its member; false leaves it in place. */
 static bool take_step(lua_State *L, const char *step) {
@@ -56,12 +56,12 @@ bool lt_module_names_is_standard_global(const lt_ModulePath *path, const char *n
 
 /* "module.field.field", on the top. */
 static const char *push_path(lua_State *L, const lt_ModulePath *path) {
-  lt_push_shown(L, path->steps[0], strlen(path->steps[0]));
+  lt_printable_push(L, path->steps[0], strlen(path->steps[0]));
   for (int i = 1; i < path->length; i++) {
     if (path->steps[i] == NULL)
       lua_pushliteral(L, "'s metatable");
     else
-      lt_push_name_step(L, path->steps[i], strlen(path->steps[i]));
+      lt_printable_push_name(L, path->steps[i], strlen(path->steps[i]));
     lua_concat(L, 2);
   }
   return lua_tostring(L, -1);
@@ -71,9 +71,10 @@ static _Noreturn void raise_missing(lua_State *L, const lt_ModulePath *path, con
   lt_raise(L, &lt_RuntimeError, "cannot receive %s: %s", push_path(L, path), reason);
 }
 
-void lt_module_names_push(lua_State *L, const lt_ModulePath *path, const lt_Module *module) {
+void lt_module_names_push(lua_State *L, const lt_ModulePath *path,
+                          const lt_ModuleContents *module) {
   luaL_checkstack(L, 10, "too many values");
-  if (!lt_module_push(L, module, path->steps[0]))
+  if (!lt_module_contents_push(L, module, path->steps[0]))
     raise_missing(L, path, luaL_tolstring(L, -1, NULL));
   for (int i = 1; i < path->length; i++)
     if (!take_step(L, path->steps[i]) || lua_isnil(L, -1))

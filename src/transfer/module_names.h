@@ -8,7 +8,7 @@
 
 #include <lua.h>
 
-#include "src/transfer/module.h"
+#include "src/transfer/module_contents.h"
 #include "src/transfer/module_index.h"
 
 /*
@@ -21,7 +21,7 @@ bool lt_module_names_find(lua_State *L, int names, const void *address, lt_Modul
 ** Pushes what the path leads to, loading the module if need be, with all that belongs to it, or
 ** raises RuntimeError. 'module' may be NULL.
 */
-void lt_module_names_push(lua_State *L, const lt_ModulePath *path, const lt_Module *module);
+void lt_module_names_push(lua_State *L, const lt_ModulePath *path, const lt_ModuleContents *module);
 
 /* Whether the path leads to what a new state has from its beginning under this global name. */
 bool lt_module_names_is_standard_global(const lt_ModulePath *path, const char *name);

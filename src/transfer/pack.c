@@ -60,15 +60,15 @@ static void make_message(lua_State *L, lt_Packer *packer, int count) {
 static void start_over(lua_State *L, lt_Packer *packer, int count) {
   if (packer->quiet.memory_was_short)
     lt_quiet_again(L);
-  lt_restart_packer(packer);
-  lua_settop(L, count + FIRST_VALUE - 1);
+  lt_packer_restart(packer);
+  lua_settop(L, count + LT_FIRST_VALUE_PLACE - 1);
   lua_newtable(L);
-  packer->anchors = count + FIRST_VALUE;
+  packer->anchors = count + LT_FIRST_VALUE_PLACE;
 }
 
 static void pack_roots(lua_State *L, lt_Packer *packer, int count) {
   for (packer->root = 0; packer->root < count && !packer->starts_over; packer->root++) {
-    lua_pushvalue(L, packer->root + FIRST_VALUE);
+    lua_pushvalue(L, packer->root + LT_FIRST_VALUE_PLACE);
     lt_pack_root(L, packer);
   }
 }
@@ -76,7 +76,7 @@ static void pack_roots(lua_State *L, lt_Packer *packer, int count) {
 /* The packer is the first argument, then come the names, or nil, and the values. */
 static int pack_protected(lua_State *L) {
   lt_Packer *packer = lua_touserdata(L, 1);
-  int count = lua_gettop(L) - FIRST_VALUE + 1;
+  int count = lua_gettop(L) - LT_FIRST_VALUE_PLACE + 1;
   luaL_checkstack(L, 20, "too many values");
   pack_roots(L, packer, count);
   if (packer->starts_over || packer->quiet.memory_was_short) {
@@ -88,8 +88,8 @@ static int pack_protected(lua_State *L) {
   return 0;
 }
 
-lt_Message *lt_pack_in_row(lua_State *L, int count, lt_Strings strings, lt_Describe describe,
-                           const lt_Row *row) {
+lt_Message *lt_pack_in_batch(lua_State *L, int count, lt_StringsRule strings,
+                             lt_DescribeValue describe, const lt_PackBatch *row) {
   lt_Packer packer;
   luaL_checkstack(L, 4, "too many values");
   lt_packer_init(&packer, strings, describe, row == NULL ? 0 : row->first);
@@ -99,8 +99,8 @@ lt_Message *lt_pack_in_row(lua_State *L, int count, lt_Strings strings, lt_Descr
     lua_pushnil(L);
   else
     lua_pushvalue(L, row->names);
-  lua_rotate(L, -3 - count, FIRST_VALUE);
-  int status = lt_quiet_call(L, &packer.quiet, count + FIRST_VALUE - 1, 0);
+  lua_rotate(L, -3 - count, LT_FIRST_VALUE_PLACE);
+  int status = lt_quiet_call(L, &packer.quiet, count + LT_FIRST_VALUE_PLACE - 1, 0);
   lt_packer_free(&packer);
   if (status == LUA_OK)
     return packer.message;
@@ -110,8 +110,8 @@ lt_Message *lt_pack_in_row(lua_State *L, int count, lt_Strings strings, lt_Descr
   lt_throw(L);
 }
 
-lt_Message *lt_pack(lua_State *L, int count, lt_Strings strings, lt_Describe describe) {
-  return lt_pack_in_row(L, count, strings, describe, NULL);
+lt_Message *lt_pack(lua_State *L, int count, lt_StringsRule strings, lt_DescribeValue describe) {
+  return lt_pack_in_batch(L, count, strings, describe, NULL);
 }
 
 /*

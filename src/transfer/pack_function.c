@@ -58,7 +58,7 @@ static void pack_open_function(lua_State *L, lt_Packer *packer) {
 ** address of the one that was met is not known to be its own any more.
 */
 static size_t find_cell(lua_State *L, lt_Packer *packer, const void *cell) {
-  size_t node = find_address(packer, cell);
+  size_t node = lt_packer_find_address(packer, cell);
   if (node == 0 || packer->anchors == 0)
     return node;
   int upvalue = packer->nodes[node].upvalue;
@@ -67,7 +67,7 @@ static size_t find_cell(lua_State *L, lt_Packer *packer, const void *cell) {
   lua_pop(L, 1);
   if (is_own)
     return node;
-  forget_cell(packer, node);
+  lt_packer_forget_cell(packer, node);
   return 0;
 }
 
@@ -95,7 +95,7 @@ static bool is_standard(lua_State *L, const char *name) {
   lt_ModulePath path;
   if (!lua_isfunction(L, -1) && !lua_istable(L, -1))
     return false;
-  return lt_find_path(L, lua_topointer(L, -1), &path) &&
+  return lt_packer_find_path(L, lua_topointer(L, -1), &path) &&
          lt_module_names_is_standard_global(&path, name);
 }
 

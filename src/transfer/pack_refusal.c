@@ -2,7 +2,7 @@
 ** Refusals: they name the path to the value, from the values that lie on the Lua stack.
 */
 #include "src/object/exception.h"
-#include "src/object/shown_text.h"
+#include "src/object/printable.h"
 #include "src/transfer/packer.h"
 
 enum { SHOWN_FRAMES = 12 };
@@ -15,24 +15,24 @@ static void push_step(lua_State *L, const lt_PackFrame *frame) {
     break;
   case LT_PACK_KEY:
     lua_pushliteral(L, "'s key ");
-    lt_push_key_step(L, frame->base + 1);
+    lt_printable_push_key(L, frame->base + 1);
     lua_concat(L, 2);
     break;
   case LT_PACK_CONTENT:
-    lt_push_key_step(L, frame->base + 1);
+    lt_printable_push_key(L, frame->base + 1);
     break;
   case LT_PACK_UPVALUE: {
     const char *name = lua_getupvalue(L, frame->base, frame->position);
     lua_pop(L, 1);
     lua_pushliteral(L, "'s upvalue ");
-    lt_push_shown(L, name, strlen(name));
+    lt_printable_push(L, name, strlen(name));
     lua_concat(L, 2);
     break;
   }
   case LT_PACK_NAME: {
     lt_GlobalName name = frame->code->names[frame->position - 1];
     lua_pushliteral(L, "'s global ");
-    lt_push_shown(L, (const char *)frame->code->bytes + name.offset, name.length);
+    lt_printable_push(L, (const char *)frame->code->bytes + name.offset, name.length);
     lua_concat(L, 2);
     break;
   }

@@ -3,7 +3,7 @@
 ** come again; then the walk through what they hold.
 */
 #include "src/object/exception.h"
-#include "src/object/shown_text.h"
+#include "src/object/printable.h"
 #include "src/transfer/packer.h"
 
 /*
@@ -125,7 +125,7 @@ static _Noreturn void refuse_userdata(lua_State *L, lt_Packer *packer) {
   if (luaL_getmetafield(L, -1, "__name") == LUA_TSTRING) {
     size_t length;
     const char *name = lua_tolstring(L, -1, &length);
-    lt_push_shown(L, name, length);
+    lt_printable_push(L, name, length);
     what = lua_pushfstring(L, "a %s userdata", lua_tostring(L, -1));
   }
   lt_refuse(L, packer, what);
@@ -157,22 +157,22 @@ static void pack_object(lua_State *L, lt_Packer *packer, lt_Tag tag, lt_Object *
   lua_pop(L, 1);
 }
 
-/* The reference to what belongs to the module of a path, see module.h. */
+/* The reference to what belongs to the module of a path, see module_contents.h. */
 static uint32_t add_module(lua_State *L, lt_Packer *packer, const lt_ModulePath *path) {
   lt_Object *module;
-  if (lt_module_index_kept(L, NAMES, path, &module))
+  if (lt_module_index_kept(L, LT_MODULE_INDEX_PLACE, path, &module))
     return module != NULL ? lt_packer_add_object(L, packer, module) : LT_NO_REFERENCE;
   lt_packer_reserve_reference(L, packer);
-  module = (lt_Object *)lt_module_new(L, path->steps[0]);
+  module = (lt_Object *)lt_module_contents_new(L, path->steps[0]);
   uint32_t reference =
       module != NULL ? lt_packer_add_reference(packer, NULL, module) : LT_NO_REFERENCE;
-  lt_module_index_keep(L, NAMES, path, module);
+  lt_module_index_keep(L, LT_MODULE_INDEX_PLACE, path, module);
   return reference;
 }
 
 static bool pack_if_named(lua_State *L, lt_Packer *packer, const void *address) {
   lt_ModulePath path;
-  if (!lt_find_path(L, address, &path))
+  if (!lt_packer_find_path(L, address, &path))
     return false;
   uint32_t module = add_module(L, packer, &path);
   lt_packer_write_tag(L, packer, LT_TAG_NAMED);

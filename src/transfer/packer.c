@@ -111,12 +111,12 @@ size_t lt_packer_add_node(lua_State *L, lt_Packer *packer, const void *address, 
 ** Names
 */
 
-bool lt_find_path(lua_State *L, const void *address, lt_ModulePath *path) {
-  if (lua_isnil(L, NAMES)) {
+bool lt_packer_find_path(lua_State *L, const void *address, lt_ModulePath *path) {
+  if (lua_isnil(L, LT_MODULE_INDEX_PLACE)) {
     lt_module_index_push(L, false);
-    lua_replace(L, NAMES);
+    lua_replace(L, LT_MODULE_INDEX_PLACE);
   }
-  return lt_module_names_find(L, NAMES, address, path);
+  return lt_module_names_find(L, LT_MODULE_INDEX_PLACE, address, path);
 }
 
 /*
@@ -180,7 +180,8 @@ static void packer_begin(lt_Packer *packer) {
   packer->frame_capacity = LT_PACKER_FRAMES;
 }
 
-void lt_packer_init(lt_Packer *packer, lt_Strings strings, lt_Describe describe, int first) {
+void lt_packer_init(lt_Packer *packer, lt_StringsRule strings, lt_DescribeValue describe,
+                    int first) {
   packer->strings = strings;
   packer->describe = describe;
   packer->first = first;
@@ -199,7 +200,7 @@ void lt_packer_free(lt_Packer *packer) {
   free(packer->late);
 }
 
-void lt_restart_packer(lt_Packer *packer) {
+void lt_packer_restart(lt_Packer *packer) {
   lt_packer_free(packer);
   packer_begin(packer);
 }

@@ -24,7 +24,7 @@
 #include "src/state/quiet_call.h"
 
 /* Where things lie on the Lua stack of pack_protected. */
-enum { PACKER = 1, NAMES, FIRST_VALUE };
+enum { LT_PACKER_PLACE = 1, LT_MODULE_INDEX_PLACE, LT_FIRST_VALUE_PLACE };
 
 /*
 ** What has been met: tables, functions, named values, upvalue cells and the names of globals, by
@@ -86,10 +86,10 @@ typedef struct lt_RecentString {
 enum { LT_UNCOUNTED_STRINGS = 16, LT_RECENT_STRINGS = 64 };
 
 typedef struct lt_Packer {
-  lt_Strings strings;
-  lt_Describe describe;
+  lt_StringsRule strings;
+  lt_DescribeValue describe;
   int first; /* the number of the first root for 'describe' */
-  lt_Quiet quiet;
+  lt_QuietCall quiet;
   lt_Message *message;  /* NULL: there is none yet */
   bool refused;         /* the error is the reason, a string */
   unsigned char *bytes; /* all from here on begins anew with each try */
@@ -207,7 +207,7 @@ static inline size_t lt_packer_hash(const lt_Packer *packer, const void *address
 }
 
 /* Returns 0 where the address has not been met. */
-static inline size_t find_address(const lt_Packer *packer, const void *address) {
+static inline size_t lt_packer_find_address(const lt_Packer *packer, const void *address) {
   size_t place = lt_packer_hash(packer, address);
   while (packer->table[place] != 0 && packer->nodes[packer->table[place]].address != address)
     place = (place + 1) & packer->table_mask;
@@ -215,17 +215,17 @@ static inline size_t find_address(const lt_Packer *packer, const void *address) 
 }
 
 /* The node is of an upvalue cell that is not there any more. */
-static inline void forget_cell(lt_Packer *packer, size_t node) {
+static inline void lt_packer_forget_cell(lt_Packer *packer, size_t node) {
   packer->nodes[node].address = NULL;
 }
 
 /* The same for what is not an upvalue cell. Unlike those all else stays what it is: see find_cell.
  */
 static inline size_t lt_packer_find_node(lt_Packer *packer, const void *address) {
-  size_t node = find_address(packer, address);
+  size_t node = lt_packer_find_address(packer, address);
   if (node == 0 || packer->nodes[node].upvalue == 0)
     return node;
-  forget_cell(packer, node);
+  lt_packer_forget_cell(packer, node);
   return 0;
 }
 
@@ -251,7 +251,7 @@ static inline uint32_t lt_packer_slot_of(lt_Packer *packer, size_t node) {
 
 /* Looks for the value with this address among those that every state can get (see module_names.h).
  */
-bool lt_find_path(lua_State *L, const void *address, lt_ModulePath *path);
+bool lt_packer_find_path(lua_State *L, const void *address, lt_ModulePath *path);
 
 /*
 ** Frames
@@ -271,13 +271,14 @@ void lt_packer_note_late_metatable(lua_State *L, lt_Packer *packer, const lt_Pac
 ** The packer itself
 */
 
-void lt_packer_init(lt_Packer *packer, lt_Strings strings, lt_Describe describe, int first);
+void lt_packer_init(lt_Packer *packer, lt_StringsRule strings, lt_DescribeValue describe,
+                    int first);
 
 /* Frees its memory and releases the references that no message has taken. */
 void lt_packer_free(lt_Packer *packer);
 
 /* The same, and begins anew. */
-void lt_restart_packer(lt_Packer *packer);
+void lt_packer_restart(lt_Packer *packer);
 
 /*
 ** pack_refusal.c

@@ -173,7 +173,7 @@ static void push_named(lua_State *L, Unpacker *unpacker) {
   unsigned char length;
   uint32_t slot = read_number(unpacker);
   uint32_t reference = read_number(unpacker);
-  const lt_Module *module =
+  const lt_ModuleContents *module =
       reference == LT_NO_REFERENCE ? NULL : unpacker->message->references[reference].target;
   read_bytes(unpacker, &length, 1);
   int base = lua_gettop(L);

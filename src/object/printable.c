@@ -1,4 +1,4 @@
-#include "src/object/shown_text.h"
+#include "src/object/printable.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -85,14 +85,14 @@ static void add_shown(luaL_Buffer *buffer, const char *text, size_t length) {
     luaL_addstring(buffer, "...");
 }
 
-void lt_push_shown(lua_State *L, const char *text, size_t length) {
+void lt_printable_push(lua_State *L, const char *text, size_t length) {
   luaL_Buffer buffer;
   luaL_buffinit(L, &buffer);
   add_shown(&buffer, text, length);
   luaL_pushresult(&buffer);
 }
 
-void lt_push_name_step(lua_State *L, const char *name, size_t length) {
+void lt_printable_push_name(lua_State *L, const char *name, size_t length) {
   luaL_Buffer buffer;
   bool plain = is_identifier(name, length);
   luaL_buffinit(L, &buffer);
@@ -106,19 +106,19 @@ void lt_push_name_step(lua_State *L, const char *name, size_t length) {
 static void push_type_step(lua_State *L, int key) {
   int top = lua_gettop(L);
   const char *name = lt_push_type_name(L, key);
-  lt_push_shown(L, name, strlen(name));
+  lt_printable_push(L, name, strlen(name));
   lua_pushfstring(L, "[%s]", lua_tostring(L, -1));
   lua_replace(L, top + 1);
   lua_settop(L, top + 1);
 }
 
-void lt_push_key_step(lua_State *L, int key) {
+void lt_printable_push_key(lua_State *L, int key) {
   size_t length;
   const char *name;
   switch (lua_type(L, key)) {
   case LUA_TSTRING:
     name = lua_tolstring(L, key, &length);
-    lt_push_name_step(L, name, length);
+    lt_printable_push_name(L, name, length);
     break;
   case LUA_TNUMBER:
     if (lua_isinteger(L, key))

@@ -1,8 +1,8 @@
 /*
 ** The life of a thread: start, run, end, join.
 */
-#ifndef lt_life_h
-#define lt_life_h
+#ifndef lt_thread_life_h
+#define lt_thread_life_h
 
 #include "src/thread/thread.h"
 
@@ -12,14 +12,14 @@
 ** started already or the system makes no thread, TypeError for what can't be transferred; then the
 ** thread is still unstarted.
 */
-typedef struct lt_Start {
+typedef struct lt_ThreadStart {
   lt_Thread *thread;
   int argument_count;
   bool daemon;
   const char *name; /* NULL: a name is made */
-} lt_Start;
+} lt_ThreadStart;
 
-void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start);
+void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_ThreadStart *start);
 
 /* What waits until the thread is done, or turns out not to be started. */
 lt_Wait lt_thread_join(lt_Thread *thread, plat_Time deadline);

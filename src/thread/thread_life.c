@@ -5,7 +5,7 @@
 ** A thread ends in this order: its function, its excepthook, its state with all finalizers; then it
 ** leaves the runtime and is done. So who has joined it finds everything closed.
 */
-#include "src/thread/life.h"
+#include "src/thread/thread_life.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +19,7 @@
 #include "src/thread/excepthook.h"
 #include "src/thread/inherited_package.h"
 #include "src/thread/interrupt.h"
-#include "src/thread/roster.h"
+#include "src/thread/runtime_threads.h"
 #include "src/thread/shutdown.h"
 #include "src/thread/wait.h"
 #include "src/thread/worker.h"
@@ -217,7 +217,7 @@ static void run_without_state(lt_Thread *thread) {
 static void finish(lt_Worker *worker, lt_Thread *thread) {
   lt_interrupt_detach(thread);
   lt_interrupt_forget(thread, true);
-  lt_roster_leave(thread->runtime, thread, LT_DONE, worker);
+  lt_runtime_threads_leave(thread->runtime, thread, LT_DONE, worker);
   lt_object_release(&thread->object);
 }
 
@@ -308,7 +308,7 @@ static _Noreturn void start_failed(lua_State *L, lt_Thread *thread, int error) {
   lt_raise(L, &lt_RuntimeError, "can't start new thread: %s", reason);
 }
 
-void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start) {
+void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_ThreadStart *start) {
   lt_Thread *thread = start->thread;
   int unstarted = LT_UNSTARTED;
   if (lt_thread_status(thread) != LT_UNSTARTED)
@@ -325,13 +325,13 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start)
   thread->daemon = start->daemon;
   if (start->name != NULL)
     lt_thread_set_name(thread, start->name);
-  if (!lt_roster_enter(self->runtime, thread))
+  if (!lt_runtime_threads_enter(self->runtime, thread))
     refuse_start(L, self, thread);
   lt_object_retain(&thread->object);
   int error =
       lt_worker_start(atomic_load(&self->runtime->stack_size), &thread_keep, thread_run, thread);
   if (error != 0) {
-    lt_roster_leave(self->runtime, thread, LT_STARTING, NULL);
+    lt_runtime_threads_leave(self->runtime, thread, LT_STARTING, NULL);
     lt_object_release(&thread->object);
     start_failed(L, thread, error);
   }
@@ -344,7 +344,7 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_Start *start)
 #define BETWEEN_LOOKS ((plat_Time)200)
 
 static bool will_be_done(void *context) {
-  lt_Status status = lt_thread_status(context);
+  lt_ThreadStatus status = lt_thread_status(context);
   return status != LT_DONE && status != LT_UNSTARTED;
 }
 

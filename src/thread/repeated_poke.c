@@ -1,8 +1,8 @@
 /*
-** Shared state: the list, and 'insisted' of a thread, under 'guard', within which the guard of a
-** thread may be taken. A thread is in the list only while it has a home.
+** Shared state: the list, and the field 'repeated_poke' of a thread, under the guard of this file,
+** within which the guard of a thread may be taken. A thread is in the list only while it has a home.
 */
-#include "src/thread/insist.h"
+#include "src/thread/repeated_poke.h"
 
 #include <stdlib.h>
 
@@ -11,23 +11,23 @@
 #define REPETITIONS 9
 
 /*
-** How long the OS thread stays when nobody insists, and how often it looks whether somebody does:
-** who insists has better things to do than to wake it.
+** How long the OS thread stays when there is no poke to repeat, and how often it looks whether there
+** is one: nobody wakes it for that.
 */
 #define STAY (PLAT_SECOND / 4)
 #define LOOK (PLAT_SECOND / 500)
 
-static plat_Mutex insist_guard = PLAT_MUTEX_INIT;
+static plat_Mutex repeated_poke_guard = PLAT_MUTEX_INIT;
 static lt_Thread *first;
 static bool repeater_runs;
 static plat_Parker repeater; /* where it waits, and nobody wakes it */
 
-static void insist_unlist(lt_Thread *thread) {
+static void unlist(lt_Thread *thread) {
   lt_Thread **place = &first;
   while (*place != thread)
-    place = &(*place)->insisted.next;
-  *place = thread->insisted.next;
-  thread->insisted.is_listed = false;
+    place = &(*place)->repeated_poke.next;
+  *place = thread->repeated_poke.next;
+  thread->repeated_poke.is_listed = false;
 }
 
 /* Whether it is to go on. */
@@ -37,17 +37,17 @@ static bool repeat(lt_Thread *thread) {
   if (unheard)
     lt_thread_poke(thread, PLAT_POKE_BREAKS, true);
   plat_mutex_unlock(&thread->guard);
-  thread->insisted.pause *= 2;
-  thread->insisted.due = plat_now() + thread->insisted.pause;
-  return unheard && --thread->insisted.left > 0;
+  thread->repeated_poke.pause *= 2;
+  thread->repeated_poke.due = plat_now() + thread->repeated_poke.pause;
+  return unheard && --thread->repeated_poke.left > 0;
 }
 
 static void repeat_due(plat_Time now) {
   lt_Thread *thread = first;
   while (thread != NULL) {
-    lt_Thread *after = thread->insisted.next;
-    if (thread->insisted.due <= now && !repeat(thread))
-      insist_unlist(thread);
+    lt_Thread *after = thread->repeated_poke.next;
+    if (thread->repeated_poke.due <= now && !repeat(thread))
+      unlist(thread);
     thread = after;
   }
 }
@@ -58,13 +58,13 @@ static void run_repeater(void *context) {
   bool stays = true;
   while (stays) {
     plat_Time now = plat_now();
-    plat_mutex_lock(&insist_guard);
+    plat_mutex_lock(&repeated_poke_guard);
     repeat_due(now);
     if (first != NULL)
       busy = now;
     stays = now - busy < STAY;
     repeater_runs = stays;
-    plat_mutex_unlock(&insist_guard);
+    plat_mutex_unlock(&repeated_poke_guard);
     if (stays)
       plat_park(&repeater, now + LOOK);
   }
@@ -78,35 +78,35 @@ static bool start_repeater(void) {
   return is_ready && plat_thread_start(0, run_repeater, NULL) == 0;
 }
 
-void lt_insist(lt_Thread *thread) {
-  plat_mutex_lock(&insist_guard);
+void lt_repeated_poke_begin(lt_Thread *thread) {
+  plat_mutex_lock(&repeated_poke_guard);
   repeater_runs = repeater_runs || start_repeater();
   plat_mutex_lock(&thread->guard);
   bool reachable = repeater_runs && atomic_load(&thread->home) != NULL;
   plat_mutex_unlock(&thread->guard);
   if (reachable) {
-    if (!thread->insisted.is_listed) {
-      thread->insisted.next = first;
+    if (!thread->repeated_poke.is_listed) {
+      thread->repeated_poke.next = first;
       first = thread;
     }
-    thread->insisted.is_listed = true;
-    thread->insisted.left = REPETITIONS;
-    thread->insisted.pause = FIRST_PAUSE;
-    thread->insisted.due = plat_now() + FIRST_PAUSE;
+    thread->repeated_poke.is_listed = true;
+    thread->repeated_poke.left = REPETITIONS;
+    thread->repeated_poke.pause = FIRST_PAUSE;
+    thread->repeated_poke.due = plat_now() + FIRST_PAUSE;
   }
-  plat_mutex_unlock(&insist_guard);
+  plat_mutex_unlock(&repeated_poke_guard);
 }
 
-void lt_insist_cease(lt_Thread *thread) {
-  plat_mutex_lock(&insist_guard);
-  if (thread->insisted.is_listed)
-    insist_unlist(thread);
-  plat_mutex_unlock(&insist_guard);
+void lt_repeated_poke_end(lt_Thread *thread) {
+  plat_mutex_lock(&repeated_poke_guard);
+  if (thread->repeated_poke.is_listed)
+    unlist(thread);
+  plat_mutex_unlock(&repeated_poke_guard);
 }
 
-void lt_insist_after_fork(void) {
-  plat_mutex_init(&insist_guard);
+void lt_repeated_pokes_after_fork(void) {
+  plat_mutex_init(&repeated_poke_guard);
   while (first != NULL)
-    insist_unlist(first);
+    unlist(first);
   repeater_runs = false;
 }

@@ -2,7 +2,7 @@
 ** Shared state: 'closing', 'threads' and 'count' of a runtime, under its guard, which is held for a
 ** few instructions, and never while Lua is called. Idents are given in order and never twice.
 */
-#include "src/thread/roster.h"
+#include "src/thread/runtime_threads.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ static void unlink_thread(lt_Runtime *runtime, lt_Thread *thread) {
     thread->next->previous = thread->previous;
 }
 
-bool lt_roster_enter(lt_Runtime *runtime, lt_Thread *thread) {
+bool lt_runtime_threads_enter(lt_Runtime *runtime, lt_Thread *thread) {
   uint64_t ident = atomic_fetch_add(&last_ident, 1) + 1;
   if (thread->name[0] == '\0')
     snprintf(thread->name, LT_NAME_BYTES, "Thread-%llu", (unsigned long long)ident);
@@ -54,7 +54,8 @@ static void clear_globals(lt_Object *globals, lt_Parker *parker) {
   lt_cycles_collect(parker, NULL);
 }
 
-void lt_roster_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status, lt_Worker *worker) {
+void lt_runtime_threads_leave(lt_Runtime *runtime, lt_Thread *thread, lt_ThreadStatus status,
+                              lt_Worker *worker) {
   lt_bias_slot_give(thread->slot);
   thread->slot = 0;
   plat_mutex_lock(&runtime->guard);
@@ -72,9 +73,9 @@ void lt_roster_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status, l
   lt_object_release(&thread->object);
 }
 
-lt_Thread **lt_roster_list(lt_Runtime *runtime, size_t *count) {
+lt_Thread **lt_runtime_threads_list(lt_Runtime *runtime, size_t *count) {
   lt_Thread **threads = NULL;
-  size_t needed = lt_roster_count(runtime) + 1;
+  size_t needed = lt_runtime_threads_count(runtime) + 1;
   do { /* more of them may start meanwhile */
     size_t capacity = needed + 8;
     free(threads);
@@ -95,7 +96,7 @@ lt_Thread **lt_roster_list(lt_Runtime *runtime, size_t *count) {
   return threads;
 }
 
-lt_Thread *lt_roster_find(lt_Runtime *runtime, uint64_t ident) {
+lt_Thread *lt_runtime_threads_find(lt_Runtime *runtime, uint64_t ident) {
   plat_mutex_lock(&runtime->guard);
   lt_Thread *thread = runtime->threads;
   while (thread != NULL && atomic_load(&thread->ident) != ident)
@@ -106,7 +107,7 @@ lt_Thread *lt_roster_find(lt_Runtime *runtime, uint64_t ident) {
   return thread;
 }
 
-bool lt_roster_ident_was_given(uint64_t ident) {
+bool lt_runtime_threads_had_ident(uint64_t ident) {
   return ident != 0 && ident <= atomic_load(&last_ident);
 }
 
@@ -117,14 +118,14 @@ static bool has_others(const lt_Runtime *runtime, const lt_Thread *than, bool da
   return thread != NULL;
 }
 
-bool lt_roster_has_others(lt_Runtime *runtime, const lt_Thread *than, bool daemons_too) {
+bool lt_runtime_threads_has_others(lt_Runtime *runtime, const lt_Thread *than, bool daemons_too) {
   plat_mutex_lock(&runtime->guard);
   bool found = has_others(runtime, than, daemons_too);
   plat_mutex_unlock(&runtime->guard);
   return found;
 }
 
-bool lt_roster_close(lt_Runtime *runtime, const lt_Thread *than, bool at_any_rate) {
+bool lt_runtime_threads_close(lt_Runtime *runtime, const lt_Thread *than, bool at_any_rate) {
   plat_mutex_lock(&runtime->guard);
   runtime->closing = at_any_rate || !has_others(runtime, than, false);
   bool closing = runtime->closing;
@@ -132,7 +133,7 @@ bool lt_roster_close(lt_Runtime *runtime, const lt_Thread *than, bool at_any_rat
   return closing;
 }
 
-bool lt_roster_after_fork(lt_Thread *survivor) {
+bool lt_runtime_threads_after_fork(lt_Thread *survivor) {
   lt_Runtime *runtime = survivor->runtime;
   bool was_alone = survivor->next == NULL && survivor->previous == NULL;
   plat_mutex_init(&runtime->guard);
@@ -157,7 +158,7 @@ bool lt_roster_after_fork(lt_Thread *survivor) {
   return was_alone;
 }
 
-size_t lt_roster_count(lt_Runtime *runtime) {
+size_t lt_runtime_threads_count(lt_Runtime *runtime) {
   plat_mutex_lock(&runtime->guard);
   size_t count = runtime->count;
   plat_mutex_unlock(&runtime->guard);

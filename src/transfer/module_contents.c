@@ -6,7 +6,7 @@
 **
 ** Such an object is written before it is shared, and not changed.
 */
-#include "src/transfer/module.h"
+#include "src/transfer/module_contents.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +22,7 @@ static const char complete_key;
 ** empty one: the names, without the first; the members; modules that have made members; modules
 ** that may have.
 */
-struct lt_Module {
+struct lt_ModuleContents {
   lt_Object object;
   lua_Integer id; /* a hash of all: equal ones of several states are one */
   const char *members;
@@ -265,12 +265,12 @@ static char *write_list(char *text, const List *list, uint64_t *id) {
   return text + 1;
 }
 
-static lt_Module *module_make(lua_State *L, const char *name, const List lists[4]) {
+static lt_ModuleContents *module_make(lua_State *L, const char *name, const List lists[4]) {
   uint64_t id = module_hash_string(UINT64_C(0xCBF29CE484222325), name);
   size_t size = 0;
   for (int i = 0; i < 4; i++)
     size += module_size_of(&lists[i]);
-  lt_Module *module = malloc(sizeof(*module) + size);
+  lt_ModuleContents *module = malloc(sizeof(*module) + size);
   if (module == NULL)
     lt_raise_memory(L);
   lt_object_init(&module->object, &module_type);
@@ -297,7 +297,7 @@ static bool has_others(lua_State *L, const char *name) {
   return found;
 }
 
-lt_Module *lt_module_new(lua_State *L, const char *name) {
+lt_ModuleContents *lt_module_contents_new(lua_State *L, const char *name) {
   static const List none = {NULL, 0};
   List lists[4] = {none, none, none, none};
   int top = lua_gettop(L);
@@ -321,7 +321,7 @@ lt_Module *lt_module_new(lua_State *L, const char *name) {
     if (lists[2].count + lists[3].count > 0)
       lists[1] = list_keys(L, &search, search.module, is_any);
   }
-  lt_Module *module = NULL;
+  lt_ModuleContents *module = NULL;
   if (lists[0].count + lists[2].count + lists[3].count > 0)
     module = module_make(L, name, lists);
   lua_settop(L, top);
@@ -351,7 +351,7 @@ static bool require(lua_State *L, const char *name) {
 }
 
 /* The module is on the top. */
-static bool lacks_member(lua_State *L, const lt_Module *module) {
+static bool lacks_member(lua_State *L, const lt_ModuleContents *module) {
   bool lacks = false;
   if (lua_type(L, -1) != LUA_TTABLE)
     return false;
@@ -379,7 +379,7 @@ static bool is_not_found(lua_State *L, const char *name) {
 }
 
 /* By one of its other names. */
-static bool require_other_name(lua_State *L, const lt_Module *module) {
+static bool require_other_name(lua_State *L, const lt_ModuleContents *module) {
   for (const char *name = module->names; *name != '\0'; name = next_string(name)) {
     if (require(L, name))
       return true;
@@ -389,7 +389,7 @@ static bool require_other_name(lua_State *L, const lt_Module *module) {
 }
 
 /* A name that somebody has given it by hand is known only where that was done. */
-static void require_names(lua_State *L, const lt_Module *module, const char *name) {
+static void require_names(lua_State *L, const lt_ModuleContents *module, const char *name) {
   for (const char *other = module->names; *other != '\0'; other = next_string(other)) {
     if (!require(L, other) && !is_not_found(L, other))
       raise_incomplete(L, name, other, luaL_tolstring(L, -1, NULL));
@@ -397,7 +397,7 @@ static void require_names(lua_State *L, const lt_Module *module, const char *nam
   }
 }
 
-static void require_makers(lua_State *L, const lt_Module *module, const char *name) {
+static void require_makers(lua_State *L, const lt_ModuleContents *module, const char *name) {
   for (const char *maker = module->makers; *maker != '\0'; maker = next_string(maker)) {
     if (!require(L, maker))
       raise_incomplete(L, name, maker, luaL_tolstring(L, -1, NULL));
@@ -406,7 +406,7 @@ static void require_makers(lua_State *L, const lt_Module *module, const char *na
 }
 
 /* They are only guessed, so they need not be there. */
-static void require_others(lua_State *L, const lt_Module *module) {
+static void require_others(lua_State *L, const lt_ModuleContents *module) {
   const char *other = module->others;
   for (; *other != '\0' && lacks_member(L, module); other = next_string(other)) {
     require(L, other);
@@ -414,9 +414,9 @@ static void require_others(lua_State *L, const lt_Module *module) {
   }
 }
 
-/* The arguments: the lt_Module, by which name it was loaded, the module. */
+/* The arguments: the lt_ModuleContents, by which name it was loaded, the module. */
 static int complete(lua_State *L) {
-  const lt_Module *module = lua_touserdata(L, 1);
+  const lt_ModuleContents *module = lua_touserdata(L, 1);
   const char *name = lua_touserdata(L, 2);
   require_names(L, module, name);
   require_makers(L, module, name);
@@ -428,7 +428,7 @@ static int complete(lua_State *L) {
 ** The module is on the top. It counts as complete from the beginning: code that runs when a part is
 ** loaded may receive the module again.
 */
-static void complete_once(lua_State *L, const lt_Module *module, const char *name) {
+static void complete_once(lua_State *L, const lt_ModuleContents *module, const char *name) {
   lt_push_registered(L, &complete_key, "v");
   lua_rawgeti(L, -1, module->id);
   if (lua_rawequal(L, -1, -3)) {
@@ -450,7 +450,7 @@ static void complete_once(lua_State *L, const lt_Module *module, const char *nam
   lua_pop(L, 1);
 }
 
-bool lt_module_push(lua_State *L, const lt_Module *module, const char *name) {
+bool lt_module_contents_push(lua_State *L, const lt_ModuleContents *module, const char *name) {
   luaL_checkstack(L, 10, "too many values");
   if (!require(L, name)) {
     if (module == NULL || !is_not_found(L, name) || !require_other_name(L, module))

@@ -1,8 +1,8 @@
 /*
 ** The threads of a runtime.
 */
-#ifndef lt_roster_h
-#define lt_roster_h
+#ifndef lt_runtime_threads_h
+#define lt_runtime_threads_h
 
 #include "src/thread/thread.h"
 #include "src/thread/worker.h"
@@ -11,7 +11,7 @@
 ** Enters a thread into the list and gives it its ident, its runtime and a name, if it has none.
 ** False: the runtime is closing.
 */
-bool lt_roster_enter(lt_Runtime *runtime, lt_Thread *thread);
+bool lt_runtime_threads_enter(lt_Runtime *runtime, lt_Thread *thread);
 
 /*
 ** Takes a thread off the list and, in one step, sets its status. Those who wait for
@@ -19,24 +19,25 @@ bool lt_roster_enter(lt_Runtime *runtime, lt_Thread *thread);
 ** the status, 'worker', unless it is NULL, is offered for the next thread; but not one that has the
 ** globals to clear, since a thread of another runtime would wait for that.
 */
-void lt_roster_leave(lt_Runtime *runtime, lt_Thread *thread, lt_Status status, lt_Worker *worker);
+void lt_runtime_threads_leave(lt_Runtime *runtime, lt_Thread *thread, lt_ThreadStatus status,
+                              lt_Worker *worker);
 
 /*
 ** All threads that are alive, with a reference each: to be released, and freed. NULL: no memory.
 */
-lt_Thread **lt_roster_list(lt_Runtime *runtime, size_t *count);
+lt_Thread **lt_runtime_threads_list(lt_Runtime *runtime, size_t *count);
 
 /* The thread that has this ident, with a reference, or NULL. */
-lt_Thread *lt_roster_find(lt_Runtime *runtime, uint64_t ident);
+lt_Thread *lt_runtime_threads_find(lt_Runtime *runtime, uint64_t ident);
 
 /* Whether any thread of the process ever had this ident. */
-bool lt_roster_ident_was_given(uint64_t ident);
+bool lt_runtime_threads_had_ident(uint64_t ident);
 
 /*
 ** No thread may start any more. False: there still are others than this one that are no daemons,
 ** and it was not to be done at any rate.
 */
-bool lt_roster_close(lt_Runtime *runtime, const lt_Thread *than, bool at_any_rate);
+bool lt_runtime_threads_close(lt_Runtime *runtime, const lt_Thread *than, bool at_any_rate);
 
 /*
 ** In the child of a fork, where this thread is the only one that there is, and so the main one: the
@@ -44,11 +45,11 @@ bool lt_roster_close(lt_Runtime *runtime, const lt_Thread *than, bool at_any_rat
 ** Their states are left alone, and what they refer to is never freed. Returns whether there were
 ** none.
 */
-bool lt_roster_after_fork(lt_Thread *survivor);
+bool lt_runtime_threads_after_fork(lt_Thread *survivor);
 
-size_t lt_roster_count(lt_Runtime *runtime);
+size_t lt_runtime_threads_count(lt_Runtime *runtime);
 
 /* Whether another thread than this and the main one is there. */
-bool lt_roster_has_others(lt_Runtime *runtime, const lt_Thread *than, bool daemons_too);
+bool lt_runtime_threads_has_others(lt_Runtime *runtime, const lt_Thread *than, bool daemons_too);
 
 #endif
