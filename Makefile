@@ -115,7 +115,7 @@ RUN = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 \
 test demo soak chance bench run-host: BUILT = $(CURDIR)/$(OUT)/?.so
 SCRIPTS = spec
 
-## test       the specs (ARGS="spec/lock_spec.lua", ARGS="--filter=word spec", LUA=lua5.4)
+## test       the specs (ARGS=spec/sync, ARGS=spec/sync/lock_spec.lua, ARGS="--filter=word spec", LUA=lua5.4)
 ARGS ?= spec
 test: $(OUT)/lthread.so $(OUT)/failing $(OUT)/support/native.so $(BUILT_HOSTS)
 	$(NEED_LUA)$(RUN) LTHREAD_FAILING=$(CURDIR)/$(OUT)/failing LTHREAD_HOSTS=$(CURDIR)/$(OUT)/hosts LTHREAD_LUA=$(abspath $(shell command -v $(LUA))) $(LUA) spec/run.lua $(ARGS)

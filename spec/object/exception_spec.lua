@@ -88,7 +88,7 @@ describe("an exception", function()
   it("says where it was made, its class and its message", function()
     local line = debug.getinfo(1, "l").currentline + 1
     local exception = _thread.ValueError("no")
-    assert.equal(("spec/exception_spec.lua:%d: "):format(line),
+    assert.equal(("spec/object/exception_spec.lua:%d: "):format(line),
       exception.where:match("spec/.*$"))
     assert.equal(exception.where .. "ValueError: no", tostring(exception))
   end)
@@ -98,8 +98,8 @@ describe("an exception", function()
     local exception = raised(_thread.RuntimeError, function()
       _thread.allocate_lock():release()
     end)
-    assert.equal(("spec/exception_spec.lua:%d: RuntimeError: release unlocked lock"):format(line),
-      tostring(exception):match("spec/.*$"))
+    assert.equal(("object/exception_spec.lua:%d: RuntimeError: release unlocked lock"):format(line),
+      tostring(exception):match("object/.*$"))
     assert.same({ n = 1, "release unlocked lock" }, exception.args)
     local innermost = ("^stack traceback:\n[^\n]*exception_spec%%.lua:%d: in "):format(line)
     assert.matches(innermost, exception.traceback)

@@ -53,7 +53,7 @@ describe("dump_traceback", function()
     local text = dump()
     local me = part_of(text, _thread.get_ident())
     assert.truthy(me:find("^Thread MainThread %(ident %d+%), native id %d+, running:\n"), me)
-    assert.truthy(me:find("spec/dump_spec.lua:%d+: in upvalue 'dump'"), me)
+    assert.truthy(me:find("spec/diagnose/dump_spec.lua:%d+: in upvalue 'dump'"), me)
   end)
 
   it("tells what a thread computes, and it goes on", function()

@@ -193,7 +193,7 @@ describe("a function crosses", function()
       return ok, e
     end)
     assert.is_false(ok)
-    assert.truthy(message:find("transfer_function_spec.lua:%d+: here"))
+    assert.truthy(message:find("transfer/function_spec.lua:%d+: here"))
   end)
 
   -- Which asks its environment for four names, one after the other.

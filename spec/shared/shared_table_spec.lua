@@ -329,7 +329,8 @@ describe("What is stored in a shared table", function()
     local bad = {fine = 1, job = {co = coroutine.create(print)}}
     local exception = raised(_thread.TypeError, set, t, "kept", bad)
     assert.matches("cannot transfer a coroutine %(value%.job%.co%)", exception.message)
-    assert.matches("^spec/shared_table_spec%.lua:%d+: TypeError: cannot", tostring(exception))
+    assert.matches("^spec/shared/shared_table_spec%.lua:%d+: TypeError: cannot",
+      tostring(exception))
     assert.equal("before", t.kept)
     exception = raised(_thread.TypeError, set, t, "kept", {list = {{[{}] = 1}}})
     assert.matches("a table cannot be a key of a shared table %(in value%.list%[1%]%)",

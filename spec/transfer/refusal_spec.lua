@@ -99,7 +99,7 @@ describe("a refusal", function()
     refuses("cannot transfer an iterator of string.gmatch (args[1])", nothing,
       (string.gmatch("x", ".")))
     refuses("cannot transfer an iterator of io.lines (args[1])", nothing,
-      (io.lines("spec/transfer_refusal_spec.lua")))
+      (io.lines("spec/transfer/refusal_spec.lua")))
     refuses("cannot transfer an iterator of io.lines (args[1])", nothing, (file:lines()))
     refuses("cannot transfer an iterator of coroutine.wrap (args[1])", nothing,
       coroutine.wrap(print))

@@ -20,7 +20,7 @@ local function calls_of(traceback)
   local calls = {}
   assert.equal("stack traceback:", traceback:match "^[^\n]*")
   for line in traceback:gmatch "\n\t([^\n]*)" do
-    calls[#calls + 1] = line:match "spec/.*" or line
+    calls[#calls + 1] = line:match "object/traceback_spec.*" or line
   end
   return calls
 end
@@ -115,11 +115,12 @@ describe("the traceback of an exception", function()
     catcher()
     local calls = calls_of(exception.traceback)
     assert.equal(4, #calls)
-    assert.equal(("spec/traceback_spec.lua:%d: in upvalue 'thrower'"):format(first), calls[1])
-    assert.matches("^spec/traceback_spec%.lua:%d+: in function <.*>$", calls[2])
+    assert.equal(("object/traceback_spec.lua:%d: in upvalue 'thrower'"):format(first), calls[1])
+    assert.matches("^object/traceback_spec%.lua:%d+: in function <.*>$", calls[2])
     assert.equal("[C]: in function 'pcall'", calls[3])
-    assert.matches(("^spec/traceback_spec%%.lua:%d: in function <.*>$"):format(last), calls[4])
-    assert.equal(("spec/traceback_spec.lua:%d: "):format(first), exception.where:match "spec/.*")
+    assert.matches(("^object/traceback_spec%%.lua:%d: in function <.*>$"):format(last), calls[4])
+    assert.equal(("object/traceback_spec.lua:%d: "):format(first),
+      exception.where:match "object/.*")
   end)
 
   it("tells who polls, also in a coroutine and by xpcall", function()
@@ -133,7 +134,7 @@ describe("the traceback of an exception", function()
         assert.equal(2, #calls)
         assert.equal(("[C]: in function '%s'"):format(name), calls[1])
         local at = name == "pcall" and line or line + 2
-        assert.matches(("^spec/traceback_spec%%.lua:%d: in function <"):format(at), calls[2])
+        assert.matches(("^object/traceback_spec%%.lua:%d: in function <"):format(at), calls[2])
         assert.equal("", exception.where)
       end
     end
@@ -149,9 +150,9 @@ describe("the traceback of an exception", function()
     co()
     local calls = calls_of(co().traceback)
     assert.equal(3, #calls)
-    assert.matches("^spec/traceback_spec%.lua:%d+: in function <", calls[1])
+    assert.matches("^object/traceback_spec%.lua:%d+: in function <", calls[1])
     assert.equal("[C]: in function 'pcall'", calls[2])
-    assert.matches("^spec/traceback_spec%.lua:%d+: in function <", calls[3])
+    assert.matches("^object/traceback_spec%.lua:%d+: in function <", calls[3])
   end)
 
   it("is of the coroutine in which it was raised, for those who catch it outside", function()
@@ -169,7 +170,7 @@ describe("the traceback of an exception", function()
     local calls = calls_of(exception.traceback)
     assert.equal(4, #calls)
     for i = 1, 3 do assert.equal("[C]: in function 'pcall'", calls[i]) end
-    assert.matches("^spec/traceback_spec%.lua:%d+: in function <", calls[4])
+    assert.matches("^object/traceback_spec%.lua:%d+: in function <", calls[4])
   end)
 
   it("has the names that Lua's has, but those of modules", function()
