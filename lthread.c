@@ -207,7 +207,7 @@ static int count(lua_State *L) {
 
 /*
 ** set_name(name)
-** Names the calling thread, for people and for the system, which may show less of it. Raises
+** Names the calling thread, for diagnostics and for the system, which may show less of it. Raises
 ** ValueError if it contains a zero byte. Follows _thread.set_name.
 */
 static int set_name(lua_State *L) {

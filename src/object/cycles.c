@@ -1,17 +1,23 @@
 /*
-** How garbage is found while other threads work. All traced objects are listed, and of each one
-** the word of its references and what it refers to are written down: a snapshot, not of one
-** moment. Objects with more references than the snapshots explain are in use, and all they lead
-** to. Of the others, the candidates, the snapshots are then compared with what is there now. One
-** that has changed is in use, and all it leads to. For those that are left: between the last
-** snapshot and the first comparison was a moment at which everything was as written down, because
-** a word that has come back to its value shows that references were taken, and a table counts its
-** changes. At that moment all references to them came from among them. So nobody could reach
-** them, nor ever will. spec/model/collector.pml shows that no step can be left out.
+** How garbage is found while other threads work:
 **
-** Shared state: the lists of the shards, under their mutexes; 'due' is atomic. Everything else is
-** the running collector's, of which 'running' lets one through. While it works on an object it
-** has a reference to it.
+**   1. List all traced objects, and write down of each the word of its references and what it
+**      refers to. This is a snapshot, but not of one moment.
+**   2. Objects with more references than the snapshots explain are in use, and all they lead to.
+**      The others are candidates.
+**   3. Compare the candidates with their snapshots. One that has changed is in use, and all it
+**      leads to.
+**   4. Clear the rest.
+**
+** Why nobody can reach the rest: between the last snapshot and the first comparison there was a
+** moment at which all of it was as written down. (The word of references shows each taking even if
+** it has come back to its old count, and tables and queues count their changes.) At that moment all
+** references to the rest came from within the rest: no thread could reach it, nor ever will.
+** spec/model/collector.pml shows that no step can be left out.
+**
+** Shared state: the lists of the shards, under their mutexes; 'due', atomic. All else belongs to
+** the one thread that collects, which 'running' lets in; it has a reference to every object that
+** it works on.
 */
 #include "src/object/cycles.h"
 

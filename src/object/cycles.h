@@ -1,7 +1,10 @@
 /*
-** The collector of cycles. Counts of references free all other shared objects at once; objects
-** that may be part of a cycle are traced, and now and then those that only refer to each other
-** are found and freed, while the other threads go on.
+** The collector of cycles.
+**
+** Shared objects are freed when their count of references falls to 0; those that refer to each
+** other in a circle never do. So objects of types that can refer to others are traced: listed from
+** their making to their end. Now and then a thread that uses shared tables or queues looks through
+** the list, and frees those that only refer to each other, while all other threads go on.
 */
 #ifndef lt_cycles_h
 #define lt_cycles_h
@@ -10,15 +13,15 @@
 #include "src/sync/park.h"
 
 /*
-** What the collector asks of a type. Both are called without any lock held.
+** What the collector asks of a type, without holding any lock:
 **
-** traverse: keeps changes out, visits objects that this one refers to, once for each reference,
-** and
-**       returns how often its references have changed so far (0 if they never do). It begins at
-**       *position, looks at no more than LT_TRAVERSE_STEP references and sets *position to where
-** the next call goes on, LT_TRAVERSE_END behind the last. 'visit' takes no lock and no memory.
-** clear: gives all references back. Nobody else has one to the object any more, or its runtime
-** ends.
+** traverse  Keeps changes out and visits the objects that this one refers to, once for each
+**           reference. Begins at *position, looks at no more than LT_TRAVERSE_STEP references, and
+**           sets *position to where the next call goes on; LT_TRAVERSE_END is behind the last.
+**           Returns how often the references have changed so far, 0 if they never do. 'visit' takes
+**           no lock and no memory.
+** clear     Gives all references back. Nobody else has one to the object any more, or its runtime
+**           ends.
 */
 typedef void (*lt_Visit)(void *context, const lt_Object *object);
 
@@ -64,9 +67,9 @@ typedef struct lt_Collection {
 bool lt_cycles_collect(lt_Parker *parker, lt_Collection *collection);
 
 /*
-** Around a fork: the lists are complete at that moment. In the child of a thread that was not alone
-** nothing is collected any more, since a collection may have been under way, and objects be locked
-** by threads that are not there.
+** Around a fork: before it, after it in the parent, after it in the child. The lists are whole when
+** the process forks. A child in which threads are missing collects no more: they may have been in a
+** collection, and may hold the locks of objects.
 */
 void lt_cycles_before_fork(void);
 void lt_cycles_go_on(void);

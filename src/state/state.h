@@ -9,15 +9,15 @@
 #include "src/state/context.h"
 
 /*
-** Makes a context without a thread, known to its state, whose coroutines it follows. 'on_close' runs
-** when the state is closed, with the context as its argument. May raise.
+** Makes a context without a thread, known to its state, whose coroutines it follows. 'on_close'
+** runs when the state is closed, with the context as its argument. May raise.
 */
 lt_Context *lt_state_open_context(lua_State *L, lua_CFunction on_close);
 
 /*
 ** A state for threads that will come: with the libraries, as a thread needs them, and with
-** 'modules' in package.preload, and with a context as above. 'again': it shall serve for several threads, one after the other.
-** NULL without memory.
+** 'modules' in package.preload, and with a context as above. 'again': it shall serve for several
+** threads, one after the other. NULL without memory.
 */
 typedef struct lt_FreshState lt_FreshState;
 

@@ -1,6 +1,8 @@
 /*
-** Shared state: the lock's word, see lock.c; 'bias' and the slots, which are atomic; the other
-** fields of a lock, with it held; which slots are taken, one bit each.
+** Shared state: the word of the lock proper, see lock.c; its 'bias' and the slots, which are
+** atomic; its other fields, with the lock held; and which slots are taken, one bit each.
+**
+** spec/model/bias.pml shows that a biased lock lets in one at a time.
 */
 #include "src/sync/biased_lock.h"
 
@@ -48,7 +50,8 @@ void lt_biased_lock_init(lt_BiasedLock *lock) {
 }
 
 /*
-** Locking. The holder may be about to unlock on another processor, or not be running at all.
+** Locking. Who holds the lock may be about to release it on another processor, or not be running at
+** all.
 */
 
 static void bias_wait_for_lock(lt_BiasedLock *lock, lt_Parker *parker) {
@@ -62,7 +65,7 @@ static void bias_wait_for_lock(lt_BiasedLock *lock, lt_Parker *parker) {
 
 static void wait_for_slot(const lt_BiasedLock *lock, unsigned slot) {
   int spins = 0;
-  /* Acquire: what was done by the bias is seen. */
+  /* Acquire: the revoker sees what the owner did by his bias. */
   while (atomic_load_explicit(&lt_bias_slots[slot].lock, memory_order_acquire) == lock) {
     if (++spins < SPINS)
       plat_relax();
@@ -72,9 +75,9 @@ static void wait_for_slot(const lt_BiasedLock *lock, unsigned slot) {
 }
 
 /*
-** Relaxed: the heavy barrier orders it before the look at the slots. Release: who finds the lock
-** unbiased, by lt_biased_lock_is, sees all that was done by the bias; before that it has to pass a
-** heavy barrier of its own.
+** By the revoker. Relaxed: the heavy barrier orders the store before his look at the slots.
+** Release: a thread that finds the lock unbiased, by lt_biased_lock_is, sees all that owners did
+** by their bias; one that finds it biased passes a heavy barrier of its own for that.
 */
 static void remove_bias(lt_BiasedLock *lock, unsigned bias) {
   atomic_store_explicit(&lock->bias, LT_BIAS_GOING, memory_order_relaxed);
@@ -91,8 +94,8 @@ static void remove_bias(lt_BiasedLock *lock, unsigned bias) {
 }
 
 /*
-** Leaves the lock held, and biased to no one but perhaps the user or, if they may stay, to
-** readers.
+** Acquires the lock, and takes away a bias that is neither the user's own nor, unless readers shall
+** be kept out too, that of readers.
 */
 static void lock_against(lt_BiasedLock *lock, lt_BiasUser user, bool readers_too) {
   if (!lt_lock_try(&lock->lock))
@@ -104,8 +107,8 @@ static void lock_against(lt_BiasedLock *lock, lt_BiasUser user, bool readers_too
 }
 
 /*
-** Who finds the bias sees what was written before. Of one who does not find it, by
-** lt_biased_lock_is, what it wrote before is seen after the fence.
+** A thread that finds the bias sees what was written before it was set. What a thread wrote before
+** it found no bias, by lt_biased_lock_is, is seen here after the fence.
 */
 static void set_bias(lt_BiasedLock *lock, unsigned bias) {
   atomic_store(&lock->bias, bias);

@@ -1,14 +1,22 @@
 /*
-** A lock for short critical sections, which costs nothing but a few ordinary instructions while
-** one thread has it to itself, or while all that use it only read.
+** Biased locks: for critical sections of a few instructions.
 **
-** Such a lock is biased, to one thread or to readers. Who it is biased to does not touch it, but
-** announces itself in a slot of its own. Anybody else locks it, takes the bias away, and waits
-** for those who are announced. That is expensive, so the bias comes back only after many uses
-** that it would have served, and after twice as many each time.
+** A lock that one thread has used for itself many times in a row becomes biased to that thread, its
+** owner; one that was only read, to all readers. From then on an owner does not write to the lock.
+** He announces in a slot of his own which lock he uses, sees that the bias is still there, and does
+** his work: some ordinary instructions.
 **
-** With the lock held no function of Lua may be called that can raise, allocate or collect, and no
-** second one of these locks be taken.
+** Whoever else needs the lock is the revoker: he acquires the lock proper, takes the bias away, and
+** waits until no owner announces it any more. That is expensive, as it needs a barrier on all
+** processors. So the bias returns only after many uses that it would have served, twice as many
+** each time.
+**
+** It buys: a thread that has a shared table to itself, or threads that only read it, get a field
+** without a locked instruction, and readers do not slow each other down. Without biases all of it
+** is right, too.
+**
+** While one of these locks is held, no second one is acquired, and no function of Lua is called
+** that can raise, allocate or collect.
 */
 #ifndef lt_biased_lock_h
 #define lt_biased_lock_h
@@ -20,9 +28,9 @@
 /* Slots have numbers from 1 on; 0 is that of a thread for which there is none. */
 #define LT_BIAS_SLOTS 64
 
+/* 'lock': which one the slot's thread uses by its bias, or NULL. */
 typedef struct lt_BiasSlot {
-  _Alignas(PLAT_CACHE_LINE) _Atomic(const void *)
-      lock; /* which one its thread uses by its bias, or NULL */
+  _Alignas(PLAT_CACHE_LINE) _Atomic(const void *) lock;
 } lt_BiasSlot;
 
 extern lt_BiasSlot lt_bias_slots[LT_BIAS_SLOTS];
@@ -30,25 +38,25 @@ extern lt_BiasSlot lt_bias_slots[LT_BIAS_SLOTS];
 /* What a lock is biased to: a slot's number, or one of these. */
 #define LT_BIAS_NONE 0u
 #define LT_BIAS_READERS UINT_MAX
-#define LT_BIAS_GOING (UINT_MAX - 1) /* to no one any more, but who was may still be at work */
+#define LT_BIAS_GOING (UINT_MAX - 1) /* to no one any more, but an owner may still be at work */
 
 typedef struct lt_BiasedLock {
   lt_Lock lock;
   atomic_uint bias; /* written with the lock held */
-  unsigned last;    /* with the lock held: the slot of who held it before */
+  unsigned last;    /* this and the rest with the lock held: the slot of who held it before */
   uint32_t run;     /* how often in a row that thread held it */
   uint32_t reads;   /* how often in a row it was held to read */
-  uint32_t needed;  /* how many of them make a bias */
+  uint32_t needed;  /* how often in a row makes a bias */
 } lt_BiasedLock;
 
 /* Once before anything else here, by any number of threads. */
 void lt_biased_lock_setup(void);
 
-/* A slot for the calling thread, to be given back when it does not use these locks any more. */
+/* A slot for the calling thread, which gives it back when it does not use these locks any more. */
 unsigned lt_bias_slot_take(void);
 void lt_bias_slot_give(unsigned slot);
 
-/* In the child of a fork: no other thread is there that could be announced. */
+/* In the child of a fork: no other thread is there that could have announced anything. */
 void lt_bias_slots_after_fork(void);
 
 void lt_biased_lock_init(lt_BiasedLock *lock);
@@ -64,24 +72,24 @@ void lt_biased_lock_acquire_to_read(lt_BiasedLock *lock, lt_BiasUser user);
 void lt_biased_lock_release(lt_BiasedLock *lock);
 
 /*
-** Whether the lock is biased, for one who has written something before that he wants those with the
-** bias to see: false, and they will; true, and they will after plat_heavy_barrier, if they pass the
-** light one. Sequentially consistent: see set_bias and remove_bias.
+** Whether the lock is biased. For a thread that has written something which the owner shall see: if
+** this is false, he will; if it is true, he will after plat_heavy_barrier, if he passes the light
+** one. Sequentially consistent: see set_bias and remove_bias.
 */
 static inline bool lt_biased_lock_is(const lt_BiasedLock *lock) {
   return atomic_load(&lock->bias) != LT_BIAS_NONE;
 }
 
-/* Keeps those out that write, but not readers. Ends with lt_biased_lock_release. */
+/* Keeps writers out, but not readers with a bias. Ends with lt_biased_lock_release. */
 void lt_biased_lock_keep_writers_out(lt_BiasedLock *lock, lt_BiasUser user);
 
-/* Uses the bias, if it is 'bias'; NULL if it is not. */
+/* The owner uses his bias, if the lock still is biased so; else returns NULL. */
 static inline lt_BiasSlot *lt_biased_lock_enter(lt_BiasedLock *lock, unsigned slot, unsigned bias) {
   lt_BiasSlot *announced = &lt_bias_slots[slot];
   atomic_store_explicit(&announced->lock, lock, memory_order_relaxed);
   /*
-  ** With the heavy barrier of the one who takes the bias away: either that one finds the
-  ** announcement, or the bias is found gone here. Acquire: what was written before the bias came
+  ** The light barrier stands against the heavy one of the revoker: either he finds the
+  ** announcement, or the owner finds the bias gone. Acquire: what was written before the bias came
   ** is seen.
   */
   plat_light_barrier();

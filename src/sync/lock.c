@@ -61,7 +61,7 @@ void lt_lock_note_owner(lt_Lock *lock, uint64_t ident) {
 
 static uint64_t holder(void *context) {
   const lt_Lock *lock = context;
-  return atomic_load_explicit(&lock->owner, memory_order_relaxed); /* only people read it */
+  return atomic_load_explicit(&lock->owner, memory_order_relaxed); /* for diagnostics */
 }
 
 static bool try_lock(void *context) {

@@ -31,7 +31,7 @@ void lt_lock_acquire_brief(lt_Lock *lock, lt_Parker *parker);
 bool lt_lock_release_waited(lt_Lock *lock);
 bool lt_lock_locked(const lt_Lock *lock);
 
-/* Notes who has acquired it: for people, and for the RLock. */
+/* Notes who has acquired it: for diagnostics, and for the RLock. */
 void lt_lock_note_owner(lt_Lock *lock, uint64_t ident);
 
 static inline bool lt_lock_try(lt_Lock *lock) {

@@ -209,7 +209,7 @@ static lt_Parked park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) 
   plat_mutex_unlock(&bucket->mutex);
   if (!proceed)
     return LT_UNPARKED;
-  /* Relaxed: only people read it. It is kept for the wait within which this one may be. */
+  /* Relaxed: it is for diagnostics. It is kept for the wait within which this one may be. */
   const char *outer = atomic_load_explicit(&parker->waiting, memory_order_relaxed);
   atomic_store_explicit(&parker->waiting, wait->what, memory_order_relaxed);
   lt_Parked result = stay_parked(bucket, &waiter, wait);

@@ -60,7 +60,7 @@ struct lt_Parker {
   atomic_int urgency;            /* raised by lt_parker_interrupt, cleared by its own thread */
   atomic_bool asked;             /* set by lt_parker_ask, cleared by its own thread */
   atomic_uint blocked;           /* see lt_parker_blocked */
-  _Atomic(const char *) waiting; /* what the thread waits in, for people; NULL while it runs */
+  _Atomic(const char *) waiting; /* what it waits in, for diagnostics; NULL while it runs */
   lt_Attend attend;              /* NULL: nothing; from here on all is only for its own thread */
   void *attendant;
   bool apart;          /* who ended its last park ran on another processor than its thread does */
@@ -121,7 +121,7 @@ struct lt_Wait {
   plat_Time deadline; /* PLAT_FOREVER for none; if it has passed, nothing is waited for */
   lt_Deafness deaf;
 
-  /* For people, the last three may be NULL. */
+  /* For diagnostics; the last three may be NULL. */
   const char *what;     /* "lock", "join", ... */
   const void *shown;    /* the object whose address is told */
   lt_Ender ender;       /* the ident of the thread that could end the wait, 0: not known */

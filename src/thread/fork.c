@@ -10,7 +10,7 @@
 #include "src/thread/observer.h"
 #include "src/thread/worker.h"
 
-/* The collector comes last: it goes on only where nobody is missing. */
+/* The collector comes last: it works on only where no thread is missing, which interrupts know. */
 static void in_child(void) {
   plat_thread_be_host();
   lt_observer->after_fork();

@@ -7,8 +7,8 @@
 #include <lua.h>
 
 /*
-** Opens a runtime whose main thread uses L, where there is none. It ends when L is closed, after all
-** its threads. Raises RuntimeError, and for want of memory.
+** Opens a runtime whose main thread uses L, where there is none. It ends when L is closed, after
+** all its threads. Raises RuntimeError, and for want of memory.
 */
 void lt_main_state_open(lua_State *L);
 

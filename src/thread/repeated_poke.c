@@ -1,6 +1,7 @@
 /*
 ** Shared state: the list, and the field 'repeated_poke' of a thread, under the guard of this file,
-** within which the guard of a thread may be taken. A thread is in the list only while it has a home.
+** within which the guard of a thread may be taken. A thread is in the list only while it has a
+** home.
 */
 #include "src/thread/repeated_poke.h"
 
@@ -11,8 +12,8 @@
 #define REPETITIONS 9
 
 /*
-** How long the OS thread stays when there is no poke to repeat, and how often it looks whether there
-** is one: nobody wakes it for that.
+** How long the OS thread stays when there is no poke to repeat, and how often it looks whether
+** there is one: nobody wakes it for that.
 */
 #define STAY (PLAT_SECOND / 4)
 #define LOOK (PLAT_SECOND / 500)

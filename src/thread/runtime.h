@@ -1,6 +1,11 @@
 /*
-** A runtime: what a main state and the threads that began in it have in common. Which threads these
-** are is told by runtime_threads.h.
+** Runtimes. A state that requires lthread without being a thread's becomes a main state: it opens a
+** runtime, and the threads that it starts, and those that these start, belong to that. Closing the
+** main state ends the runtime. A process with several main states has as many runtimes, whose
+** threads know nothing of each other.
+**
+** Here is what the threads of a runtime have in common; runtime_threads.h has the list of them,
+** main_state.h opens and shutdown.h ends it.
 */
 #ifndef lt_runtime_h
 #define lt_runtime_h
@@ -18,10 +23,10 @@ typedef struct lt_Runtime lt_Runtime;
 struct lt_Runtime {
   atomic_uint references;
   bool is_first;
-  bool is_forked; /* in a child: objects may be locked by threads that are not there */
+  bool is_forked; /* in the child of a fork: threads that are not there may hold locks */
   uint64_t main_ident;
   atomic_size_t stack_size; /* bytes, 0: the default */
-  atomic_bool deadlocked;   /* it has been said */
+  atomic_bool deadlocked;   /* its deadlock has been reported */
   plat_Mutex guard;         /* of what follows; a thread's guard may be taken within it */
   bool closing;             /* no thread may start any more */
   lt_Object *excepthook;    /* a reference, NULL: the default */
@@ -33,7 +38,10 @@ struct lt_Runtime {
   lt_Runtime *next_watched; /* in the list of dump_triggers.c, under its guard */
 };
 
-/* Without a thread and without a reference: its threads have them. NULL without memory. */
+/*
+** A runtime lives as long as its threads, which hold references; it begins without. NULL without
+** memory.
+*/
 lt_Runtime *lt_runtime_new(void);
 void lt_runtime_retain(lt_Runtime *runtime);
 void lt_runtime_release(lt_Runtime *runtime);

@@ -10,9 +10,9 @@
 **   NIL FALSE TRUE
 **   INTEGER FLOAT POINTER CFUNCTION  the 8 (or as many) bytes
 **   STRING                           slot, length (4 bytes), bytes
-**   LONG_STRING                      slot, number of the reference: from LT_LEAST_LENT_BYTES bytes
-**   on OBJECT USERDATA CLASS_METATABLE number of the reference NAMED slot, reference of the module
-**   or LT_NO_REFERENCE, number of
+**   LONG_STRING                      slot, number of the reference: from LT_LEAST_LENT_BYTES on
+**   OBJECT USERDATA CLASS_METATABLE  number of the reference
+**   NAMED                            slot, reference of the module or LT_NO_REFERENCE, number of
 **                                    steps, strings; instead of a string's length LT_NO_STEP: to
 **                                    the metatable
 **   METHOD                           slot, the lt_Method

@@ -29,8 +29,8 @@ void lt_module_index_push(lua_State *L, bool anew);
 bool lt_module_index_find(lua_State *L, int names, const void *address, lt_ModulePath *path);
 
 /*
-** What is kept for the module of a path, see module_contents.h: NULL, or an object that the index has a
-** reference to. Returns false if nothing has been kept for it yet.
+** What is kept for the module of a path, see module_contents.h: NULL, or an object that the index
+** has a reference to. Returns false if nothing has been kept for it yet.
 */
 bool lt_module_index_kept(lua_State *L, int names, const lt_ModulePath *path, lt_Object **object);
 void lt_module_index_keep(lua_State *L, int names, const lt_ModulePath *path, lt_Object *object);
