@@ -1,6 +1,6 @@
 /*
-** Guards: what has a lock that was acquired by 'hold' or 'with'. A guard releases it when it is
-** closed, or, if its coroutine was dropped before, when it is collected.
+** Guards: what lock:hold() and lock:with() have a lock by. A guard releases it when it is closed,
+** or, if its coroutine was dropped before, when it is collected.
 */
 #ifndef lt_guard_h
 #define lt_guard_h

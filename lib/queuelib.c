@@ -196,7 +196,7 @@ static void push_priority(lua_State *L, int arg) {
 
 /* The message on the top is added, and popped. It counts at once, as one without contents, so that
  * what there is of it is freed when it raises. */
-static void add_message(lua_State *L, Putting *putting, int arg, const lt_PackBatch *row) {
+static void add_message(lua_State *L, Putting *putting, int arg, const lt_PackBatch *batch) {
   size_t number = putting->count++;
   putting->items[number].kind = LT_ITEM_NIL;
   if (putting->keys != NULL) {
@@ -206,7 +206,7 @@ static void add_message(lua_State *L, Putting *putting, int arg, const lt_PackBa
     lua_pop(L, 1);
   }
   lt_message_item_from(L, -1, &putting->items[number], LT_LEND_STRINGS,
-                       row == NULL ? describe_message : describe_element, row);
+                       batch == NULL ? describe_message : describe_element, batch);
   lua_pop(L, 1);
 }
 
@@ -345,11 +345,11 @@ static int queue_put_many(lua_State *L) {
   plat_Time deadline = opt_patience(L, 3);
   Putting *putting = push_putting(L, queue, count);
   lt_module_index_push(L, false);
-  lt_PackBatch row = {lua_gettop(L), 0};
+  lt_PackBatch batch = {lua_gettop(L), 0};
   for (size_t i = 1; i <= count; i++) {
     lua_rawgeti(L, 2, (lua_Integer)i);
-    row.first = (int)(i - 1);
-    add_message(L, putting, 2, &row);
+    batch.first = (int)(i - 1);
+    add_message(L, putting, 2, &batch);
   }
   lt_QueueOutcome outcome = put_all(L, putting, deadline);
   if (outcome == LT_QUEUE_DONE)

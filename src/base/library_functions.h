@@ -1,5 +1,7 @@
 /*
-** Lua's own functions, as a state has them that nobody has changed.
+** The addresses of Lua's own functions, learnt once from a state that nobody has changed: by them
+** others find out whether a state still has Lua's own under a name, and what it is that stands on
+** a stack.
 */
 #ifndef lt_library_functions_h
 #define lt_library_functions_h

@@ -1,6 +1,6 @@
 /*
-** Short texts, built without memory of their own. What has no room any more is left out, but
-** counted.
+** A short text in a buffer of fixed size, for places that can't take memory. What has no room any
+** more is left out, but counted.
 */
 #ifndef lt_line_h
 #define lt_line_h

@@ -1,5 +1,6 @@
 /*
-** The memory of the shared data space: malloc, with a count of its bytes.
+** The memory of the shared data space, which belongs to no state: malloc, with a count of its
+** bytes, from which the collector of cycles learns when it is due.
 */
 #ifndef lt_shared_memory_h
 #define lt_shared_memory_h

@@ -1,5 +1,5 @@
 /*
-** A text that grows, made without Lua: where no error may be raised.
+** A text that grows, in memory that is not Lua's: for places where no error may be raised.
 */
 #ifndef lt_string_buffer_h
 #define lt_string_buffer_h

@@ -1,9 +1,9 @@
 /*
 ** Deadlocks: all threads of a runtime wait, without a deadline, for what only one of them could do.
 **
-** The last one to block finds it, a moment later. Nothing is counted while threads run: who looks
-** reads of each thread whether it is blocked, twice, and what has not changed in between was so for
-** all of them at once.
+** The last one to block finds it, a moment later. Nothing is counted while threads run: the thread
+** that looks reads of each one whether it is blocked, twice, and what has not changed in between
+** was so for all of them at once.
 */
 #ifndef lt_deadlock_h
 #define lt_deadlock_h

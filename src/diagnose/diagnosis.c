@@ -1,6 +1,5 @@
 /*
-** The table through which threads and runtimes are diagnosed: dumps, deadlocks, and what the
-** environment asks for.
+** Dumps, deadlocks, and what the environment asks for at the start.
 */
 #include "src/diagnose/diagnosis.h"
 

@@ -1,5 +1,5 @@
 /*
-** The table through which threads and runtimes are diagnosed.
+** Diagnosis, as threads and runtimes call it: the table of observer.h, filled.
 */
 #ifndef lt_diagnosis_h
 #define lt_diagnosis_h

@@ -1,5 +1,6 @@
 /*
-** Watchers: OS threads of ours, without a state, that dump a runtime after a time or on a signal.
+** What triggers a dump of a runtime: a time that has passed, or a signal. Watchers, OS threads
+** without a state, wait for it.
 */
 #ifndef lt_dump_triggers_h
 #define lt_dump_triggers_h

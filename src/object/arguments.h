@@ -1,5 +1,6 @@
 /*
-** Arguments that functions get from Lua: what luaL_check... does, but raising exceptions of ours.
+** Arguments that functions get from Lua: what luaL_check... does, but raising exceptions of lthread
+** that name the argument and its value.
 */
 #ifndef lt_arguments_h
 #define lt_arguments_h

@@ -1,6 +1,6 @@
 /*
-** What comes from a script and is shown in a message: on one line, with what can't be read escaped,
-** and cut where it is long.
+** Text that comes from a script, made fit for a message: on one line, escaped where it can't be
+** read, and cut where it is long.
 */
 #ifndef lt_printable_h
 #define lt_printable_h

@@ -1,6 +1,6 @@
 /*
-** From the shared data space into Lua: what is found in a table is taken with its lock held, and
-** pushed when the lock is free.
+** Values from the shared data space into Lua: the reader takes what it finds in a table with the
+** table's lock held, and pushes it when the lock is free.
 */
 #ifndef lt_from_shared_h
 #define lt_from_shared_h

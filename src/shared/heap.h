@@ -1,6 +1,6 @@
 /*
-** Heaps: entries in the order of their keys, equal ones in the order in which they came; or a
-** stack, which knows no keys.
+** Heaps: the entries of a priority queue in the order of their keys, equal ones in the order in
+** which they came; or of a stack, which has no keys.
 */
 #ifndef lt_heap_h
 #define lt_heap_h

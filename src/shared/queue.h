@@ -1,5 +1,7 @@
 /*
-** Queues: items that any number of threads put and any number get.
+** Queues: any number of threads put items, any number get them, each item once. Here is the queue
+** without its face in Lua: nothing waits but by an lt_Wait that it gives, and items have been
+** packed before.
 */
 #ifndef lt_queue_h
 #define lt_queue_h

@@ -1,7 +1,7 @@
 /*
-** Chains: items in a row, in segments that are linked. One thread at a time appends, one at a time
-** takes; the two need no lock between them, only that an item is taken after it has been appended,
-** as a count that is published with release and read with acquire tells.
+** A chain of segments, in which the items of a queue lie one behind the other. One thread at a time
+** appends, one at a time takes. The two need no lock between them: the appender publishes a count
+** of items with release, the taker reads it with acquire, and takes only what it counts.
 */
 #ifndef lt_segments_h
 #define lt_segments_h

@@ -1,6 +1,6 @@
 /*
-** Shared tables: a table of values, the lock that makes each operation on it one step, and a
-** count of its changes.
+** Shared tables, as threads use them: a value table, the lock that makes each operation on it one
+** step, and a count of its changes.
 */
 #ifndef lt_shared_table_h
 #define lt_shared_table_h

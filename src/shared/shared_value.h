@@ -1,5 +1,5 @@
 /*
-** Values of the shared data space, and the keys by which they are looked up.
+** The values that shared tables hold, and the keys by which they are looked up.
 */
 #ifndef lt_shared_value_h
 #define lt_shared_value_h

@@ -1,11 +1,11 @@
 /*
-** Stored values: those that a shared table can't hold as they are, such as functions, packed once
-** into a message that never changes. Each state that reads one makes a value of its own out of
-** it.
+** Stored values: what a shared table can't hold as it is, such as a function. It is packed once,
+** into a message that never changes, and each state that reads it makes a value of its own out of
+** that.
 **
-** Of a function or a userdata a state makes one value, which it gets again as long as it keeps
-** it; the state that stored it gets the very value. Of a table, which is there because it has a
-** metatable or belongs to a module, every read makes another one.
+** Of a function or a userdata a state makes one value, and gets the same one as long as it keeps
+** it; the state that stored it gets back the very value. A table is stored if it has a metatable or
+** belongs to a module; of that every read makes another one.
 */
 #ifndef lt_stored_value_h
 #define lt_stored_value_h

@@ -1,5 +1,5 @@
 /*
-** From Lua into the shared data space.
+** Values from Lua into the shared data space: what a shared table is to hold is made here.
 */
 #ifndef lt_to_shared_h
 #define lt_to_shared_h

@@ -1,6 +1,6 @@
 /*
-** Tables of values: an array for 1 to n, and entries by key in the order in which the keys came.
-** They know nothing of threads; shared_table.h does.
+** The table inside a shared table: an array for the keys 1 to n, and entries for all others, in the
+** order in which the keys came. It knows nothing of threads; shared_table.h does.
 */
 #ifndef lt_value_table_h
 #define lt_value_table_h

@@ -1,6 +1,6 @@
 /*
-** The context of a state: what this library keeps for it, in one userdata that is the first upvalue
-** of all its functions there.
+** The context of a state: what lthread keeps for it. It is one userdata, the first upvalue of all
+** functions of lthread in that state.
 */
 #ifndef lt_context_h
 #define lt_context_h

@@ -1,8 +1,10 @@
 /*
-** Files. Functions of the module io turn the error of a system call that an interrupt has broken
-** off, EINTR, into one of Lua, which would take the place of the interrupt; ours raise that. What
-** has been written is there when a command starts, without waiting for other threads. And a line
-** that is printed is one piece to the other threads.
+** Files: the functions of the module io that lthread replaces.
+**
+** Lua's own turn EINTR, the error of a system call that an interrupt has broken off, into an error
+** of Lua, which would take the place of the interrupt; these raise the interrupt. When a command
+** starts, what was written before is there, without waiting for other threads. And a line that is
+** printed is one piece to the other threads.
 */
 #ifndef lt_files_h
 #define lt_files_h

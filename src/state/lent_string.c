@@ -1,13 +1,13 @@
 /*
 ** Shared state: 'state' of a string is one of these.
 **
-**   OWN        it has its bytes in 'own'. Who has the string frees it.
-**   LENT       the lender's state has the bytes. Who has the string pins it or says it is over.
-**   PINNED     and more: who has the string copies the bytes. Nobody else changes the state.
-**   OVER       nobody has the string any more. The lender frees it.
+**   OWN        its bytes are in 'own'. Its owner, who sends or receives it, frees it.
+**   LENT       its bytes are in the lender's state. Its owner pins it or says that it is over.
+**   PINNED     (and numbers above) its owner is copying the bytes. Nobody else changes the state.
+**   OVER       it has no owner any more. The lender frees it.
 **
-** Who has the string makes LENT PINNED, PINNED LENT, and LENT OVER; its lender makes LENT OWN when
-** it closes, after it has written 'own'. Changes release and who sees one acquires: what is read
+** The owner makes LENT PINNED, PINNED LENT, and LENT OVER. The lender, when it closes, writes 'own'
+** and then makes LENT OWN. Each change releases, and who reads the state acquires: what was read
 ** before a change is done with then, and what was written before it is seen. All else in a string
 ** is written before it is shared.
 **

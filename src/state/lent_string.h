@@ -1,9 +1,9 @@
 /*
-** Strings on their way from one state to another.
+** Strings on their way from one state to another, without copying them twice.
 **
-** A long one is not copied out of its state: it is lent. While it is, its state keeps it alive, so
-** that the receiver can copy its bytes, which Lua neither changes nor moves, straight into its own
-** state. A state that is closed calls back what it has lent: the bytes are copied then.
+** A long string is not copied out of the sender's state, but lent: that state, the lender, keeps it
+** alive until the receiver has copied its bytes, which Lua neither changes nor moves, straight into
+** his own state. A state that is closed calls back what it has lent: the bytes are copied then.
 */
 #ifndef lt_lent_string_h
 #define lt_lent_string_h
@@ -17,7 +17,7 @@
 #include "src/object/object.h"
 #include "src/sync/park.h"
 
-/* Only who has it, one thread at a time, pushes and frees it. */
+/* Only its owner, one thread at a time, pushes and frees it. */
 typedef struct lt_LentString lt_LentString;
 
 struct lt_LentString {
@@ -25,7 +25,7 @@ struct lt_LentString {
   char *own;         /* its bytes; NULL: they are lent, or there was no memory to call them back */
   const char *lent;  /* the bytes in the state of the lender */
   atomic_uint state; /* see lent_string.c */
-  int anchor;        /* these two are the lender's, which lives as long as they are used */
+  int anchor;        /* this and the next are the lender's, who lives as long as they are used */
   lt_LentString *next;
   char bytes[]; /* of one that was never lent */
 };

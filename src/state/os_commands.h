@@ -1,7 +1,8 @@
 /*
 ** os.execute and io.popen for the states of threads. They are Lua's own in every argument, result
-** and error; but what they start does not have all signals blocked, as our threads have, and
-** io.popen waits for no file that another thread is using. The latter is for main states, too.
+** and error, with two differences: the commands that they start do not have all signals blocked,
+** as threads of lthread have; and io.popen does not wait for a file that another thread is using.
+** Main states get that io.popen, too.
 */
 #ifndef lt_os_commands_h
 #define lt_os_commands_h

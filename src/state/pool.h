@@ -1,6 +1,9 @@
 /*
-** The memory of a thread's Lua state: small blocks from a pool of the state's own, large ones
-** from malloc.
+** The memory of a thread's Lua state: small blocks from a pool of the state's own, large ones from
+** malloc.
+**
+** It also takes snapshots: the bytes of a fresh state, with its libraries, to which the next thread
+** of the same worker comes back. That takes a seventh of the time of opening a state.
 **
 ** A state that has shrunk keeps free at most a megabyte or three times what it uses, whichever is
 ** more; unless it uses blocks all over its memory, since only whole chunks of it are given back. Of
@@ -33,8 +36,8 @@ uint64_t lt_pool_end_trace(lt_Pool *allocator);
 
 /*
 ** The state has its libraries. With 'again' a snapshot of it is kept, byte for byte, to come back
-** to after lua_close: that takes a seventh of the time of a new one. There is none without memory,
-** nor if LT_SNAPSHOTS of other states are kept already.
+** to after lua_close. There is none without memory, nor if LT_SNAPSHOTS of other states are kept
+** already.
 */
 #define LT_SNAPSHOTS 8
 

@@ -1,11 +1,10 @@
 /*
-** Calls during which no code of the state runs that the caller does not call: the collector waits,
-** and with it all finalizers. So what is there when such a call begins is neither changed nor freed
-** under the hands of who reads it, and its addresses stay its own.
+** Quiet calls: while one lasts, no code of the state runs that the caller does not call. The
+** collector waits, and with it all finalizers. So nobody changes or frees what the caller reads,
+** and an address stays that of its value.
 **
-** There is one way to free memory that nothing can hold back: a collection for want of memory. It
-** runs no finalizer, but frees what nobody refers to, and empties weak tables; and the collector
-** goes on after it. Who must know is told.
+** One thing nothing can hold back: a collection for want of memory. It runs no finalizer, but frees
+** what nobody refers to, empties weak tables, and lets the collector go on. The caller is told.
 */
 #ifndef lt_quiet_call_h
 #define lt_quiet_call_h
@@ -23,7 +22,7 @@ typedef struct lt_QuietCall {
 /* As lua_pcall without a message handler. Finalizers that are due run before it returns. */
 int lt_quiet_call(lua_State *L, lt_QuietCall *quiet, int argument_count, int result_count);
 
-/* Within the call, when memory was short: the collector shall wait again. */
+/* Within the call, when memory was short: has the collector wait again. */
 void lt_quiet_again(lua_State *L);
 
 #endif

@@ -1,5 +1,5 @@
 /*
-** Closers: the __close and __gc handlers, which an interrupt must let finish.
+** Whether a __close or __gc handler is running, which an interrupt must let finish.
 */
 #ifndef lt_running_handlers_h
 #define lt_running_handlers_h

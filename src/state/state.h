@@ -1,5 +1,6 @@
 /*
-** The Lua states of threads: fresh ones, with the full standard library.
+** The Lua states of threads: fresh ones, with the full standard library, made ready before a thread
+** needs them where that is possible.
 */
 #ifndef lt_state_h
 #define lt_state_h

@@ -1,5 +1,6 @@
 /*
-** Locks: a word each, and the table of parked waiters behind it.
+** Locks: one word each, with the table of parked waiters of park.h behind it. An RLock is one that
+** its owner may acquire again.
 */
 #ifndef lt_lock_h
 #define lt_lock_h
@@ -24,7 +25,10 @@ typedef struct lt_Lock {
 
 void lt_lock_init(lt_Lock *lock);
 
-/* What acquires the lock, by lt_wait; and for one who has it soon, and calls no Lua meanwhile. */
+/*
+** The wait that acquires the lock, for lt_wait; and the same at once, for an owner who releases it
+** soon and calls no Lua meanwhile.
+*/
 lt_Wait lt_lock_wait(lt_Lock *lock, plat_Time deadline);
 void lt_lock_acquire_brief(lt_Lock *lock, lt_Parker *parker);
 

@@ -1,11 +1,13 @@
 /*
-** The one way to wait: park on an address until an unpark, an interrupt, or a deadline.
+** Parking: the one way to wait. A thread parks on an address until another one unparks it, an
+** interrupt comes, or a deadline passes.
 **
-** A waiter is queued under its address in a table of buckets. Whoever changes what the address
-** stands for looks for waiters and wakes them; the address itself is only compared, never read.
+** The waiter is queued under its address in a table of buckets. Whoever changes what the address
+** stands for then looks for waiters there and wakes them; the address itself is only compared,
+** never read.
 **
 ** What is waited for is a small state machine, an lt_Wait. lt_await runs it; threads of Lua run it
-** by lt_wait, of wait.h, which delivers interrupts.
+** by lt_wait, of thread/wait.h, which delivers interrupts.
 */
 #ifndef lt_park_h
 #define lt_park_h
@@ -20,10 +22,10 @@ typedef struct lt_Parker lt_Parker;
 typedef struct lt_Wait lt_Wait;
 
 /*
-** What the thread of a parker does while it waits, still queued and with no mutex held: at the
-** beginning of a wait, at the time it named itself, after lt_parker_ask, and after a signal
-** handler ran. It returns when to be called again, or LT_END_WAIT: the wait ends with
-** LT_SIGNALLED. It may itself park.
+** What the waiter does besides waiting, while it stays queued and holds no mutex: at the beginning
+** of a wait, at the time that it has named, after lt_parker_ask, and after a signal handler has
+** run. It returns when to be called again, or LT_END_WAIT: the wait ends with LT_SIGNALLED. It may
+** itself park.
 */
 typedef enum lt_Occasion {
   LT_WAIT_BEGINS,

@@ -1,6 +1,6 @@
 /*
-** How those who wait for something that others bring over and over spin before they park. It
-** learns how long to spin between two looks, and whether it is of any use.
+** Spinning: waiting for a moment without parking, for what other threads bring over and over. A
+** spinner learns how long to spin between two looks, and whether it is of any use.
 */
 #ifndef lt_spinner_h
 #define lt_spinner_h

@@ -1,5 +1,5 @@
 /*
-** What happens to an exception that ends a thread.
+** The excepthook: what is called with an error that nobody has caught in a thread.
 */
 #ifndef lt_excepthook_h
 #define lt_excepthook_h

@@ -1,7 +1,7 @@
 /*
-** A package is a message, written before it is shared. Each state keeps the one that it made last,
-** with the two paths for which it holds, and gives it to all threads while these stay the same and
-** nobody has put anything into package.preload.
+** What is inherited is packed into a message, which nobody changes any more. A state keeps the one
+** that it made last, with the two paths for which it holds: all threads that it starts inherit that
+** one while the paths stay the same and nobody has put anything into package.preload.
 */
 #include "src/thread/inherited_package.h"
 

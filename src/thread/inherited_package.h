@@ -1,6 +1,6 @@
 /*
-** What a thread takes over of the one that starts it so that it can require modules: package.path,
-** package.cpath and package.preload as they are at that moment.
+** What a thread inherits from its starter so that it can require modules: package.path,
+** package.cpath and package.preload, as they are at that moment.
 */
 #ifndef lt_inherited_package_h
 #define lt_inherited_package_h

@@ -1,5 +1,6 @@
 /*
-** Main states: how a runtime begins and ends with one.
+** Main states: the state of the interpreter or the host in which lthread is required. A runtime
+** begins and ends with it.
 */
 #ifndef lt_main_state_h
 #define lt_main_state_h

@@ -1,6 +1,6 @@
 /*
-** Who observes threads and runtimes: diagnosis. It stands above them, in src/diagnose, so they
-** call it through this table.
+** Diagnosis, as threads and runtimes see it. It stands above them, in src/diagnose, so they call it
+** through this table.
 */
 #ifndef lt_observer_h
 #define lt_observer_h
@@ -15,8 +15,8 @@ typedef struct lt_Observer {
   plat_Time (*attend)(lua_State *L, lt_Thread *thread, const lt_Wait *wait, plat_Time since);
 
   void (*runtime_opens)(lt_Runtime *runtime);
-  void (*threads_have_ended)(
-      lt_Runtime *runtime); /* not before: a dump tells whom the end awaits */
+  /* Not before: a dump tells whom the main thread waits for at the end. */
+  void (*threads_have_ended)(lt_Runtime *runtime);
   void (*runtime_closes)(lt_Runtime *runtime);
   void (*after_fork)(void); /* in the child */
 } lt_Observer;

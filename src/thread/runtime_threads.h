@@ -1,5 +1,5 @@
 /*
-** The threads of a runtime.
+** The list of a runtime's threads: those that are alive, in the order in which they were started.
 */
 #ifndef lt_runtime_threads_h
 #define lt_runtime_threads_h
@@ -14,10 +14,11 @@
 bool lt_runtime_threads_enter(lt_Runtime *runtime, lt_Thread *thread);
 
 /*
-** Takes a thread off the list and, in one step, sets its status. Those who wait for
-** either are woken. With the last one goes what is in the shared globals. Before anybody can see
-** the status, 'worker', unless it is NULL, is offered for the next thread; but not one that has the
-** globals to clear, since a thread of another runtime would wait for that.
+** Takes a thread off the list and, in one step, sets its status. Those who wait for either are
+** woken. With the last thread goes what is in the shared globals.
+**
+** Before anybody can see the status, 'worker', unless it is NULL, is offered for the next thread.
+** But not if it has the globals to clear: a thread of another runtime would wait for that.
 */
 void lt_runtime_threads_leave(lt_Runtime *runtime, lt_Thread *thread, lt_ThreadStatus status,
                               lt_Worker *worker);
@@ -34,16 +35,15 @@ lt_Thread *lt_runtime_threads_find(lt_Runtime *runtime, uint64_t ident);
 bool lt_runtime_threads_had_ident(uint64_t ident);
 
 /*
-** No thread may start any more. False: there still are others than this one that are no daemons,
-** and it was not to be done at any rate.
+** No thread may start any more. Only if there is no other one than this that is no daemon, or 'at
+** any rate'; else returns false.
 */
 bool lt_runtime_threads_close(lt_Runtime *runtime, const lt_Thread *than, bool at_any_rate);
 
 /*
-** In the child of a fork, where this thread is the only one that there is, and so the main one: the
-** others have ended.
-** Their states are left alone, and what they refer to is never freed. Returns whether there were
-** none.
+** In the child of a fork, where this thread is the only one, and so the main one: the others have
+** ended. Their states are left alone, and what they refer to is never freed. Returns whether there
+** were none.
 */
 bool lt_runtime_threads_after_fork(lt_Thread *survivor);
 

@@ -1,5 +1,6 @@
 /*
-** The end of a runtime.
+** The end of a runtime, seen from the main thread that closes it: whom it waits for, and whom it
+** stops.
 */
 #ifndef lt_shutdown_h
 #define lt_shutdown_h

@@ -1,5 +1,6 @@
 /*
-** What a thread is.
+** Threads: what one is, and who may touch which part of it. What it does from its start to its end
+** is told by thread_life.h.
 */
 #ifndef lt_thread_h
 #define lt_thread_h

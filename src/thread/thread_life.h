@@ -1,5 +1,5 @@
 /*
-** The life of a thread: start, run, end, join.
+** The life of a thread: start, run, end, and the wait of who joins it.
 */
 #ifndef lt_thread_life_h
 #define lt_thread_life_h
@@ -21,7 +21,7 @@ typedef struct lt_ThreadStart {
 
 void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_ThreadStart *start);
 
-/* What waits until the thread is done, or turns out not to be started. */
+/* The wait until the thread is done, or turns out not to be started. */
 lt_Wait lt_thread_join(lt_Thread *thread, plat_Time deadline);
 
 #endif

@@ -1,6 +1,7 @@
 /*
-** How threads of Lua wait: a wait can be interrupted, it heeds the hooks that signal handlers of
-** the host set, and meanwhile the thread answers dumps and looks for deadlocks.
+** How threads of Lua wait. They run lt_await, as all do, and besides: an interrupt ends the wait,
+** hooks that signal handlers of the host set are called, and meanwhile the thread answers dumps
+** and looks for deadlocks.
 */
 #ifndef lt_wait_h
 #define lt_wait_h

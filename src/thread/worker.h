@@ -1,6 +1,6 @@
 /*
-** Workers: OS threads of ours. One that has done its work stays for a moment, and may be given the
-** next: that is faster than a new one.
+** Workers: the OS threads of lthread. A worker that has run one thread stays for a moment, and may
+** be given the next one: that is faster than a new OS thread.
 **
 ** At most LT_WORKERS_STAYING stay at a time, each for LT_WORKER_STAYS at most. All are gone when
 ** the last runtime is closed.

@@ -1,5 +1,6 @@
 /*
-** The code of a Lua function, as a shared object: its bytecode and the global names in it.
+** Bytecode: the code of a Lua function as a shared object, with the names of globals that are in
+** it. States that get the same function again share it.
 */
 #ifndef lt_bytecode_h
 #define lt_bytecode_h

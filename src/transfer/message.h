@@ -101,16 +101,17 @@ typedef void (*lt_DescribeValue)(lua_State *L, int value);
 lt_Message *lt_pack(lua_State *L, int count, lt_StringsRule strings, lt_DescribeValue describe);
 
 /*
-** The same for one of many messages in a row: the index of the state's modules (see module_index.h)
-** has been looked up once for all, and the values are counted from 'first'. NULL is for one alone.
+** The same for one message of a batch: the index of the state's modules (see module_index.h) has
+** been looked up once for all of them, and 'describe' counts values from 'first' on. NULL is for a
+** message alone.
 */
 typedef struct lt_PackBatch {
-  int names; /* where on the stack */
+  int names; /* where on the stack the index is */
   int first;
 } lt_PackBatch;
 
 lt_Message *lt_pack_in_batch(lua_State *L, int count, lt_StringsRule strings,
-                             lt_DescribeValue describe, const lt_PackBatch *row);
+                             lt_DescribeValue describe, const lt_PackBatch *batch);
 
 /*
 ** Pushes the values of a message, and raises what goes wrong in making them. The globals that its

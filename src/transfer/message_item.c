@@ -45,7 +45,7 @@ bool lt_message_item_from_small(lua_State *L, int index, lt_MessageItem *item) {
 }
 
 void lt_message_item_from(lua_State *L, int index, lt_MessageItem *item, lt_StringsRule strings,
-                          lt_DescribeValue describe, const lt_PackBatch *row) {
+                          lt_DescribeValue describe, const lt_PackBatch *batch) {
   if (lt_message_item_from_small(L, index, item))
     return;
   lt_Object *object = lt_object_at(L, index);
@@ -59,7 +59,7 @@ void lt_message_item_from(lua_State *L, int index, lt_MessageItem *item, lt_Stri
   } else {
     luaL_checkstack(L, 1, "too many values");
     lua_pushvalue(L, index);
-    item->value.as.message = lt_pack_in_batch(L, 1, strings, describe, row);
+    item->value.as.message = lt_pack_in_batch(L, 1, strings, describe, batch);
     item->value.kind = LT_ITEM_MESSAGE;
   }
 }

@@ -1,7 +1,7 @@
 /*
-** Items: single values in transit, in 16 bytes. Small values lie in the item itself; the others
-** behind it, in memory that the item owns. An item points into no state; but a long string may be
-** lent by one, see lent_string.h.
+** Message items: one value on its way, in 16 bytes, as queues hold them. A small value lies in the
+** item itself; any other behind it, in memory that the item owns. An item points into no state,
+** except for a long string that is lent: see lent_string.h.
 */
 #ifndef lt_message_item_h
 #define lt_message_item_h
@@ -65,12 +65,12 @@ static inline void lt_message_item_copy(lt_MessageItem *to, const lt_MessageItem
 bool lt_message_item_from_small(lua_State *L, int index, lt_MessageItem *item);
 
 /*
-** Makes an item of the value at 'index'. 'strings', 'describe' and 'row', the last two of which may
+** Makes an item of the value at 'index'. 'strings', 'describe' and 'batch', the last two of which may
 ** be NULL, are as for lt_pack_in_batch. Raises TypeError for what can't be transferred, or for
 ** want of memory; then there is no item.
 */
 void lt_message_item_from(lua_State *L, int index, lt_MessageItem *item, lt_StringsRule strings,
-                          lt_DescribeValue describe, const lt_PackBatch *row);
+                          lt_DescribeValue describe, const lt_PackBatch *batch);
 
 /* Pushes the value. It may raise; the item stays as it is. */
 void lt_message_item_push(lua_State *L, const lt_MessageItem *item);

@@ -1,7 +1,7 @@
 /*
-** What a state knows of a loaded module that others must know to have it as complete: all names
-** under which package.loaded has it, its members, and which modules may have added some of them. It
-** is a shared object, which goes with the module's name to those who receive it.
+** The contents of a loaded module, as far as another state must know them to have the module as
+** complete: all names under which package.loaded has it, its members, and which other modules may
+** have added some of them. A shared object, which crosses together with the module's name.
 */
 #ifndef lt_module_contents_h
 #define lt_module_contents_h

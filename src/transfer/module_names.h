@@ -1,5 +1,6 @@
 /*
-** Values that every state can get for itself: what is a member of a loaded module.
+** Values that cross by their name, because every state can get them for itself: members of loaded
+** modules.
 */
 #ifndef lt_module_names_h
 #define lt_module_names_h
