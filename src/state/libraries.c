@@ -51,9 +51,9 @@ static bool has_standard(void) {
   return true;
 }
 
-uint64_t lt_libraries_open(lua_State *L, lt_Pool *allocator) {
+uint64_t lt_libraries_open(lua_State *L, lt_Pool *pool) {
   luaL_openlibs(L);
-  return lt_pool_end_trace(allocator);
+  return lt_pool_end_trace(pool);
 }
 
 /*
@@ -262,7 +262,7 @@ static void describe_state(lua_State *L, Description *description) {
 
 typedef struct Look {
   void (*open)(lua_State *L);
-  lt_Pool *allocator;
+  lt_Pool *pool;
   uint64_t trace;
   Description description;
 } Look;
@@ -271,14 +271,14 @@ static int look_protected(lua_State *L) {
   Look *look = lua_touserdata(L, 1);
   lua_gc(L, LUA_GCSTOP);
   look->open(L);
-  look->trace = lt_pool_end_trace(look->allocator);
+  look->trace = lt_pool_end_trace(look->pool);
   describe_state(L, &look->description);
   return 0;
 }
 
 /* A status of Lua. */
 static int look_at(Look *look) {
-  lua_State *L = lt_pool_new_state(&look->allocator);
+  lua_State *L = lt_pool_new_state(&look->pool);
   if (L == NULL)
     return LUA_ERRMEM;
   lua_pushcfunction(L, look_protected);

@@ -14,7 +14,7 @@
 /*
 ** Opens them in a new state of ours; raises what that raises. The trace is for the next function.
 */
-uint64_t lt_libraries_open(lua_State *L, lt_Pool *allocator);
+uint64_t lt_libraries_open(lua_State *L, lt_Pool *pool);
 
 /*
 ** Whether they are exactly what Lua's own libraries make, and nothing else: then the state holds

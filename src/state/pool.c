@@ -7,7 +7,7 @@
 ** wholly free is found out, from these lists, only when three quarters of all memory is.
 **
 ** The first chunk also takes the long blocks of a state that is being opened, so that the whole
-** state lies in one piece. A snapshot is a copy of that piece, with the allocator in it. What is
+** state lies in one piece. A snapshot is a copy of that piece, with the pool in it. What is
 ** brought back lies where it lay before, and so its pointers hold.
 */
 #include "src/state/pool.h"
@@ -105,51 +105,51 @@ static void give_chunk(Chunk *chunk) {
     plat_pages_give(chunk, chunk->size);
 }
 
-static bool may_shrink(const lt_Pool *allocator) {
-  return allocator->total > KEPT && !allocator->closing;
+static bool may_shrink(const lt_Pool *pool) {
+  return pool->total > KEPT && !pool->closing;
 }
 
-static void use_chunk(lt_Pool *allocator, Chunk *chunk, char *uncut) {
-  chunk->next = allocator->chunks;
-  allocator->chunks = chunk;
-  allocator->chunk_count++;
-  allocator->total += chunk->size;
-  allocator->uncut = uncut;
-  allocator->end = (char *)chunk + chunk->size;
-  if (may_shrink(allocator) && allocator->total / 5 * 4 > allocator->searched)
-    allocator->shrink_below = allocator->total / 4;
+static void use_chunk(lt_Pool *pool, Chunk *chunk, char *uncut) {
+  chunk->next = pool->chunks;
+  pool->chunks = chunk;
+  pool->chunk_count++;
+  pool->total += chunk->size;
+  pool->uncut = uncut;
+  pool->end = (char *)chunk + chunk->size;
+  if (may_shrink(pool) && pool->total / 5 * 4 > pool->searched)
+    pool->shrink_below = pool->total / 4;
 }
 
-static inline void enlist(lt_Pool *allocator, void *block, size_t length) {
+static inline void enlist(lt_Pool *pool, void *block, size_t length) {
   Free *freed = block;
-  freed->next = allocator->free[length / STEP];
-  allocator->free[length / STEP] = freed;
+  freed->next = pool->free[length / STEP];
+  pool->free[length / STEP] = freed;
 }
 
-static size_t next_size(const lt_Pool *allocator) {
-  size_t share = allocator->total / 16;
+static size_t next_size(const lt_Pool *pool) {
+  size_t share = pool->total / 16;
   size_t unit = share < FROM_SYSTEM ? CHUNK_UNIT : FROM_SYSTEM;
   return share < LARGEST_CHUNK ? share / unit * unit : LARGEST_CHUNK;
 }
 
-static bool add_chunk(lt_Pool *allocator) {
-  Chunk *chunk = take_chunk(next_size(allocator));
+static bool add_chunk(lt_Pool *pool) {
+  Chunk *chunk = take_chunk(next_size(pool));
   if (chunk == NULL)
     return false;
-  use_chunk(allocator, chunk, (char *)(chunk + 1));
+  use_chunk(pool, chunk, (char *)(chunk + 1));
   return true;
 }
 
 /* A free block of the greatest length is cut before a new chunk is. */
-static bool find_uncut(lt_Pool *allocator) {
-  if (allocator->uncut < allocator->end)
-    enlist(allocator, allocator->uncut, (size_t)(allocator->end - allocator->uncut));
-  Free **longest = &allocator->free[POOLED / STEP];
-  allocator->uncut = (char *)*longest;
-  allocator->end = allocator->uncut;
+static bool find_uncut(lt_Pool *pool) {
+  if (pool->uncut < pool->end)
+    enlist(pool, pool->uncut, (size_t)(pool->end - pool->uncut));
+  Free **longest = &pool->free[POOLED / STEP];
+  pool->uncut = (char *)*longest;
+  pool->end = pool->uncut;
   if (*longest == NULL)
-    return add_chunk(allocator);
-  allocator->end += POOLED;
+    return add_chunk(pool);
+  pool->end += POOLED;
   *longest = (*longest)->next;
   return true;
 }
@@ -164,12 +164,12 @@ static int by_address(const void *a, const void *b) {
   return ((uintptr_t)first > (uintptr_t)second) - ((uintptr_t)first < (uintptr_t)second);
 }
 
-static Chunk **sort_chunks(const lt_Pool *allocator) {
-  Chunk **sorted = malloc(allocator->chunk_count * sizeof(Chunk *));
+static Chunk **sort_chunks(const lt_Pool *pool) {
+  Chunk **sorted = malloc(pool->chunk_count * sizeof(Chunk *));
   size_t count = 0;
   if (sorted == NULL)
     return NULL;
-  for (Chunk *chunk = allocator->chunks; chunk != NULL; chunk = chunk->next) {
+  for (Chunk *chunk = pool->chunks; chunk != NULL; chunk = chunk->next) {
     chunk->free = 0;
     sorted[count++] = chunk;
   }
@@ -194,17 +194,17 @@ static bool pool_is_free(const Chunk *chunk) {
   return chunk->free == chunk->size - sizeof(Chunk);
 }
 
-static void count_free(lt_Pool *allocator, Chunk *const *sorted) {
+static void count_free(lt_Pool *pool, Chunk *const *sorted) {
   for (size_t length = STEP; length <= POOLED; length += STEP)
-    for (Free *block = allocator->free[length / STEP]; block != NULL; block = block->next)
-      chunk_of(sorted, allocator->chunk_count, block)->free += length;
+    for (Free *block = pool->free[length / STEP]; block != NULL; block = block->next)
+      chunk_of(sorted, pool->chunk_count, block)->free += length;
 }
 
-static void unlist_blocks(lt_Pool *allocator, Chunk *const *sorted) {
+static void unlist_blocks(lt_Pool *pool, Chunk *const *sorted) {
   for (size_t length = STEP; length <= POOLED; length += STEP) {
-    Free **place = &allocator->free[length / STEP];
+    Free **place = &pool->free[length / STEP];
     for (Free *block = *place; block != NULL; block = block->next) {
-      if (!pool_is_free(chunk_of(sorted, allocator->chunk_count, block))) {
+      if (!pool_is_free(chunk_of(sorted, pool->chunk_count, block))) {
         *place = block;
         place = &block->next;
       }
@@ -215,24 +215,24 @@ static void unlist_blocks(lt_Pool *allocator, Chunk *const *sorted) {
 
 /* A search that has found little is repeated when half of what is used is freed, or, by use_chunk,
  * when there is a quarter more memory. */
-static void set_limit(lt_Pool *allocator) {
-  size_t quarter = allocator->total / 4;
-  size_t half = allocator->used / 2;
-  allocator->searched = allocator->total;
-  allocator->shrink_below = 0;
-  if (may_shrink(allocator))
-    allocator->shrink_below = quarter < half ? quarter : half;
+static void set_limit(lt_Pool *pool) {
+  size_t quarter = pool->total / 4;
+  size_t half = pool->used / 2;
+  pool->searched = pool->total;
+  pool->shrink_below = 0;
+  if (may_shrink(pool))
+    pool->shrink_below = quarter < half ? quarter : half;
 }
 
 /* As long as something is left of the latest chunk, which is in no list, that one stays. */
-static void drop_free_chunks(lt_Pool *allocator) {
-  Chunk **place = &allocator->chunks;
+static void drop_free_chunks(lt_Pool *pool) {
+  Chunk **place = &pool->chunks;
   while (*place != NULL) {
     Chunk *chunk = *place;
     if (pool_is_free(chunk)) {
       *place = chunk->next;
-      allocator->chunk_count--;
-      allocator->total -= chunk->size;
+      pool->chunk_count--;
+      pool->total -= chunk->size;
       give_chunk(chunk);
     } else {
       place = &chunk->next;
@@ -240,194 +240,194 @@ static void drop_free_chunks(lt_Pool *allocator) {
   }
 }
 
-static void give_chunks_back(lt_Pool *allocator) {
-  Chunk **sorted = sort_chunks(allocator);
+static void give_chunks_back(lt_Pool *pool) {
+  Chunk **sorted = sort_chunks(pool);
   if (sorted != NULL) {
-    count_free(allocator, sorted);
-    unlist_blocks(allocator, sorted);
-    drop_free_chunks(allocator);
+    count_free(pool, sorted);
+    unlist_blocks(pool, sorted);
+    drop_free_chunks(pool);
     free(sorted);
   }
-  set_limit(allocator);
+  set_limit(pool);
 }
 
-static Chunk *first_chunk(lt_Pool *allocator) {
-  return (Chunk *)(void *)allocator - 1;
+static Chunk *first_chunk(lt_Pool *pool) {
+  return (Chunk *)(void *)pool - 1;
 }
 
-static void free_other_chunks(lt_Pool *allocator) {
-  Chunk *first = first_chunk(allocator);
-  Chunk *chunk = allocator->chunks;
+static void free_other_chunks(lt_Pool *pool) {
+  Chunk *first = first_chunk(pool);
+  Chunk *chunk = pool->chunks;
   while (chunk != first) {
     Chunk *next = chunk->next;
     give_chunk(chunk);
     chunk = next;
   }
-  allocator->chunks = first;
+  pool->chunks = first;
 }
 
-static void free_allocator(lt_Pool *allocator) {
-  free_other_chunks(allocator);
-  give_chunk(first_chunk(allocator));
+static void free_pool(lt_Pool *pool) {
+  free_other_chunks(pool);
+  give_chunk(first_chunk(pool));
 }
 
 /*
 ** Blocks
 */
 
-static inline void *take_small(lt_Pool *allocator, size_t size) {
+static inline void *take_small(lt_Pool *pool, size_t size) {
   size_t length = length_of(size);
-  Free *block = allocator->free[length / STEP];
+  Free *block = pool->free[length / STEP];
   if (block != NULL) {
-    allocator->free[length / STEP] = block->next;
+    pool->free[length / STEP] = block->next;
   } else {
-    if ((size_t)(allocator->end - allocator->uncut) < length && !find_uncut(allocator))
+    if ((size_t)(pool->end - pool->uncut) < length && !find_uncut(pool))
       return NULL;
-    block = (Free *)(void *)allocator->uncut;
-    allocator->uncut += length;
+    block = (Free *)(void *)pool->uncut;
+    pool->uncut += length;
   }
-  allocator->used += length;
+  pool->used += length;
   return block;
 }
 
-static inline void free_small(lt_Pool *allocator, void *block, size_t size) {
+static inline void free_small(lt_Pool *pool, void *block, size_t size) {
   size_t length = length_of(size);
-  enlist(allocator, block, length);
-  allocator->used -= length;
-  if (allocator->used < allocator->shrink_below)
-    give_chunks_back(allocator);
+  enlist(pool, block, length);
+  pool->used -= length;
+  if (pool->used < pool->shrink_below)
+    give_chunks_back(pool);
 }
 
 /* Cuts a block of any length from what is left of the first chunk, while that serves for it. */
-static void *cut_from_first(lt_Pool *allocator, size_t size) {
+static void *cut_from_first(lt_Pool *pool, size_t size) {
   size_t length = length_of(size);
-  if (POOLED == 0 || allocator->opened || allocator->chunk_count > 1 ||
-      (size_t)(allocator->end - allocator->uncut) < length)
+  if (POOLED == 0 || pool->opened || pool->chunk_count > 1 ||
+      (size_t)(pool->end - pool->uncut) < length)
     return NULL;
-  void *block = allocator->uncut;
-  allocator->uncut += length;
-  allocator->used += length;
+  void *block = pool->uncut;
+  pool->uncut += length;
+  pool->used += length;
   return block;
 }
 
-static bool is_in_first(const lt_Pool *allocator, const void *block) {
-  return (uintptr_t)block - (uintptr_t)allocator < FIRST_CHUNK - sizeof(Chunk);
+static bool is_in_first(const lt_Pool *pool, const void *block) {
+  return (uintptr_t)block - (uintptr_t)pool < FIRST_CHUNK - sizeof(Chunk);
 }
 
-static void count_large(lt_Pool *allocator, size_t size) {
-  allocator->large += size;
-  if (allocator->large > allocator->most_large)
-    allocator->most_large = allocator->large;
+static void count_large(lt_Pool *pool, size_t size) {
+  pool->large += size;
+  if (pool->large > pool->most_large)
+    pool->most_large = pool->large;
 }
 
-static void *take_large(lt_Pool *allocator, size_t size) {
-  void *block = cut_from_first(allocator, size);
+static void *take_large(lt_Pool *pool, size_t size) {
+  void *block = cut_from_first(pool, size);
   if (block == NULL) {
     block = malloc(size);
-    allocator->spilt = true;
+    pool->spilt = true;
     if (block != NULL)
-      count_large(allocator, size);
+      count_large(pool, size);
   }
-  if (allocator->first_block == NULL)
-    allocator->first_block = block;
+  if (pool->first_block == NULL)
+    pool->first_block = block;
   return block;
 }
 
-static void free_pieces(lt_Pool *allocator, char *block, size_t size) {
+static void free_pieces(lt_Pool *pool, char *block, size_t size) {
   for (size_t left = length_of(size); left > 0;) {
     size_t length = left < POOLED ? left : POOLED;
-    free_small(allocator, block, length);
+    free_small(pool, block, length);
     block += length;
     left -= length;
   }
 }
 
-static void free_large(lt_Pool *allocator, void *block, size_t size) {
-  bool is_last = block == allocator->first_block && allocator->L != NULL;
-  if (is_in_first(allocator, block)) {
-    free_pieces(allocator, block, size);
+static void free_large(lt_Pool *pool, void *block, size_t size) {
+  bool is_last = block == pool->first_block && pool->L != NULL;
+  if (is_in_first(pool, block)) {
+    free_pieces(pool, block, size);
   } else {
     free(block);
-    allocator->large -= size;
+    pool->large -= size;
   }
-  if (is_last && allocator->snapshot == NULL)
-    free_allocator(allocator);
+  if (is_last && pool->snapshot == NULL)
+    free_pool(pool);
   else if (is_last)
-    free_other_chunks(allocator);
+    free_other_chunks(pool);
 }
 
-static void *take_block(lt_Pool *allocator, size_t size) {
-  return size > POOLED ? take_large(allocator, size) : take_small(allocator, size);
+static void *take_block(lt_Pool *pool, size_t size) {
+  return size > POOLED ? take_large(pool, size) : take_small(pool, size);
 }
 
-static void free_block(lt_Pool *allocator, void *block, size_t size) {
+static void free_block(lt_Pool *pool, void *block, size_t size) {
   if (size > POOLED)
-    free_large(allocator, block, size);
+    free_large(pool, block, size);
   else
-    free_small(allocator, block, size);
+    free_small(pool, block, size);
 }
 
 /*
 ** A block that becomes shorter is cut only for want of memory: cut blocks do not come together
 ** again before their chunk is free.
 */
-static void *cut(lt_Pool *allocator, void *block, size_t old_length, size_t new_length) {
-  free_pieces(allocator, (char *)block + new_length, old_length - new_length);
+static void *cut(lt_Pool *pool, void *block, size_t old_length, size_t new_length) {
+  free_pieces(pool, (char *)block + new_length, old_length - new_length);
   return block;
 }
 
-static void *resize_large(lt_Pool *allocator, void *block, size_t old_size, size_t new_size) {
+static void *resize_large(lt_Pool *pool, void *block, size_t old_size, size_t new_size) {
   void *moved = realloc(block, new_size);
   if (moved != NULL) {
-    allocator->large -= old_size;
-    count_large(allocator, new_size);
+    pool->large -= old_size;
+    count_large(pool, new_size);
   }
   return moved;
 }
 
-static void *resize(lt_Pool *allocator, void *block, size_t old_size, size_t new_size) {
+static void *resize(lt_Pool *pool, void *block, size_t old_size, size_t new_size) {
   size_t old_length = length_of(old_size);
   size_t new_length = length_of(new_size);
-  bool is_pooled = old_size <= POOLED || is_in_first(allocator, block);
+  bool is_pooled = old_size <= POOLED || is_in_first(pool, block);
   if (!is_pooled && new_size > POOLED)
-    return resize_large(allocator, block, old_size, new_size);
+    return resize_large(pool, block, old_size, new_size);
   if (old_length == new_length)
     return block;
-  void *moved = take_block(allocator, new_size);
+  void *moved = take_block(pool, new_size);
   if (moved == NULL && new_length < old_length && is_pooled)
-    return cut(allocator, block, old_length, new_length);
+    return cut(pool, block, old_length, new_length);
   if (moved == NULL)
     return NULL;
   memcpy(moved, block, old_size < new_size ? old_size : new_size);
-  free_block(allocator, block, old_size);
+  free_block(pool, block, old_size);
   return moved;
 }
 
 static void *pool_allocate(void *context, void *block, size_t old_size, size_t new_size) {
-  lt_Pool *allocator = context;
+  lt_Pool *pool = context;
   if (block == NULL) /* 'old_size' is the type of what is made */
-    return new_size == 0 ? NULL : take_block(allocator, new_size);
+    return new_size == 0 ? NULL : take_block(pool, new_size);
   if (new_size != 0)
-    return resize(allocator, block, old_size, new_size);
-  free_block(allocator, block, old_size);
+    return resize(pool, block, old_size, new_size);
+  free_block(pool, block, old_size);
   return NULL;
 }
 
 /* The allocator of a state that has not got its libraries yet. */
 static void *allocate_traced(void *context, void *block, size_t old_size, size_t new_size) {
-  lt_Pool *allocator = context;
-  uint64_t trace = (allocator->trace ^ old_size) * UINT64_C(0x9E3779B97F4A7C15);
+  lt_Pool *pool = context;
+  uint64_t trace = (pool->trace ^ old_size) * UINT64_C(0x9E3779B97F4A7C15);
   trace = (trace ^ trace >> 29 ^ new_size) * UINT64_C(0x9E3779B97F4A7C15);
-  allocator->trace = trace ^ trace >> 29 ^ (block == NULL);
+  pool->trace = trace ^ trace >> 29 ^ (block == NULL);
   return pool_allocate(context, block, old_size, new_size);
 }
 
-uint64_t lt_pool_end_trace(lt_Pool *allocator) {
+uint64_t lt_pool_end_trace(lt_Pool *pool) {
   void *context;
-  if (lua_getallocf(allocator->L, &context) != allocate_traced || context != allocator)
+  if (lua_getallocf(pool->L, &context) != allocate_traced || context != pool)
     return 0;
-  lua_setallocf(allocator->L, pool_allocate, allocator);
-  return allocator->trace | 2;
+  lua_setallocf(pool->L, pool_allocate, pool);
+  return pool->trace | 2;
 }
 
 /*
@@ -441,11 +441,11 @@ static atomic_size_t freed_by_ended;
 #define WORTH_COUNTING ((size_t)64 * 1024)
 #define WORTH_TRIMMING ((size_t)16 * 1024 * 1024)
 
-void lt_pool_closing(lt_Pool *allocator) {
-  allocator->closing = true;
-  allocator->shrink_below = 0;
-  if (allocator->most_large >= WORTH_COUNTING)
-    atomic_fetch_add_explicit(&freed_by_ended, allocator->most_large, memory_order_relaxed);
+void lt_pool_closing(lt_Pool *pool) {
+  pool->closing = true;
+  pool->shrink_below = 0;
+  if (pool->most_large >= WORTH_COUNTING)
+    atomic_fetch_add_explicit(&freed_by_ended, pool->most_large, memory_order_relaxed);
 }
 
 void lt_pool_trim(void) {
@@ -460,17 +460,17 @@ void lt_pool_trim(void) {
 
 /* As luaL_newstate has it: they are off; "@on" and "@off", in one piece, turn them on and off. */
 static void warn(void *context, const char *message, int continues) {
-  lt_Pool *allocator = context;
-  if (!allocator->in_warning && !continues && message[0] == '@') {
+  lt_Pool *pool = context;
+  if (!pool->in_warning && !continues && message[0] == '@') {
     if (strcmp(message, "@on") == 0)
-      allocator->warns = true;
+      pool->warns = true;
     else if (strcmp(message, "@off") == 0)
-      allocator->warns = false;
-  } else if (allocator->warns) {
-    const char *begin = allocator->in_warning ? "" : "Lua warning: ";
+      pool->warns = false;
+  } else if (pool->warns) {
+    const char *begin = pool->in_warning ? "" : "Lua warning: ";
     fprintf(stderr, "%s%s%s", begin, message, continues ? "" : "\n");
     fflush(stderr);
-    allocator->in_warning = continues;
+    pool->in_warning = continues;
   }
 }
 
@@ -483,30 +483,30 @@ static int panic(lua_State *L) {
   return 0;
 }
 
-static lt_Pool *new_allocator(void) {
+static lt_Pool *new_pool(void) {
   Chunk *chunk = take_chunk(FIRST_CHUNK);
   if (chunk == NULL)
     return NULL;
-  lt_Pool *allocator = (lt_Pool *)(chunk + 1);
-  memset(allocator, 0, sizeof(*allocator));
-  use_chunk(allocator, chunk, (char *)(allocator + 1));
-  return allocator;
+  lt_Pool *pool = (lt_Pool *)(chunk + 1);
+  memset(pool, 0, sizeof(*pool));
+  use_chunk(pool, chunk, (char *)(pool + 1));
+  return pool;
 }
 
-lua_State *lt_pool_new_state(lt_Pool **allocator) {
-  lt_Pool *made = new_allocator();
+lua_State *lt_pool_new_state(lt_Pool **pool) {
+  lt_Pool *made = new_pool();
   if (made == NULL)
     return NULL;
   lua_State *L = lua_newstate(allocate_traced, made);
   if (L == NULL) {
-    free_allocator(made);
+    free_pool(made);
     return NULL;
   }
   made->L = L;
   memset(lua_getextraspace(L), 0, LUA_EXTRASPACE);
   lua_atpanic(L, panic);
   lua_setwarnf(L, warn, made);
-  *allocator = made;
+  *pool = made;
   return L;
 }
 
@@ -529,39 +529,39 @@ static void discount_snapshot(void) {
 }
 
 /* Of the whole chunk: there may be blocks behind 'uncut', if that lies in one that was free. */
-static Snapshot *take_snapshot(lt_Pool *allocator) {
+static Snapshot *take_snapshot(lt_Pool *pool) {
   Snapshot *snapshot = malloc(sizeof(*snapshot));
   if (snapshot == NULL)
     return NULL;
-  allocator->snapshot = snapshot;
-  memcpy(snapshot->bytes, first_chunk(allocator), sizeof(snapshot->bytes));
+  pool->snapshot = snapshot;
+  memcpy(snapshot->bytes, first_chunk(pool), sizeof(snapshot->bytes));
   return snapshot;
 }
 
-void lt_pool_opened(lt_Pool *allocator, bool again) {
-  bool in_one_piece = !allocator->spilt && allocator->chunk_count == 1;
-  allocator->opened = true;
-  if (again && in_one_piece && count_snapshot() && take_snapshot(allocator) == NULL)
+void lt_pool_opened(lt_Pool *pool, bool again) {
+  bool in_one_piece = !pool->spilt && pool->chunk_count == 1;
+  pool->opened = true;
+  if (again && in_one_piece && count_snapshot() && take_snapshot(pool) == NULL)
     discount_snapshot();
 }
 
-bool lt_pool_has_snapshot(const lt_Pool *allocator) {
-  return allocator->snapshot != NULL;
+bool lt_pool_has_snapshot(const lt_Pool *pool) {
+  return pool->snapshot != NULL;
 }
 
-lua_State *lt_pool_restore(lt_Pool *allocator) {
-  const Snapshot *snapshot = allocator->snapshot;
-  memcpy(first_chunk(allocator), snapshot->bytes, sizeof(snapshot->bytes));
-  return allocator->L;
+lua_State *lt_pool_restore(lt_Pool *pool) {
+  const Snapshot *snapshot = pool->snapshot;
+  memcpy(first_chunk(pool), snapshot->bytes, sizeof(snapshot->bytes));
+  return pool->L;
 }
 
-void lt_pool_drop_snapshot(lt_Pool *allocator) {
-  free(allocator->snapshot);
-  allocator->snapshot = NULL;
+void lt_pool_drop_snapshot(lt_Pool *pool) {
+  free(pool->snapshot);
+  pool->snapshot = NULL;
   discount_snapshot();
 }
 
-void lt_pool_free(lt_Pool *allocator) {
-  lt_pool_drop_snapshot(allocator);
-  free_allocator(allocator);
+void lt_pool_free(lt_Pool *pool) {
+  lt_pool_drop_snapshot(pool);
+  free_pool(pool);
 }

@@ -21,18 +21,18 @@
 typedef struct lt_Pool lt_Pool;
 
 /*
-** A new state without libraries, as luaL_newstate makes it but with an allocator of its own; NULL
-** without memory. Any thread may use it, one at a time. lua_close frees the allocator, too, unless
+** A new state without libraries, as luaL_newstate makes it but in a pool of its own; NULL
+** without memory. Any thread may use it, one at a time. lua_close frees the pool, too, unless
 ** there is a snapshot.
 */
-lua_State *lt_pool_new_state(lt_Pool **allocator);
+lua_State *lt_pool_new_state(lt_Pool **pool);
 
 /*
 ** What the state has asked of its allocator so far, as a number greater than 1: the same for states
 ** that have asked for blocks of the same lengths in the same order. 0: there is another allocator
 ** by now. Once for a state.
 */
-uint64_t lt_pool_end_trace(lt_Pool *allocator);
+uint64_t lt_pool_end_trace(lt_Pool *pool);
 
 /*
 ** The state has its libraries. With 'again' a snapshot of it is kept, byte for byte, to come back
@@ -41,20 +41,20 @@ uint64_t lt_pool_end_trace(lt_Pool *allocator);
 */
 #define LT_SNAPSHOTS 8
 
-void lt_pool_opened(lt_Pool *allocator, bool again);
-bool lt_pool_has_snapshot(const lt_Pool *allocator);
+void lt_pool_opened(lt_Pool *pool, bool again);
+bool lt_pool_has_snapshot(const lt_Pool *pool);
 
 /* After lua_close: the state is again as it was then. */
-lua_State *lt_pool_restore(lt_Pool *allocator);
+lua_State *lt_pool_restore(lt_Pool *pool);
 
-/* From now on lua_close frees the allocator. */
-void lt_pool_drop_snapshot(lt_Pool *allocator);
+/* From now on lua_close frees the pool. */
+void lt_pool_drop_snapshot(lt_Pool *pool);
 
-/* Frees an allocator with a snapshot, after lua_close. */
-void lt_pool_free(lt_Pool *allocator);
+/* Frees a pool with a snapshot, after lua_close. */
+void lt_pool_free(lt_Pool *pool);
 
 /* The state is being closed: what it frees is soon given back as a whole. */
-void lt_pool_closing(lt_Pool *allocator);
+void lt_pool_closing(lt_Pool *pool);
 
 /*
 ** After lua_close: malloc gives free memory back to the system, if the states that have ended since
