@@ -2,11 +2,12 @@
 ** A lock that is biased to a thread lets in one at a time, and no wake-up is lost while the bias is
 ** used, taken away or given.
 **
-** Stands for src/biased.c and biased_lock.h (lt_biased_lock_begin_write, lt_biased_lock_enter, remove_bias,
-** set_bias, lt_biased_lock_end), for the part of src/queue.c that reads and counts waiters (read_waiting,
-** call_waiters, count_waiter), and for the barriers of platform/platform.h and linux.c. The owner
-** puts items into a queue by its bias; the revoker, as the collector does, locks the queue; the
-** waiter, which gets the items, parks when there is none.
+** Stands for src/sync/biased_lock.c and biased_lock.h (lt_biased_lock_begin_write,
+** lt_biased_lock_enter, remove_bias, set_bias, lt_biased_lock_end), for the part of
+** src/shared/queue.c that reads and counts waiters (read_waiting, call_waiters, count_waiter), and
+** for the barriers of platform/platform.h and linux.c. The owner puts items into a queue by its
+** bias; the revoker, as the collector does, locks the queue; the waiter, which gets the items,
+** parks when there is none.
 **
 ** Memory is that of x86 (TSO): what a thread writes waits in its store buffer, in order, and a read
 ** looks there first, then in memory. A locked instruction or a fence waits until the buffer is

@@ -1,15 +1,15 @@
 /*
-** The collector of cycles, src/collect.c: it writes objects down one after the other, while threads
-** take references and give them back, and compares afterwards.
+** The collector of cycles, src/object/cycles.c: it writes objects down one after the other, while
+** threads take references and give them back, and compares afterwards.
 **
 ** Invariant: what it clears nobody can reach. It holds because what is as it was written down has
 ** been so at one moment, between the last writing down and the first comparison, for all of it: the
 ** word of an object shows whether a reference was taken since, and a table counts its changes.
 **
-** Collector: add_node, write_down, mark_used with mark_reachable and has_changed, clear_garbage. Threads:
-** lt_object_retain and lt_object_release of src/object.c with the bounds of the number of takings, and
-** tables and queues with one field each, whose lock is an atomic block: a reference is also moved into
-** a field and out of it, and then not taken.
+** Collector: add_node, write_down, mark_used with mark_reachable and has_changed, clear_garbage.
+** Threads: lt_object_retain and lt_object_release of src/object/object.c with the bounds of the
+** number of takings, and tables and queues with one field each, whose lock is an atomic block: a
+** reference is also moved into a field and out of it, and then not taken.
 */
 #define OBJECTS 2
 #define NONE OBJECTS

@@ -1,12 +1,12 @@
 /*
-** Locks, src/lock.c: the word and the waiters parked behind it, some of whom give up.
+** Locks, src/sync/lock.c: the word and the waiters parked behind it, some of whom give up.
 **
 ** Invariant: no two have the lock; and when nothing moves any more nobody has it, nor is anybody
 ** parked on it.
 **
-** Owner: lt_lock_try, announce_waiter under the mutex of the bucket, hand_over likewise, and lt_await
-** with give_up of src/park.c. Such a mutex is an atomic block. Whether the lock is handed over is
-** open, so this is so for every rule of when it is; and any waiter is woken.
+** Owner: lt_lock_try, announce_waiter under the mutex of the bucket, hand_over likewise, and
+** lt_await with give_up of src/sync/park.c. Such a mutex is an atomic block. Whether the lock is
+** handed over is open, so this is so for every rule of when it is; and any waiter is woken.
 */
 #define OWNERS 3
 #define TIMES 2

@@ -1,14 +1,15 @@
 /*
-** Parking with time-outs and interrupts, src/park.c.
+** Parking with time-outs and interrupts, src/sync/park.c.
 **
 ** Invariant: when nothing moves any more, nobody is parked while there is something to take, nor,
 ** unless a handler must finish first, while he is asked by an interrupt.
 **
-** Waiter: lt_await with park, stay_parked and give_up; and of lt_wait in src/wait.c that a wait
-** goes deaf in a handler that must finish first. Giver: lt_unpark_one, after it has made something
-** to take. Interrupter: lt_parker_interrupt. The mutex of the bucket is an atomic block. The token
-** is that of plat_park and plat_unpark; a wait within the wait, of one who attends to something,
-** may use it up. Of several waiters any is woken here, not just the one that has waited longest.
+** Waiter: lt_await with park, stay_parked and give_up; and of lt_wait in src/thread/wait.c that a
+** wait goes deaf in a handler that must finish first. Giver: lt_unpark_one, after it has made
+** something to take. Interrupter: lt_parker_interrupt. The mutex of the bucket is an atomic block.
+** The token is that of plat_park and plat_unpark; a wait within the wait, of one who attends to
+** something, may use it up. Of several waiters any is woken here, not just the one that has waited
+** longest.
 */
 #define WAITERS 3
 

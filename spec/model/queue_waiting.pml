@@ -1,13 +1,14 @@
 /*
-** Queues, src/queue.c: who puts counts an item and wakes one that waits for it, and who waits may
-** give up at any time, or have no memory to take what he was woken for.
+** Queues, src/shared/queue.c: who puts counts an item and wakes one that waits for it, and who
+** waits may give up at any time, or have no memory to take what he was woken for.
 **
 ** Invariant: when nothing moves any more, nobody is parked while there is an item. It holds because
 ** never more are parked than are counted in 'waiting' or about to be unparked.
 **
-** Putter: lt_queue_put with call_waiters and wake. Getter: lt_queue_get_batch, pass_on, count_waiter
-** and leave_waiting, with park and give_up of src/park.c. Those who wait for room do the same at the
-** other end. The mutex of the bucket is an atomic block; the bias is another model.
+** Putter: lt_queue_put with call_waiters and queue_wake. Getter: lt_queue_get_batch,
+** queue_pass_on, count_waiter and leave_waiting, with park and give_up of src/sync/park.c. Those
+** who wait for room do the same at the other end. The mutex of the bucket is an atomic block; the
+** bias is another model.
 */
 #define PUTTERS 2
 #define PUTS 2

@@ -1,15 +1,15 @@
 /*
-** Workers, src/worker.c: OS threads that stay for the next thread, of whatever runtime, and the
-** close of the last runtime, which waits until they are gone.
+** Workers, src/thread/worker.c: OS threads that stay for the next thread, of whatever runtime, and
+** the close of the last runtime, which waits until they are gone.
 **
 ** Invariant: when nothing moves any more, whoever was given work has done it, no close is parked
 ** unless a worker stays and no runtime is open, and no worker is parked when none is open. So a
 ** close waits for no other runtime, and a start for no other runtime's collection.
 **
-** Worker: live, be_ready, await_work and end_stay, with finish of src/thread.c and lt_runtime_leave of
-** src/runtime.c. Runtime: lt_workers_open, give with find, lt_workers_close with dismiss_one. What is
-** done under a guard is an atomic block. A runtime may live for ever, and so may a worker that is
-** parked, or one that collects.
+** Worker: live, be_ready, await_work and end_stay, with finish of src/thread/thread_life.c and
+** lt_runtime_threads_leave of src/thread/runtime_threads.c. Runtime: lt_workers_open, worker_give
+** with worker_find, lt_workers_close with dismiss_one. What is done under a guard is an atomic
+** block. A runtime may live for ever, and so may a worker that is parked, or one that collects.
 */
 #define WORKERS 3
 #define RUNTIMES 2

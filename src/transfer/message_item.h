@@ -65,8 +65,8 @@ static inline void lt_message_item_copy(lt_MessageItem *to, const lt_MessageItem
 bool lt_message_item_from_small(lua_State *L, int index, lt_MessageItem *item);
 
 /*
-** Makes an item of the value at 'index'. 'strings', 'describe' and 'batch', the last two of which may
-** be NULL, are as for lt_pack_in_batch. Raises TypeError for what can't be transferred, or for
+** Makes an item of the value at 'index'. 'strings', 'describe' and 'batch', the last two of which
+** may be NULL, are as for lt_pack_in_batch. Raises TypeError for what can't be transferred, or for
 ** want of memory; then there is no item.
 */
 void lt_message_item_from(lua_State *L, int index, lt_MessageItem *item, lt_StringsRule strings,
