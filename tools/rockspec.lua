@@ -1,44 +1,80 @@
--- Says which sources a rockspec lacks, or names in vain: lua tools/rockspec.lua file
-
-local rockspec = {}
-assert(loadfile(arg[1], "t", rockspec))()
+-- Compares the files that a rockspec lists with those that are there, or lists them anew.
+-- usage: lua tools/rockspec.lua [--write] file
+local is_writing = arg[1] == "--write"
+local path = arg[is_writing and 2 or 1]
 
 local failed = false
 
-local function compare(where, named, pattern)
+local function complain(...)
+  io.stderr:write(path, ": ", string.format(...), "\n")
+  failed = true
+end
+
+local function list(pattern)
+  local files = {}
   local listing <close> = assert(io.popen("ls " .. pattern .. " 2>/dev/null"))
-  for file in listing:lines() do
-    if not named[file] then
-      print(("%s: %s lacks %s"):format(arg[1], where, file))
-      failed = true
-    end
-    named[file] = nil
+  for file in listing:lines() do files[#files + 1] = file end
+  table.sort(files)
+  return files
+end
+
+-- The text with the lines between two others made of a list.
+local function with_lines(text, first, last, items, make)
+  local _, before = text:find(first, 1, true)
+  local after = before and text:find(last, before, true)
+  if not after then error(("%s: no list between '%s' and '%s'"):format(path, first, last), 0) end
+  local lines = {}
+  for i, item in ipairs(items) do lines[i] = make(item) end
+  return text:sub(1, before) .. table.concat(lines) .. text:sub(after)
+end
+
+local function source_line(file)
+  return ('               "%s",\n'):format(file)
+end
+
+local function module_line(file)
+  local name = file:match("^lua/(.*)%.lua$"):gsub("/", ".")
+  local key = name:find("^[%a_][%w_]*$") and name or ('["%s"]'):format(name)
+  return ('      %s = "%s",\n'):format(key, file)
+end
+
+local function lines_of(text)
+  local lines = {}
+  for line in text:gmatch "[^\n]+" do lines[line] = true end
+  return lines
+end
+
+local function compare(text, wanted)
+  local old, new = lines_of(text), lines_of(wanted)
+  for line in pairs(new) do
+    if not old[line] then complain("lacks %s", line:match "%S.*") end
   end
-  for file in pairs(named) do
-    print(("%s: %s names %s, which is not there"):format(arg[1], where, file))
-    failed = true
+  for line in pairs(old) do
+    if not new[line] then complain("%s is not there", line:match "%S.*") end
+  end
+  if text ~= wanted and not failed then complain "the lists are not sorted" end
+  if failed then complain "make rockspec lists the files anew" end
+end
+
+-- Each file of platform/ belongs to some platform; which, is said by hand.
+local function check_platforms(text)
+  for _, file in ipairs(list "platform/*.c") do
+    if not text:find(('"%s"'):format(file), 1, true) then complain("no platform has %s", file) end
   end
 end
 
-local lua_files, platform_files = {}, {}
+local input <close> = assert(io.open(path))
+local text = input:read "a"
+local wanted = with_lines(text, "sources = {\n", "               ...\n",
+  list "lthread.c src/*/*.c lib/*.c", source_line)
+wanted = with_lines(wanted, "build = {\n   type = \"builtin\",\n   modules = {\n", "   },\n",
+  list "lua/*.lua lua/*/*.lua", module_line)
 
-for name, file in pairs(rockspec.build.modules) do
-  lua_files[file] = true
-  if file ~= "lua/" .. name:gsub("%.", "/") .. ".lua" then
-    print(("%s: module %s is in %s"):format(arg[1], name, file))
-    failed = true
-  end
+if is_writing then
+  local output <close> = assert(io.open(path, "w"))
+  assert(output:write(wanted))
+else
+  compare(text, wanted)
 end
-
-for platform, build in pairs(rockspec.build.platforms) do
-  local common = {}
-  for _, file in ipairs(build.modules.lthread.sources) do
-    local files = file:match "^platform/" and platform_files or common
-    files[file] = true
-  end
-  compare(platform, common, "lthread.c src/*/*.c lib/*.c")
-end
-
-compare("platforms", platform_files, "platform/*.c")
-compare("modules", lua_files, "lua/*.lua lua/*/*.lua")
+check_platforms(wanted)
 os.exit(not failed)

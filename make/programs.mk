@@ -1,0 +1,41 @@
+# What the specs need besides the library: interpreters of their own, programs and a module in C.
+
+SPEC_C := $(wildcard spec/*/*.[ch])
+HOSTS := $(filter spec/hosts/%.c,$(SPEC_C))
+EXPORT = $(if $(DARWIN),,-Wl,-E)
+WRAP = $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc aligned_alloc)
+
+# Lua's library, the static one where there is one.
+LUA_LIBS := $(if $(LUA_PC),$(shell pkg-config --libs $(LUA_PC)),-llua5.4)
+LUA_LIBDIR := $(if $(LUA_PC),$(shell pkg-config --variable=libdir $(LUA_PC)))
+LUA_LIB ?= $(or $(wildcard $(patsubst -l%,$(LUA_LIBDIR)/lib%.a,$(filter -llua%,$(LUA_LIBS)))),$(LUA_LIBS))
+
+PROGRAMS = LTHREAD_FAILING=$(CURDIR)/$(OUT)/failing LTHREAD_HOSTS=$(CURDIR)/$(OUT)/hosts
+programs: $(OUT)/failing $(OUT)/support/native.so $(HOSTS:spec/hosts/%.c=$(OUT)/hosts/%)
+
+# Lua with lthread inside, where the sanitizers see it. Allocations fail in it on demand, but not under
+# the thread sanitizer: they are counted, which would order before its eyes what nothing else orders.
+COUNTED = $(and $(LINUX),$(filter-out tsan,$(VARIANT)))
+HOST = spec/support/host.c $(if $(COUNTED),spec/support/memory.c)
+
+$(OUT)/lua: $(HOST:%.c=$(OUT)/%.o) $(OUT)/liblthread.a
+	$(LINK) $(EXPORT) $(if $(COUNTED),$(WRAP) -Wl$(comma)--wrap=free) -o $@ $^ $(LUA_LIB) $(LIBS)
+
+$(OUT)/spec/support/host.o: DEFINES += $(if $(COUNTED),-DHAVE_MEMORY)
+
+# The same with allocations that can be made to fail one by one.
+$(OUT)/failing: $(OUT)/spec/support/failing.o $(OUT)/liblthread.a
+	$(LINK) $(EXPORT) $(WRAP) -o $@ $^ $(LUA_LIB) $(LIBS)
+
+# Programs that embed Lua and lthread, each in a way of its own.
+$(OUT)/hosts/%: $(OUT)/spec/hosts/%.o $(OUT)/liblthread.a
+	@mkdir -p $(@D)
+	$(LINK) $(EXPORT) -o $@ $^ $(LUA_LIB) $(LIBS)
+
+# What the specs want of the system.
+$(OUT)/support/native.so: $(OUT)/spec/support/native.o
+	@mkdir -p $(@D)
+	$(LINK) $(SHARED) -o $@ $^ $(LIBS)
+
+.PHONY: programs
+.SECONDARY: $(HOSTS:%.c=$(OUT)/%.o)
