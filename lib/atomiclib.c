@@ -1,6 +1,6 @@
 /*
-** Several steps on a field of a shared table as one, and the functions on the shared space as a
-** whole.
+** Functions of the module on the shared data space: several steps on a field of a shared table as
+** one, copies, and the memory of it all.
 */
 #include "lib/libs.h"
 

@@ -1,8 +1,8 @@
 /*
-** The guards that a state has made for a lock and that have nothing at the moment are used again,
-** so that not every scope leaves a finalizer to be called. They are a list: the user value of the
-** lock's proxy is the first, the second one of each is the next. The first one of each is the
-** proxy. A guard that has the lock is in no list: only its scope refers to it.
+** A state uses the guards of a lock again that have nothing at the moment, so that not every scope
+** leaves a finalizer to be called. They are a list: the first user value of the lock's proxy is the
+** first guard, the second user value of each guard is the next one; its first is the proxy. A guard
+** that has the lock is in no list: only its scope refers to it.
 */
 #include "lib/guard.h"
 

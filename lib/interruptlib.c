@@ -1,5 +1,6 @@
 /*
-** Functions of the module that reach other threads: interrupts, dumps, deadlocks.
+** Functions of the module that reach other threads: interrupts, signals, dumps, the check for
+** deadlocks.
 */
 #include "lib/libs.h"
 

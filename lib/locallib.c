@@ -1,11 +1,11 @@
 /*
-** _local, as Lua sees it: an object that crosses states by reference, with fields that each state
-** has for itself.
+** _local, as Lua sees it: an object that crosses by reference, with fields that each state has for
+** itself.
 **
-** The fields are with the state's proxy of the object, and go with it. But the object may come back
-** from another state: if somebody else still has it when the proxy goes, its fields are stranded.
-** They stay in the state until the object comes back, or has been found dead. That is told by
-** its life, a second object, which is there as long as a state has stranded fields.
+** A state keeps the fields with its proxy of the object. When that proxy goes while somebody else
+** still has the object, its fields are stranded: the object may come back, so they stay in the
+** state until it does, or is found dead. That is told by the object's life, a second object, which
+** is there as long as a state has stranded fields.
 **
 ** Shared state: 'dead', atomic.
 */

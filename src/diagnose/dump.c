@@ -1,7 +1,7 @@
 /*
 ** Shared state: a thread's 'questions', each up to the fields of its answer, under the guard of the
-** thread that is asked. The one who asks takes unanswered ones back, so nobody answers what is
-** gone. 'awaited' is an atomic count, on which the one who asks parks.
+** asked thread. The asker takes back those that were not answered in time, so nobody answers into
+** what is gone. 'awaited' is an atomic count, on which the asker parks.
 */
 #include "src/diagnose/dump.h"
 

@@ -1,11 +1,12 @@
 /*
-** Shared state: 'references' is atomic; 'type' is written before an object is shared. 'next_dead'
-** is of the thread that has given the last reference back.
+** Shared state: 'references' is atomic, 'type' is written before an object is shared, 'next_dead'
+** belongs to the thread that has given the last reference back.
 **
-** A collection takes a proxy that it finds dead out of the table of proxies before it has that
-** finalized. Lua does not when a state is closed: it finalizes what is still in use, and what is
-** made then it never finalizes. So a proxy that is still in the table lives on, until the context,
-** which is older than all of them and therefore finalized after them, gives all back.
+** How a proxy ends: a collection that finds it dead takes it out of the table of proxies, which is
+** weak, before Lua finalizes it. When a state is closed, Lua also finalizes proxies that are still
+** in use, and never finalizes what is made from then on. So a proxy that its finalizer still finds
+** in the table lives on. The context gives all of them back: it is older than they are, and so
+** finalized after them.
 */
 #include "src/object/object.h"
 

@@ -1,7 +1,7 @@
 /*
-** Shared state: 'next' of a segment is written by the appender, before it publishes an item in the
-** next segment; the taker goes there only for such an item. All else in a segment belongs to
-** the taker, from the publishing of an item on.
+** Shared state: the appender writes 'next' of a segment before it publishes an item in the next
+** one, and the taker goes there only for such an item. Everything else in a segment belongs to the
+** taker from the moment an item is published.
 */
 #include "src/shared/segments.h"
 

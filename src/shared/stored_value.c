@@ -1,6 +1,6 @@
 /*
-** A state finds the value of a stored one as the user value of its proxy, and the proxy by the
-** value in a weak table. So both live as long as somebody keeps the value.
+** A state keeps what it makes of a stored value as the user value of that one's proxy, and finds
+** the proxy by the value in a weak table. So both live as long as somebody keeps the value.
 */
 #include "src/shared/stored_value.h"
 

@@ -1,6 +1,6 @@
 /*
-** A conversion goes through the tables one after the other, in the order in which they are met.
-** Nobody sees the new ones before all of them are done.
+** A conversion takes the plain tables one after the other, in the order in which it meets them.
+** Nobody sees the new ones before all of them are complete.
 */
 #include "src/shared/to_shared.h"
 

@@ -1,8 +1,8 @@
 /*
-** All of this is used by one thread, but for 'layout'. A signal handler on that thread may read the
-** table, and set 'armed' and 'saved', between any two instructions. So an entry is complete before
-** it is entered, a table before it replaces another, and a coroutine leaves the table before its
-** memory goes.
+** Shared state: 'layout', atomic. All else belongs to the state's own thread. But a signal handler
+** on that thread may read the table, and set 'armed' and 'saved', between any two instructions. So
+** an entry is complete before it is in the table, a table before it replaces another, and a
+** coroutine leaves the table before its memory goes.
 */
 #include "src/state/coroutines.h"
 

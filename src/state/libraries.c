@@ -1,9 +1,8 @@
 /*
-** Once in the life of the process two states are looked at: one with the libraries that
-** luaL_openlibs opens, and one with Lua's own. The values in the one must be as those in the other.
-** What no value leads to, but may have a finalizer, is told by the trace of the allocations: both
-** states, and each one that is asked for later, must have asked for the same blocks in the same
-** order.
+** Once in the life of the process two states are compared: one with the libraries that
+** luaL_openlibs opens, and one with Lua's own. Their values must be the same. What no value leads
+** to, but may have a finalizer, shows in the trace of allocations: both states, and each one that
+** is asked for later, must have asked for the same blocks in the same order.
 **
 ** Shared state: 'known', atomic. Whoever finds it out writes the same.
 */

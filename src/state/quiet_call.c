@@ -1,12 +1,12 @@
 /*
-** The collector begins its next step when Lua has allocated so many bytes more. It is told that it
-** has a great many left, and takes back what it was told at the end: that counts what has been
-** allocated meanwhile, and does the steps that have become due. Stopping it would not do: when it
-** is started again it has forgotten how much has been allocated and begins at once. In a state that
-** sends on and on it would collect with every message.
+** Lua's collector takes its next step when so many more bytes have been allocated. For the time of
+** the call it is told that a great many are left. At the end that is taken back, so what has been
+** allocated meanwhile counts, and the steps that have become due are done. To stop the collector
+** would not do: when it is started again it has forgotten its count and begins at once, so a state
+** that sends on and on would collect with every message.
 **
-** After a collection for want of memory it has forgotten that, and is started as if it had been
-** stopped: what it would do at once, with many finalizers, might fail for want of memory, too.
+** A collection for want of memory makes it forget the count, too. Then it is started as if it had
+** been stopped: what it would do at once, with many finalizers, might fail for want of memory.
 */
 #include "src/state/quiet_call.h"
 

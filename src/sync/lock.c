@@ -1,17 +1,17 @@
 /*
-** Shared state: the word of a lock. Both bits are only changed by compare-and-swap. While both are
+** Shared state: the word of a lock. Both bits are changed only by compare-and-swap. While both are
 ** set, only a releaser changes the word, under the mutex of its bucket. A waiter parks only if it
-** finds or sets both there, so none can be missed: spec/model/lock.pml shows it.
+** finds or sets both there: so the releaser can't miss it. spec/model/lock.pml shows that.
 **
-** A release lets newcomers take the lock before the waiter it wakes, which is fast. But once in
-** FAIR the lock is handed over, while it stays locked, to the one that has waited longest, if it
-** has waited for so long: none starves, and its turn comes after so many times FAIR as there are
-** waiters. Handing over to every such waiter would make each acquire a switch of threads, once
-** there are so many that all have waited for long.
+** A release is fast because it lets newcomers take the lock before the waiter that it wakes. But
+** once in FAIR it hands the lock over, still locked, to the waiter that has waited longest, if
+** that is as long as FAIR. So nobody starves: a waiter's turn comes after as many times FAIR as
+** there are waiters. To hand over to every waiter that has waited so long would make each acquire
+** a switch of threads, as soon as there are so many that all of them have.
 **
-** Before it parks, a waiter spins: the lock may be released meanwhile.
+** A waiter spins before it parks, since the owner may be about to release.
 **
-** 'owner' of a lock, and 'count' of an RLock, are written by its owner only, with the lock held.
+** 'owner' of a lock and 'count' of an RLock are written by the owner only, with the lock held.
 */
 #include "src/sync/lock.h"
 

@@ -1,14 +1,13 @@
 /*
-** Shared state: the buckets. A bucket's queue, and every waiter in it up to its 'woken', is
-** written under the bucket's mutex. 'woken', 'handed' and 'waker' are written by the one who
-** unparks, under the mutex, and read by the waiter. So is 'blocked' of a parker, but anybody reads
-** it.
+** Invariant: nobody is parked while there is something to take for him, nor while an interrupt asks
+** him that his wait is not deaf to. Checked by spec/model/park.pml.
 **
-** Nobody is parked while there is something to take for him, nor while he is asked by an interrupt
-** that his wait is not deaf to: checked by spec/model/park.pml.
+** Shared state: the buckets. Under a bucket's mutex are its queue and every waiter in it. The one
+** who unparks a waiter writes 'woken', 'handed' and 'waker' under the mutex; from 'woken' on they
+** are the waiter's. 'blocked' of a parker is written under the mutex too, but anybody reads it.
 **
-** No mutex here is held while anything of Lua is called, nor two of them at once. A validation may
-** take a guard within one.
+** While such a mutex is held, no other one of them is taken, and nothing of Lua is called. A
+** 'validate' may take a guard within it.
 */
 #include "src/sync/park.h"
 

@@ -1,13 +1,13 @@
 /*
-** The one who asks enters a request, wakes the thread and pokes it: a handler then runs on that
-** very thread and sets a hook on its coroutines, as lua.c does for Ctrl-C. The hook raises. While
-** nobody asks there is no hook.
+** The asker enters a request, wakes the thread and pokes it. The poke runs a signal handler on
+** that very thread, which sets a hook on its coroutines, as lua.c does for Ctrl-C; the hook
+** raises. While nobody asks there is no hook.
 **
-** Shared state: 'accepts', 'exit_requested', 'requests', 'home' and 'attachment', under the
-** thread's guard. The parker's urgency is raised and cleared under it too, so that it is never calm
-** while there is a request. 'attachments' is of one OS thread, which changes it while its handler
-** may read it; which thread one stands for is changed under 'moving', within which a thread's guard
-** may be taken.
+** Shared state: 'accepts', 'exit_requested', 'requests', 'home' and 'attachment' of a thread, under
+** its guard. So is the urgency of its parker: it is never calm while there is a request.
+** 'attachments' belongs to one OS thread, which changes it while its handler may read it; which
+** thread an attachment stands for is changed under 'moving', within which a thread's guard may be
+** taken.
 */
 #include "src/thread/interrupt.h"
 

@@ -1,9 +1,9 @@
 /*
-** Shared state: see lt_Thread. Each 'status' but the first is set by one thread only: STARTING
-** by the one who starts it, the others by the thread itself.
+** Shared state: see lt_Thread. The starter sets 'status' to STARTING; all that follows is set by
+** the thread itself.
 **
 ** A thread ends in this order: its function, its excepthook, its state with all finalizers; then it
-** leaves the runtime and is done. So who has joined it finds everything closed.
+** leaves the runtime and is done. So whoever has joined it finds everything closed.
 */
 #include "src/thread/thread_life.h"
 

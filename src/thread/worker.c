@@ -1,13 +1,13 @@
 /*
-** Shared state: the list of the workers that stay, how many there are and how many runtimes are
-** open, under 'guard'. A worker's 'state' is under it too; its work is written by whoever gives it
-** while the state is OFFERED or READY, and read by the worker once it is GIVEN.
+** Shared state: the list of the workers that stay, their count and the count of open runtimes,
+** under the guard of this file. So is a worker's 'state'. A starter writes a worker's work while
+** it finds the worker OFFERED or READY; the worker reads it once it is GIVEN.
 **
-** The guard is taken within the mutex of a bucket (by a validation) and the guard of a runtime (by
-** an offer), so nobody is woken under it. Whoever makes false what a wait is for wakes it: the one
-** for work, when it gives that or dismisses; the one for the end of all workers, when a worker goes
-** or gets work, and when a runtime opens that may use them. spec/model/workers.pml shows that
-** nothing else is needed.
+** The guard is taken within the mutex of a bucket (by a 'validate') and within the guard of a
+** runtime (by an offer); so nobody is woken while it is held. Whoever ends what a wait is for wakes
+** the waiter: a starter or a dismissal the worker that waits for work; a worker that goes or gets
+** work, and a runtime that opens, the main thread that waits until no worker stays.
+** spec/model/workers.pml shows that nothing else is needed.
 */
 #include "src/thread/worker.h"
 

@@ -1,9 +1,9 @@
 /*
-** Nothing here is written once a code object is shared.
+** Nothing here is written once the bytecode is shared.
 **
-** The global names are read from the dump, in the format of Lua 5.4: names that the function, and
-** the functions within it, read or write as a field of the environment upvalue. A dump of any other
-** format has no names.
+** The names of globals are read from the dump, in the format of Lua 5.4: names that the function,
+** or a function within it, reads or writes as a field of the environment upvalue. A dump of any
+** other format has no names.
 */
 #include "src/transfer/bytecode.h"
 

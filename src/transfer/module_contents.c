@@ -1,10 +1,10 @@
 /*
-** A module that others extend (app by app.model) has members that its own file does not make. Who
-** has added one is not written anywhere, but there are signs: functions tell where they are from, a
-** member may be a module itself, and parts of a module are named after it. The receiver loads those
-** that the sender has loaded as long as the module lacks something there, the surest first.
+** A module that others extend (app by app.model) has members that its own file does not make. It is
+** written nowhere who has added one, but there are signs: a function tells which file it is from, a
+** member may be a module itself, and parts of a module are named after it. The receiver loads the
+** modules that the sender has loaded, as long as its own lacks a member; the surest ones first.
 **
-** Such an object is written before it is shared, and not changed.
+** The contents are written before they are shared, and not changed any more.
 */
 #include "src/transfer/module_contents.h"
 

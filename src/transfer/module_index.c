@@ -1,10 +1,10 @@
 /*
-** Values are entered level by level: modules, their members, members of these. A value that has
-** several paths gets a shortest one, and of those the first in the order of their names: so it does
-** not depend on the order in which tables are walked.
+** Values are entered level by level: modules, their members, the members of these. If several
+** paths lead to a value, a shortest one is kept, and of those the first by the order of names: it
+** does not depend on the order in which Lua walks tables.
 **
-** The arrays are userdata, too, the user values of the index: what is no longer used is the
-** collector's, whatever error or end of the state there is.
+** The arrays are userdata, the user values of the index: Lua's collector frees them, whatever error
+** comes or however the state ends.
 */
 #include "src/transfer/module_index.h"
 

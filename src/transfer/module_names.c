@@ -1,6 +1,6 @@
 /*
-** A path that the index has is walked before it is believed: an address may belong to another value
-** by now, a module may have another name.
+** A path that the index has is walked before it is believed: by now the address may belong to
+** another value, and the module may have another name.
 */
 #include "src/transfer/module_names.h"
 

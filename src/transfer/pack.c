@@ -1,13 +1,13 @@
 /*
-** Messages: the values are packed one after the other, then what they have left behind, and all of
-** it becomes a message.
+** Making a message: the values are packed one after the other, then the metatables that were not
+** complete before, and all of it becomes a message.
 **
-** What has been met is known by its address, so it must not be freed before the end. The values
-** that are packed keep it, because no code of the state runs meanwhile (see quiet_call.h), with two
-** exceptions. The __index of an environment and the 'send' of a userdata are such code: what they
-** return may be held by nobody, and they may change what was packed before. And where memory was
-** short, weak tables may have lost what was met in them. Then packing starts over, and keeps all
-** that it meets in a table.
+** Packing knows by its address what it has met, so nothing that it has met may be freed before the
+** end. The values keep it alive, because no code of the state runs meanwhile (see quiet_call.h),
+** with two exceptions. The __index of an environment and the 'send' of a userdata are such code:
+** nobody may hold what they return, and they may change what was packed before. And where memory
+** was short, weak tables may have lost what was met in them. Then packing starts over, and keeps
+** all that it meets in a table.
 */
 #include "src/transfer/message.h"
 

@@ -1,7 +1,7 @@
 /*
-** Environments. A function finds its globals in an upvalue, _ENV. If that is the state's _G, or
-** falls back on it, the receiver's takes its place, and what the function names is set there. Any
-** other is copied: a sandbox stays one.
+** Environments. A function finds its globals in an upvalue, _ENV. If that is the sender's _G, or
+** falls back on it, the receiver's _G takes its place, and the globals that the function names are
+** set there. Any other environment is copied: a sandbox stays one.
 */
 #include "src/object/exception.h"
 #include "src/transfer/packer.h"

@@ -1,6 +1,6 @@
 /*
-** Functions. One of Lua takes along its code, its upvalues and the globals that it names. One of C
-** goes by its address, or, if it is a method of this library, as such.
+** Functions. A Lua function takes along its code, its upvalues and the globals that it names. A C
+** function goes by its address; a method of an object of lthread by its type and name.
 */
 #include "platform/platform.h"
 #include "src/base/library_functions.h"

@@ -1,6 +1,6 @@
 /*
-** Values: first those without an identity, which may lie anywhere on the stack; then those that may
-** come again; then the walk through what they hold.
+** Values: first those without identity, then those that may come again, then the walk through what
+** these hold.
 */
 #include "src/object/exception.h"
 #include "src/object/printable.h"
