@@ -165,7 +165,7 @@ static Putting *push_putting(lua_State *L, lt_Queue *queue, size_t capacity) {
   size_t size = sizeof(Putting) + capacity * sizeof(lt_MessageItem) * (keyed ? 2 : 1);
   Putting *putting = lua_newuserdatauv(L, size, 0);
   memset(putting, 0, sizeof(*putting)); /* the items are when they come */
-  putting->use = (lt_QueueUse){queue, lt_calling_user(L)};
+  putting->use = (lt_QueueUse){queue, lt_calling_parker(L)};
   putting->keys = keyed ? putting->items + capacity : NULL;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) != LUA_TTABLE) {
     lua_pop(L, 1);
@@ -216,7 +216,7 @@ static bool try_to_put(void *context) {
   const lt_MessageItem *keys = putting->keys == NULL ? NULL : putting->keys + putting->put;
   size_t put;
   putting->outcome =
-      lt_queue_put(putting->use.queue, putting->use.user, putting->items + putting->put, keys,
+      lt_queue_put(putting->use.queue, putting->use.parker, putting->items + putting->put, keys,
                    putting->count - putting->put, &put);
   putting->put += put;
   return putting->outcome != LT_QUEUE_FULL;
@@ -264,7 +264,7 @@ static int put_message(lua_State *L, lt_Queue *queue) {
     size_t put;
     if (!is_small)
       lt_message_item_from(L, 2, &item, LT_LEND_STRINGS, describe_message, NULL);
-    outcome = lt_queue_put(queue, lt_calling_user(L), &item, NULL, 1, &put);
+    outcome = lt_queue_put(queue, lt_calling_parker(L), &item, NULL, 1, &put);
     if (outcome == LT_QUEUE_DONE)
       return 0;
     lt_message_item_free(&item);
@@ -293,7 +293,7 @@ static int queue_put(lua_State *L) {
   lt_Queue *queue = check_queue(L);
   lt_MessageItem item;
   if (lua_gettop(L) == 2 && lt_message_item_from_small(L, 2, &item) &&
-      lt_queue_put_small(queue, lt_calling_user(L), &item))
+      lt_queue_put_small(queue, lt_calling_parker(L), &item))
     return 0;
   return put_message(L, queue);
 }
@@ -380,7 +380,7 @@ typedef struct Getting {
 /* False: the queue is empty. */
 static bool try_to_get(void *context) {
   Getting *getting = context;
-  getting->outcome = lt_queue_get(getting->use.queue, getting->use.user, &getting->item);
+  getting->outcome = lt_queue_get(getting->use.queue, getting->use.parker, &getting->item);
   return getting->outcome != LT_QUEUE_EMPTY;
 }
 
@@ -396,7 +396,7 @@ static int queue_get(lua_State *L) {
   lt_Queue *queue = check_queue(L);
   plat_Time deadline = opt_patience(L, 2);
   lt_Thread *self = lt_calling_thread(L);
-  Getting getting = {.use = {queue, lt_bias_user(self)}};
+  Getting getting = {.use = {queue, self == NULL ? NULL : self->parker}};
   if (!try_to_get(&getting)) {
     lt_Wait wait = lt_queue_wait_to_get(&getting.use, try_to_get, deadline);
     wait_longer(L, &wait);
@@ -435,7 +435,7 @@ typedef struct GettingMany {
 static bool try_to_get_many(void *context) {
   GettingMany *getting = context;
   getting->outcome =
-      lt_queue_get_batch(getting->use.queue, getting->use.user, getting->max, &getting->batch);
+      lt_queue_get_batch(getting->use.queue, getting->use.parker, getting->max, &getting->batch);
   return getting->outcome != LT_QUEUE_EMPTY;
 }
 
@@ -463,9 +463,9 @@ static void push_batch(lua_State *L, GettingMany *getting) {
   int status = lua_pcall(L, 1, 1, 0);
   bool is_lost = getting->received < batch->count;
   if (batch->count > 0 && status == LUA_OK)
-    lt_queue_batch_free(queue, getting->use.user, batch);
+    lt_queue_batch_free(queue, getting->use.parker, batch);
   else if (batch->count > 0)
-    lt_queue_batch_put_back(queue, getting->use.user, batch, getting->received);
+    lt_queue_batch_put_back(queue, getting->use.parker, batch, getting->received);
   if (status == LUA_OK)
     return;
   if (is_lost)
@@ -491,7 +491,7 @@ static int queue_get_many(lua_State *L) {
     return lt_arg_error(L, &lt_ValueError, 2, "'max' must be positive, got %I", max);
   plat_Time deadline = opt_timeout(L, 3);
   size_t most = max < MOST_MESSAGES ? (size_t)max : MOST_MESSAGES;
-  GettingMany getting = {.use = {queue, lt_calling_user(L)}, .max = most};
+  GettingMany getting = {.use = {queue, lt_calling_parker(L)}, .max = most};
   if (!try_to_get_many(&getting)) {
     lt_Wait wait = lt_queue_wait_to_get(&getting.use, try_to_get_many, deadline);
     wait_longer(L, &wait);
@@ -510,13 +510,13 @@ static int queue_get_many(lua_State *L) {
 /* queue:qsize() -> integer. How many messages are in the queue at this moment. Follows Queue.qsize.
  */
 static int queue_qsize(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)lt_queue_size(check_queue(L), lt_calling_user(L)));
+  lua_pushinteger(L, (lua_Integer)lt_queue_size(check_queue(L)));
   return 1;
 }
 
 /* queue:empty() -> boolean. Whether there is none at this moment. Follows Queue.empty. */
 static int queue_empty(lua_State *L) {
-  lua_pushboolean(L, lt_queue_size(check_queue(L), lt_calling_user(L)) == 0);
+  lua_pushboolean(L, lt_queue_size(check_queue(L)) == 0);
   return 1;
 }
 
@@ -524,7 +524,7 @@ static int queue_empty(lua_State *L) {
 static int queue_full(lua_State *L) {
   lt_Queue *queue = check_queue(L);
   uint64_t maxsize = lt_queue_maxsize(queue);
-  lua_pushboolean(L, maxsize != 0 && lt_queue_size(queue, lt_calling_user(L)) >= maxsize);
+  lua_pushboolean(L, maxsize != 0 && lt_queue_size(queue) >= maxsize);
   return 1;
 }
 
@@ -563,7 +563,7 @@ static int queue_shutdown(lua_State *L) {
   static const char *const names[] = {"immediate", NULL};
   lt_Queue *queue = check_queue(L);
   lt_spread_keywords(L, 2, names);
-  lt_queue_shut_down(queue, lt_calling_user(L), lt_opt_flag(L, 2, false));
+  lt_queue_shut_down(queue, lt_calling_parker(L), lt_opt_flag(L, 2, false));
   return 0;
 }
 
@@ -572,7 +572,7 @@ static int queue_tostring(lua_State *L) {
   lua_Integer maxsize = (lua_Integer)lt_queue_maxsize(queue);
   luaL_getmetafield(L, 1, "__name");
   lua_pushfstring(L, "<%s object qsize=%I maxsize=%I at %p>", lua_tostring(L, -1),
-                  (lua_Integer)lt_queue_size(queue, lt_calling_user(L)), maxsize, (void *)queue);
+                  (lua_Integer)lt_queue_size(queue), maxsize, (void *)queue);
   return 1;
 }
 

@@ -101,7 +101,7 @@ static void await_next_use(void) {
 static void take_away(bool is_forbidden) {
   const lt_BiasUser revoker = {lt_bias_slot_take(), NULL};
   for (int round = 0; round < (is_forbidden ? ROUNDS : ROUNDS_OF_CALLS); round++) {
-    while (!lt_biased_lock_is(&lock))
+    while (atomic_load(&lock.bias) == LT_BIAS_NONE)
       plat_yield();
     if (round == 0 && is_forbidden && !forbid_membarrier())
       perror("seccomp");

@@ -1,39 +1,33 @@
 /*
-** A lock that is biased to a thread lets in one at a time, and no wake-up is lost while the bias is
-** used, taken away or given.
+** A lock that is biased to a thread lets in one at a time while the bias is used, taken away or
+** given.
 **
 ** Stands for src/sync/biased_lock.c and biased_lock.h (lt_biased_lock_begin_write,
-** lt_biased_lock_enter, remove_bias, set_bias, lt_biased_lock_end), for the part of
-** src/shared/queue.c that reads and counts waiters (read_waiting, call_waiters, count_waiter), and
-** for the barriers of platform/platform.h and linux.c. The owner puts items into a queue by its
-** bias; the revoker, as the collector does, locks the queue; the waiter, which gets the items,
-** parks when there is none.
+** lt_biased_lock_enter, remove_bias, set_bias, lt_biased_lock_end), and for the barriers of
+** platform/platform.h and linux.c. The owner uses the lock by its bias; the revoker, as the
+** collector does, locks it.
 **
 ** Memory is that of x86 (TSO): what a thread writes waits in its store buffer, in order, and a read
 ** looks there first, then in memory. A locked instruction or a fence waits until the buffer is
 ** empty. The heavy barrier waits for an empty buffer of every thread, or fails, at any time.
 */
 
-#define ITEMS 2
+#define USES 2
 #define REVOCATIONS 2
 
-/* Threads that have a store buffer: the waiter writes by locked instructions only. */
+/* Threads, each with a store buffer. */
 #define OWNER 0
 #define REVOKER 1
-#define WAITER 2
 
 /* What is in memory. */
 #define BIAS 0
 #define SLOT 1
-#define COUNT 2
-#define WAITING 3
-#define HAS_HEAVY 4
-#define VARIABLES 5
+#define HAS_HEAVY 2
+#define VARIABLES 3
 
 /* What the lock is biased to. */
 #define UNBIASED 0
 #define TO_OWNER 1
-#define UNBIASING 2
 
 #define ROOM 3
 
@@ -51,8 +45,6 @@ bool all_are_full; /* only seen to be true after it is, so it needs no buffer */
 
 bool locked;      /* the lock's word */
 byte inside;      /* who is, counted */
-bool mutex;       /* of the bucket */
-bool parked;      /* the waiter is in the bucket */
 
 inline store(me, v, x) {
   atomic {
@@ -67,25 +59,21 @@ inline store(me, v, x) {
 inline load(me, v, result) {
   d_step {
     result = memory[v];
-    if
-    :: me != WAITER ->
-      i = 0;
-      do
-      :: i < buffers[me].length ->
-        if
-        :: buffers[me].variable[i] == v -> result = buffers[me].value[i]
-        :: else
-        fi;
-        i++
-      :: else -> break
-      od
-    :: else
-    fi;
+    i = 0;
+    do
+    :: i < buffers[me].length ->
+      if
+      :: buffers[me].variable[i] == v -> result = buffers[me].value[i]
+      :: else
+      fi;
+      i++
+    :: else -> break
+    od;
     i = 0
   }
 }
 
-#define drained(me) (me == WAITER || buffers[me].length == 0)
+#define drained(me) (buffers[me].length == 0)
 
 inline fence(me) {
   drained(me)
@@ -115,9 +103,7 @@ end:
 */
 
 inline light_barrier(me) {
-#ifndef WITHOUT_READING_LATE
   load(me, HAS_HEAVY, heavy);
-#endif
   if
   :: heavy
   :: else -> fence(me)
@@ -163,18 +149,13 @@ inline unlock(me) {
 }
 
 inline remove_bias(me) {
-#ifndef WITHOUT_UNBIASING
-  store(me, BIAS, UNBIASING);
-#else
   store(me, BIAS, UNBIASED);
-#endif
 #ifndef WITHOUT_BARRIER_OF_REVOKER
   heavy_barrier(me);
 #endif
 #ifndef WITHOUT_WAITING_FOR_THE_SLOT
-  memory[SLOT] == false;
+  memory[SLOT] == false
 #endif
-  store(me, BIAS, UNBIASED)
 }
 
 inline enter() {
@@ -189,29 +170,12 @@ inline leave() {
 ** The threads
 */
 
-inline unpark() {
-  atomic { !mutex -> parked = false }
-}
-
-inline call_waiter(me) {
-  atomic {
-    drained(me);
-    if
-    :: memory[WAITING] > 0 -> memory[WAITING]--; called = true
-    :: else
-    fi
-  }
-}
-
 proctype owner() {
-  byte i, put, bias, waiting;
-  bool biased, called;
-  bool heavy = true;
+  byte i, used, bias;
+  bool biased;
+  bool heavy;
   do
-  :: put < ITEMS ->
-#ifdef WITHOUT_READING_LATE
-    load(OWNER, HAS_HEAVY, heavy);
-#endif
+  :: used < USES ->
     load(OWNER, BIAS, bias);
     if
     :: bias == TO_OWNER ->
@@ -231,34 +195,19 @@ proctype owner() {
     :: !biased ->
       lock(OWNER);
       if
-      :: true -> store(OWNER, BIAS, TO_OWNER); fence(OWNER)
+      :: true -> store(OWNER, BIAS, TO_OWNER)
       :: true
       fi
     :: else
     fi;
     enter();
-    put++;
-    store(OWNER, COUNT, put);
-    if
-    :: biased ->
-      light_barrier(OWNER);
-      load(OWNER, WAITING, waiting);
-      if
-      :: waiting > 0 -> call_waiter(OWNER)
-      :: else
-      fi
-    :: else -> call_waiter(OWNER)
-    fi;
+    used++;
     leave();
     if
     :: biased -> store(OWNER, SLOT, false)
     :: else -> unlock(OWNER)
     fi;
-    if
-    :: called -> unpark()
-    :: else
-    fi;
-    d_step { biased = false; called = false; waiting = 0; bias = 0 }
+    d_step { biased = false; bias = 0 }
   :: else -> break
   od
 }
@@ -282,41 +231,6 @@ proctype revoker() {
   od
 }
 
-proctype waiter() {
-  byte i, got, count, bias, written_0, written_1;
-  do
-  :: got < ITEMS ->
-    count = memory[COUNT];
-    if
-    :: count > got -> got++
-    :: else ->
-      atomic { !mutex -> mutex = true };
-      memory[WAITING]++;
-      bias = memory[BIAS];
-#ifndef WITHOUT_BARRIER_OF_WAITER
-      if
-      :: bias != UNBIASED -> heavy_barrier(WAITER)
-      :: else
-      fi;
-#endif
-      count = memory[COUNT];
-      atomic {
-        if
-        :: count > got ->
-          if
-          :: memory[WAITING] > 0 -> memory[WAITING]--
-          :: else
-          fi
-        :: else -> parked = true
-        fi;
-        mutex = false
-      };
-      !parked
-    fi
-  :: else -> break
-  od
-}
-
 init {
   atomic {
     memory[HAS_HEAVY] = true;
@@ -327,7 +241,6 @@ init {
     run drain(OWNER);
     run drain(REVOKER);
     run owner();
-    run revoker();
-    run waiter()
+    run revoker()
   }
 }

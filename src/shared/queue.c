@@ -1,9 +1,8 @@
 /*
 ** A queue has two ends: items are put at the tail and taken at the head. Each end has a lock, so
-** that those who put and those who get work side by side; it is biased to the thread that puts, or
-** gets, alone. An end counts all that ever passed it; what lies in the queue is the difference.
-** Where the order is not that of coming, the items are in a heap and the tail's lock is for both
-** ends.
+** that those who put and those who get work side by side. An end counts all that ever passed it;
+** what lies in the queue is the difference. Where the order is not that of coming, the items are in
+** a heap and the tail's lock is for both ends.
 **
 ** Shared state:
 **   tail.place, tail.seen, tail.count   written with the tail's lock
@@ -14,22 +13,18 @@
 **   cursor     of the collector, of which there is one; good as long as nothing changes
 **   closing    written with the tail's lock, so nothing is put once it is seen; it only grows
 **   done       atomic; at most tail.count
-**   waited, spinners                    atomic guesses
+**   spinners                            atomic guesses
 **
-** A count is published with release after what it counts, and read with acquire by the other end,
-** which remembers it in 'seen' and reads it again only when that no longer suffices: so the
-** ends rarely touch each other's cache lines. head.count only goes back when items are put back,
-** which lets a bounded queue exceed its bound by as many.
+** A count is published after what it counts, and read by the other end, which remembers it in
+** 'seen' and reads it again only when that no longer suffices: so the ends rarely touch each other's
+** cache lines. head.count only goes back when items are put back, which lets a bounded queue exceed
+** its bound by as many.
 **
 ** Waiting: who finds nothing to get parks on the tail's 'waiting', who finds no room on the head's.
 ** Under the mutex of the bucket it counts itself there, and then makes sure that it is still so. A
-** thread that changes that end publishes its count, and then reads 'waiting'. At least one of the
-** two sees the other:
-**   - With the lock held 'waiting' is read by a step that also writes it. If that comes before the
-**     waiter's own, the waiter sees the count.
-**   - While the lock is biased, it is only read, after a light barrier; the waiter passes a heavy
-**     one before it looks at the counts.
-** For each change it takes one off 'waiting' and, without the lock, unparks one. A waiter that does
+** thread that changes that end publishes its count, and then reads 'waiting'. All four steps are
+** sequentially consistent, so at least one of the two sees the other.
+** For each change it takes one off 'waiting' and, without a lock, unparks one. A waiter that does
 ** not park after all, or gives up, takes itself off, if the count is not 0: still under the mutex,
 ** else it might take off another one who has parked in between. Hence there are never more parked
 ** than are counted in 'waiting' and about to be unparked, and no wake-up is lost; an unpark that
@@ -47,10 +42,9 @@
 #include "src/sync/spinner.h"
 
 typedef struct End {
-  alignas(PLAT_CACHE_LINE) lt_BiasedLock lock;
-  lt_SegmentPlace place;    /* where the next item goes, or is */
-  atomic_uint waiting;      /* parked here, and not yet about to be unparked */
-  _Atomic(uint64_t) waited; /* the count when somebody last waited here; a guess */
+  alignas(PLAT_CACHE_LINE) lt_Lock lock;
+  lt_SegmentPlace place; /* where the next item goes, or is */
+  atomic_uint waiting;   /* parked here, and not yet about to be unparked */
   alignas(PLAT_CACHE_LINE) _Atomic(uint64_t) count;
   uint64_t seen; /* what the count of the other end was */
 } End;
@@ -83,7 +77,7 @@ struct lt_Queue {
   lt_Spinner put_spinner;
 };
 
-static lt_BiasedLock *head_lock(lt_Queue *queue) {
+static lt_Lock *head_lock(lt_Queue *queue) {
   return queue->order == LT_FIRST_FIRST ? &queue->head.lock : &queue->tail.lock;
 }
 
@@ -92,14 +86,13 @@ static uint64_t count_at(const End *end) {
   return atomic_load_explicit(&end->count, memory_order_relaxed);
 }
 
-/* Acquire: what was put, or taken away, before the count came to this, is seen. */
+/* What was put, or taken away, before the count came to this, is seen. */
 static uint64_t read_count(const End *end) {
-  return atomic_load_explicit(&end->count, memory_order_acquire);
+  return atomic_load(&end->count);
 }
 
-/* Release: pairs with read_count. */
 static void publish_count(End *end, uint64_t count) {
-  atomic_store_explicit(&end->count, count, memory_order_release);
+  atomic_store(&end->count, count);
 }
 
 /* Acquire: pairs with the release in lt_queue_shut_down; the last count of the tail is seen. */
@@ -115,12 +108,14 @@ uint64_t lt_queue_maxsize(const lt_Queue *queue) {
   return queue->maxsize;
 }
 
-/* With the head held still it is the size at one moment. */
-uint64_t lt_queue_size(lt_Queue *queue, lt_BiasUser user) {
-  lt_BiasSlot *slot = lt_biased_lock_begin_write(head_lock(queue), user);
-  uint64_t size = read_count(&queue->tail) - count_at(&queue->head);
-  lt_biased_lock_end(head_lock(queue), slot);
-  return size;
+/* It is that of one moment: nothing was taken between the two looks at the head. */
+uint64_t lt_queue_size(const lt_Queue *queue) {
+  uint64_t got, put;
+  do {
+    got = read_count(&queue->head);
+    put = read_count(&queue->tail);
+  } while (got != read_count(&queue->head));
+  return put - got;
 }
 
 /*
@@ -128,10 +123,9 @@ uint64_t lt_queue_size(lt_Queue *queue, lt_BiasUser user) {
 */
 
 static void init_end(End *end) {
-  lt_biased_lock_init(&end->lock);
+  lt_lock_init(&end->lock);
   atomic_init(&end->count, 0);
   atomic_init(&end->waiting, 0);
-  atomic_init(&end->waited, 0);
 }
 
 lt_Queue *lt_queue_new(const lt_Type *type, lt_QueueOrder order, uint64_t maxsize) {
@@ -179,38 +173,18 @@ static intptr_t unpark(void *context, plat_Time since, bool more) {
   return 0;
 }
 
-/* See above. Release: the count that was published goes with it. Acquire: as in count_waiter. */
-static unsigned read_waiting(End *end, const lt_BiasSlot *slot) {
-  if (slot == NULL)
-    return atomic_fetch_add_explicit(&end->waiting, 0, memory_order_acq_rel);
-  plat_light_barrier();
-  return atomic_load_explicit(&end->waiting, memory_order_relaxed);
-}
-
 /*
-** With the end's lock, after a count is published; or without a slot at any time, for one whose
-** count was. Takes off as many as there were changes.
+** After so many changes of an end are published, or by somebody who leaves without having taken
+** what he may have been woken for, which is still there: another one is woken in his place.
 */
-static unsigned call_waiters(End *end, const lt_BiasSlot *slot, uint64_t changes) {
-  unsigned waiting = read_waiting(end, slot);
-  unsigned called = waiting < changes ? waiting : (unsigned)changes;
-  while (called > 0 && !atomic_compare_exchange_weak(&end->waiting, &waiting, waiting - called))
+static void queue_wake(End *end, uint64_t changes) {
+  unsigned waiting = atomic_load(&end->waiting);
+  unsigned called;
+  do
     called = waiting < changes ? waiting : (unsigned)changes;
-  return called;
-}
-
-/* Then, without it. */
-static void queue_wake(End *end, unsigned called) {
+  while (called > 0 && !atomic_compare_exchange_weak(&end->waiting, &waiting, waiting - called));
   for (; called > 0; called--)
     lt_unpark_one(&end->waiting, unpark, NULL);
-}
-
-/*
-** Somebody leaves without having taken what he may have been woken for, which is still there:
-** another one is woken in his place.
-*/
-static void queue_pass_on(End *end) {
-  queue_wake(end, call_waiters(end, NULL, 1));
 }
 
 /*
@@ -258,12 +232,12 @@ static void note_references(lt_Queue *queue, const lt_MessageItem *items, size_t
     queue->may_refer = lt_message_item_references(&items[i]) > 0;
 }
 
-lt_QueueOutcome lt_queue_put(lt_Queue *queue, lt_BiasUser user, const lt_MessageItem *items,
+lt_QueueOutcome lt_queue_put(lt_Queue *queue, lt_Parker *parker, const lt_MessageItem *items,
                              const lt_MessageItem *keys, size_t count, size_t *put) {
   End *tail = &queue->tail;
   lt_QueueOutcome outcome = LT_QUEUE_DONE;
   *put = 0;
-  lt_BiasSlot *slot = lt_biased_lock_begin_write(&tail->lock, user);
+  lt_lock_acquire_brief(&tail->lock, parker);
   if (closing(queue) != OPEN) {
     outcome = LT_QUEUE_SHUT_DOWN;
   } else {
@@ -274,28 +248,24 @@ lt_QueueOutcome lt_queue_put(lt_Queue *queue, lt_BiasUser user, const lt_Message
     *put = put_items(queue, items, keys, room, &outcome);
     publish_count(tail, count_at(tail) + *put);
   }
-  unsigned called = call_waiters(tail, slot, *put);
-  lt_biased_lock_end(&tail->lock, slot);
-  queue_wake(tail, called);
+  lt_lock_release(&tail->lock);
+  queue_wake(tail, *put);
   if (outcome == LT_QUEUE_NO_MEMORY || outcome == LT_QUEUE_UNORDERED)
-    queue_pass_on(&queue->head);
+    queue_wake(&queue->head, 1);
   return outcome;
 }
 
-bool lt_queue_put_small(lt_Queue *queue, lt_BiasUser user, const lt_MessageItem *item) {
+bool lt_queue_put_small(lt_Queue *queue, lt_Parker *parker, const lt_MessageItem *item) {
   End *tail = &queue->tail;
-  unsigned called = 0;
   if (queue->order != LT_FIRST_FIRST)
     return false;
-  lt_BiasSlot *slot = lt_biased_lock_begin_write(&tail->lock, user);
+  lt_lock_acquire_brief(&tail->lock, parker);
   bool put = closing(queue) == OPEN && room_for(queue, 1) == 1 &&
              lt_segments_append(&tail->place, &queue->spare, item, 1) == 1;
-  if (put) {
+  if (put)
     publish_count(tail, count_at(tail) + 1);
-    called = call_waiters(tail, slot, 1);
-  }
-  lt_biased_lock_end(&tail->lock, slot);
-  queue_wake(tail, called);
+  lt_lock_release(&tail->lock);
+  queue_wake(tail, put);
   return put;
 }
 
@@ -332,17 +302,15 @@ static void take_entries(lt_Queue *queue, lt_HeapEntry *entries, size_t count) {
     lt_heap_take(&queue->heap, &entries[i]);
 }
 
-static unsigned count_taken(lt_Queue *queue, const lt_BiasSlot *slot, uint64_t count) {
+static void count_taken(lt_Queue *queue, uint64_t count) {
   publish_count(&queue->head, count_at(&queue->head) + count);
-  return call_waiters(&queue->head, slot, count);
 }
 
-lt_QueueOutcome lt_queue_get(lt_Queue *queue, lt_BiasUser user, lt_MessageItem *item) {
+lt_QueueOutcome lt_queue_get(lt_Queue *queue, lt_Parker *parker, lt_MessageItem *item) {
   lt_QueueOutcome outcome;
   lt_HeapEntry entry;
-  unsigned called = 0;
   bool is_heap = queue->order != LT_FIRST_FIRST;
-  lt_BiasSlot *slot = lt_biased_lock_begin_write(head_lock(queue), user);
+  lt_lock_acquire_brief(head_lock(queue), parker);
   if (gettable(queue, 1, &outcome) > 0) {
     if (is_heap) {
       take_entries(queue, &entry, 1);
@@ -350,10 +318,11 @@ lt_QueueOutcome lt_queue_get(lt_Queue *queue, lt_BiasUser user, lt_MessageItem *
     } else {
       take_items(queue, item, 1);
     }
-    called = count_taken(queue, slot, 1);
+    count_taken(queue, 1);
   }
-  lt_biased_lock_end(head_lock(queue), slot);
-  queue_wake(&queue->head, called);
+  lt_lock_release(head_lock(queue));
+  if (outcome == LT_QUEUE_DONE)
+    queue_wake(&queue->head, 1);
   if (is_heap && outcome == LT_QUEUE_DONE) {
     *item = entry.item;
     lt_message_item_free(&entry.key);
@@ -384,21 +353,20 @@ static void free_room(lt_QueueBatch *batch) {
   free(batch->entries);
 }
 
-lt_QueueOutcome lt_queue_get_batch(lt_Queue *queue, lt_BiasUser user, size_t max,
+lt_QueueOutcome lt_queue_get_batch(lt_Queue *queue, lt_Parker *parker, size_t max,
                                    lt_QueueBatch *batch) {
   lt_QueueOutcome outcome;
-  unsigned called = 0;
   Closing state = closing(queue); /* before the size, so that it is the last one then */
-  uint64_t size = lt_queue_size(queue, user);
+  uint64_t size = lt_queue_size(queue);
   batch->count = 0;
   if (size == 0)
     return state == OPEN ? LT_QUEUE_EMPTY : LT_QUEUE_SHUT_DOWN;
   if (!allocate_batch(queue, size < max ? (size_t)size : max, batch)) {
     batch->count = 0;
-    queue_pass_on(&queue->tail);
+    queue_wake(&queue->tail, 1);
     return LT_QUEUE_NO_MEMORY;
   }
-  lt_BiasSlot *slot = lt_biased_lock_begin_write(head_lock(queue), user);
+  lt_lock_acquire_brief(head_lock(queue), parker);
   uint64_t count = gettable(queue, batch->count, &outcome);
   if (count < batch->count)
     batch->count = (size_t)count;
@@ -406,46 +374,45 @@ lt_QueueOutcome lt_queue_get_batch(lt_Queue *queue, lt_BiasUser user, size_t max
     take_items(queue, lt_segment_items(batch->segment), batch->count);
   else
     take_entries(queue, batch->entries, batch->count);
-  if (batch->count > 0)
-    called = count_taken(queue, slot, batch->count);
-  lt_biased_lock_end(head_lock(queue), slot);
-  queue_wake(&queue->head, called);
+  count_taken(queue, batch->count);
+  lt_lock_release(head_lock(queue));
+  queue_wake(&queue->head, batch->count);
   if (batch->count == 0)
     free_room(batch);
   return outcome;
 }
 
-void lt_queue_batch_free(lt_Queue *queue, lt_BiasUser user, lt_QueueBatch *batch) {
+void lt_queue_batch_free(lt_Queue *queue, lt_Parker *parker, lt_QueueBatch *batch) {
   if (batch->segment != NULL) {
     for (size_t i = 0; i < batch->count; i++)
       lt_message_item_free(&lt_segment_items(batch->segment)[i]);
   } else {
     for (size_t i = 0; i < batch->count; i++)
       lt_heap_entry_free(&batch->entries[i]);
-    lt_BiasSlot *slot = lt_biased_lock_begin_write(&queue->tail.lock, user);
+    lt_lock_acquire_brief(&queue->tail.lock, parker);
     lt_heap_settle(&queue->heap, batch->count);
-    lt_biased_lock_end(&queue->tail.lock, slot);
+    lt_lock_release(&queue->tail.lock);
   }
   free_room(batch);
 }
 
-static void put_back_items(lt_Queue *queue, lt_BiasUser user, lt_QueueBatch *batch, size_t but) {
+static void put_back_items(lt_Queue *queue, lt_Parker *parker, lt_QueueBatch *batch, size_t but) {
   lt_MessageItem *items = lt_segment_items(batch->segment);
   if (but < batch->count) {
     lt_message_item_free(&items[but]);
     memmove(&items[but], &items[but + 1], (batch->count - but - 1) * sizeof(lt_MessageItem));
     batch->count--;
   }
-  lt_BiasSlot *slot = lt_biased_lock_begin_write(&queue->head.lock, user);
+  lt_lock_acquire_brief(&queue->head.lock, parker);
   lt_segments_put_back(&queue->head.place, batch->segment, batch->count);
   publish_count(&queue->head, count_at(&queue->head) - batch->count);
   queue->returned += batch->count;
-  lt_biased_lock_end(&queue->head.lock, slot);
+  lt_lock_release(&queue->head.lock);
 }
 
-static void put_back_entries(lt_Queue *queue, lt_BiasUser user, lt_QueueBatch *batch, size_t but) {
+static void put_back_entries(lt_Queue *queue, lt_Parker *parker, lt_QueueBatch *batch, size_t but) {
   size_t taken = batch->count;
-  lt_BiasSlot *slot = lt_biased_lock_begin_write(&queue->tail.lock, user);
+  lt_lock_acquire_brief(&queue->tail.lock, parker);
   for (size_t i = taken; i-- > 0;)
     if (i != but)
       lt_heap_put_back(&queue->heap, &batch->entries[i]);
@@ -455,25 +422,22 @@ static void put_back_entries(lt_Queue *queue, lt_BiasUser user, lt_QueueBatch *b
   }
   publish_count(&queue->head, count_at(&queue->head) - batch->count);
   queue->returned += batch->count;
-  lt_biased_lock_end(&queue->tail.lock, slot);
+  lt_lock_release(&queue->tail.lock);
   if (but < taken)
     lt_heap_entry_free(&batch->entries[but]);
   free(batch->entries);
 }
 
-static void drop_all(lt_Queue *queue, lt_BiasUser user);
+static void drop_all(lt_Queue *queue, lt_Parker *parker);
 
-void lt_queue_batch_put_back(lt_Queue *queue, lt_BiasUser user, lt_QueueBatch *batch, size_t but) {
+void lt_queue_batch_put_back(lt_Queue *queue, lt_Parker *parker, lt_QueueBatch *batch, size_t but) {
   if (batch->segment != NULL)
-    put_back_items(queue, user, batch, but);
+    put_back_items(queue, parker, batch, but);
   else
-    put_back_entries(queue, user, batch, but);
-  lt_BiasSlot *slot = lt_biased_lock_begin_write(&queue->tail.lock, user);
-  unsigned called = call_waiters(&queue->tail, slot, batch->count);
-  lt_biased_lock_end(&queue->tail.lock, slot);
-  queue_wake(&queue->tail, called);
+    put_back_entries(queue, parker, batch, but);
+  queue_wake(&queue->tail, batch->count);
   if (closing(queue) == NOTHING)
-    drop_all(queue, user);
+    drop_all(queue, parker);
 }
 
 /*
@@ -504,13 +468,13 @@ bool lt_queue_task_done(lt_Queue *queue) {
 */
 
 /* For a queue that nobody gets from any more. */
-static void drop_all(lt_Queue *queue, lt_BiasUser user) {
+static void drop_all(lt_Queue *queue, lt_Parker *parker) {
   enum { PORTION = 64 };
   lt_MessageItem items[PORTION];
   lt_HeapEntry entries[PORTION];
   size_t count;
   do {
-    lt_BiasSlot *slot = lt_biased_lock_begin_write(head_lock(queue), user);
+    lt_lock_acquire_brief(head_lock(queue), parker);
     uint64_t there = available(queue, PORTION);
     count = there < PORTION ? (size_t)there : PORTION;
     if (queue->order == LT_FIRST_FIRST) {
@@ -519,8 +483,9 @@ static void drop_all(lt_Queue *queue, lt_BiasUser user) {
       take_entries(queue, entries, count);
       lt_heap_settle(&queue->heap, count);
     }
-    count_taken(queue, slot, count);
-    lt_biased_lock_end(head_lock(queue), slot);
+    count_taken(queue, count);
+    lt_lock_release(head_lock(queue));
+    queue_wake(&queue->head, count);
     for (size_t i = 0; i < count; i++) {
       if (queue->order == LT_FIRST_FIRST)
         lt_message_item_free(&items[i]);
@@ -531,15 +496,15 @@ static void drop_all(lt_Queue *queue, lt_BiasUser user) {
   } while (count > 0);
 }
 
-void lt_queue_shut_down(lt_Queue *queue, lt_BiasUser user, bool immediate) {
-  lt_BiasSlot *slot = lt_biased_lock_begin_write(&queue->tail.lock, user);
+void lt_queue_shut_down(lt_Queue *queue, lt_Parker *parker, bool immediate) {
+  lt_lock_acquire_brief(&queue->tail.lock, parker);
   Closing state = immediate ? NOTHING : NO_PUTS;
   /* Relaxed: written with this lock only. Release: who sees it sees all that was put. */
   if ((int)state > atomic_load_explicit(&queue->closing, memory_order_relaxed))
     atomic_store_explicit(&queue->closing, (int)state, memory_order_release);
-  lt_biased_lock_end(&queue->tail.lock, slot);
+  lt_lock_release(&queue->tail.lock);
   if (immediate)
-    drop_all(queue, user);
+    drop_all(queue, parker);
   lt_unpark_all(&queue->tail.waiting);
   lt_unpark_all(&queue->head.waiting);
 }
@@ -571,27 +536,8 @@ static void leave_waiting(End *end) {
     ;
 }
 
-/*
-** Before a wait. A bias saves some nanoseconds of each change, and costs each wait a heavy barrier.
-** So where there are few changes between two waits, it is taken from others. Relaxed: a guess.
-*/
-#define CHANGES_WORTH_A_BARRIER 1024
-
-static void reconsider_bias(End *end, lt_BiasedLock *lock, lt_BiasUser user) {
-  uint64_t count = count_at(end);
-  uint64_t waited = atomic_load_explicit(&end->waited, memory_order_relaxed);
-  atomic_store_explicit(&end->waited, count, memory_order_relaxed);
-  if (count - waited < CHANGES_WORTH_A_BARRIER && lt_biased_lock_is(lock)) {
-    lt_biased_lock_acquire(lock, user);
-    lt_biased_lock_release(lock);
-  }
-}
-
-/* Acquire: the counts that were published before 'waiting' was read are seen. */
-static bool count_waiter(lt_Queue *queue, End *end, const lt_BiasedLock *lock, lt_Chances chances) {
+static bool count_waiter(lt_Queue *queue, End *end, lt_Chances chances) {
   atomic_fetch_add(&end->waiting, 1);
-  if (lt_biased_lock_is(lock))
-    plat_heavy_barrier();
   bool must_wait = chances(queue) == 0;
   if (!must_wait)
     leave_waiting(end);
@@ -619,18 +565,14 @@ static bool is_room_there(void *context) {
 }
 
 static bool spin_to_put(lt_Parker *parker, const lt_Wait *wait) {
-  const lt_QueueUse *use = wait->context;
-  lt_Queue *queue = use->queue;
-  if (lt_spinner_spin(&queue->put_spinner, room_there, queue) ||
-      lt_yield(parker, wait->deadline, is_room_there, wait->context))
-    return true;
-  reconsider_bias(&queue->head, head_lock(queue), use->user);
-  return false;
+  lt_Queue *queue = queue_of(wait->context);
+  return lt_spinner_spin(&queue->put_spinner, room_there, queue) ||
+         lt_yield(parker, wait->deadline, is_room_there, wait->context);
 }
 
 static bool wait_for_room(void *context) {
   lt_Queue *queue = queue_of(context);
-  return count_waiter(queue, &queue->head, head_lock(queue), room_there);
+  return count_waiter(queue, &queue->head, room_there);
 }
 
 static void leave_head(void *context) {
@@ -655,18 +597,14 @@ static bool is_item_there(void *context) {
 }
 
 static bool spin_to_get(lt_Parker *parker, const lt_Wait *wait) {
-  const lt_QueueUse *use = wait->context;
-  lt_Queue *queue = use->queue;
-  if (lt_spinner_spin(&queue->get_spinner, items_there, queue) ||
-      lt_yield(parker, wait->deadline, is_item_there, wait->context))
-    return true;
-  reconsider_bias(&queue->tail, &queue->tail.lock, use->user);
-  return false;
+  lt_Queue *queue = queue_of(wait->context);
+  return lt_spinner_spin(&queue->get_spinner, items_there, queue) ||
+         lt_yield(parker, wait->deadline, is_item_there, wait->context);
 }
 
 static bool wait_for_item(void *context) {
   lt_Queue *queue = queue_of(context);
-  return count_waiter(queue, &queue->tail, &queue->tail.lock, items_there);
+  return count_waiter(queue, &queue->tail, items_there);
 }
 
 static void leave_tail(void *context) {
@@ -703,16 +641,14 @@ lt_Wait lt_queue_wait_until_done(lt_Queue *queue, plat_Time deadline) {
 ** For the collector
 */
 
-static const lt_BiasUser queue_collector = {0, NULL};
-
 static void hold_still(lt_Queue *queue) {
-  lt_biased_lock_acquire(&queue->tail.lock, queue_collector);
-  lt_biased_lock_acquire(&queue->head.lock, queue_collector);
+  lt_lock_acquire_brief(&queue->tail.lock, NULL);
+  lt_lock_acquire_brief(&queue->head.lock, NULL);
 }
 
 static void queue_let_go(lt_Queue *queue) {
-  lt_biased_lock_release(&queue->head.lock);
-  lt_biased_lock_release(&queue->tail.lock);
+  lt_lock_release(&queue->head.lock);
+  lt_lock_release(&queue->tail.lock);
 }
 
 static const lt_MessageItem *item_at(const lt_Queue *queue, Cursor *cursor) {
@@ -766,7 +702,7 @@ static uint64_t queue_traverse(lt_Object *object, size_t *position, lt_Visit vis
 }
 
 static void queue_clear(lt_Object *object) {
-  drop_all((lt_Queue *)object, queue_collector);
+  drop_all((lt_Queue *)object, NULL);
 }
 
 const lt_Tracing lt_queue_tracing = {queue_traverse, queue_clear};

@@ -6,17 +6,16 @@
 #ifndef lt_queue_h
 #define lt_queue_h
 
-#include "src/sync/biased_lock.h"
 #include "src/shared/segments.h"
 #include "src/object/cycles.h"
 #include "src/shared/heap.h"
-#include "src/sync/park.h"
+#include "src/sync/lock.h"
 
 typedef struct lt_Queue lt_Queue; /* begins with an lt_Traced */
 
 typedef enum lt_QueueOrder { LT_FIRST_FIRST, LT_LAST_FIRST, LT_LEAST_FIRST } lt_QueueOrder;
 
-/* Of all of this, 'user' is the calling thread. */
+/* Of all of this, 'parker' is the calling thread's; NULL if it has none, for it never waits long. */
 
 /* 'maxsize' is 0 for no bound. NULL without memory. The type has what follows. */
 lt_Queue *lt_queue_new(const lt_Type *type, lt_QueueOrder order, uint64_t maxsize);
@@ -25,7 +24,7 @@ extern const lt_Tracing lt_queue_tracing;
 
 lt_QueueOrder lt_queue_order(const lt_Queue *queue);
 uint64_t lt_queue_maxsize(const lt_Queue *queue);
-uint64_t lt_queue_size(lt_Queue *queue, lt_BiasUser user);
+uint64_t lt_queue_size(const lt_Queue *queue);
 
 typedef enum lt_QueueOutcome {
   LT_QUEUE_DONE,
@@ -40,17 +39,17 @@ typedef enum lt_QueueOutcome {
 ** Puts items, which become the queue's, as many as it can without waiting; '*put' says how many.
 ** The outcome is that of the first one that was not put. 'keys', for LT_LEAST_FIRST, go with them.
 */
-lt_QueueOutcome lt_queue_put(lt_Queue *queue, lt_BiasUser user, const lt_MessageItem *items,
+lt_QueueOutcome lt_queue_put(lt_Queue *queue, lt_Parker *parker, const lt_MessageItem *items,
                              const lt_MessageItem *keys, size_t count, size_t *put);
 
 /*
 ** Puts an item that owns nothing, if that can be done at once. False: perhaps lt_queue_put can, or
 ** tells why not.
 */
-bool lt_queue_put_small(lt_Queue *queue, lt_BiasUser user, const lt_MessageItem *item);
+bool lt_queue_put_small(lt_Queue *queue, lt_Parker *parker, const lt_MessageItem *item);
 
 /* Takes one item, without waiting. */
-lt_QueueOutcome lt_queue_get(lt_Queue *queue, lt_BiasUser user, lt_MessageItem *item);
+lt_QueueOutcome lt_queue_get(lt_Queue *queue, lt_Parker *parker, lt_MessageItem *item);
 
 /*
 ** Takes 1 to 'max' items, without waiting. They are in the batch until it is freed, with them, or
@@ -63,11 +62,11 @@ typedef struct lt_QueueBatch {
   lt_HeapEntry *entries; /* those of a heap */
 } lt_QueueBatch;
 
-lt_QueueOutcome lt_queue_get_batch(lt_Queue *queue, lt_BiasUser user, size_t max,
+lt_QueueOutcome lt_queue_get_batch(lt_Queue *queue, lt_Parker *parker, size_t max,
                                    lt_QueueBatch *batch);
 const lt_MessageItem *lt_queue_batch_item(const lt_QueueBatch *batch, size_t number);
-void lt_queue_batch_free(lt_Queue *queue, lt_BiasUser user, lt_QueueBatch *batch);
-void lt_queue_batch_put_back(lt_Queue *queue, lt_BiasUser user, lt_QueueBatch *batch, size_t but);
+void lt_queue_batch_free(lt_Queue *queue, lt_Parker *parker, lt_QueueBatch *batch);
+void lt_queue_batch_put_back(lt_Queue *queue, lt_Parker *parker, lt_QueueBatch *batch, size_t but);
 
 /*
 ** What waits until 'take' has put, or got; until all that was put is done. 'take' tries that, with
@@ -75,7 +74,7 @@ void lt_queue_batch_put_back(lt_Queue *queue, lt_BiasUser user, lt_QueueBatch *b
 */
 typedef struct lt_QueueUse {
   lt_Queue *queue;
-  lt_BiasUser user;
+  lt_Parker *parker;
 } lt_QueueUse;
 
 lt_Wait lt_queue_wait_to_put(lt_QueueUse *use, lt_Take take, plat_Time deadline);
@@ -86,6 +85,6 @@ lt_Wait lt_queue_wait_until_done(lt_Queue *queue, plat_Time deadline);
 bool lt_queue_task_done(lt_Queue *queue);
 
 /* From now on nothing can be put; with 'immediate', what is there is dropped and counts as done. */
-void lt_queue_shut_down(lt_Queue *queue, lt_BiasUser user, bool immediate);
+void lt_queue_shut_down(lt_Queue *queue, lt_Parker *parker, bool immediate);
 
 #endif

@@ -54,15 +54,6 @@ void lt_biased_lock_init(lt_BiasedLock *lock) {
 ** all.
 */
 
-static void bias_wait_for_lock(lt_BiasedLock *lock, lt_Parker *parker) {
-  if (parker != NULL) {
-    lt_lock_acquire_brief(&lock->lock, parker);
-  } else {
-    while (!lt_lock_try(&lock->lock))
-      plat_yield();
-  }
-}
-
 static void wait_for_slot(const lt_BiasedLock *lock, unsigned slot) {
   int spins = 0;
   /* Acquire: the revoker sees what the owner did by his bias. */
@@ -74,19 +65,14 @@ static void wait_for_slot(const lt_BiasedLock *lock, unsigned slot) {
   }
 }
 
-/*
-** By the revoker. Relaxed: the heavy barrier orders the store before his look at the slots.
-** Release: a thread that finds the lock unbiased, by lt_biased_lock_is, sees all that owners did
-** by their bias; one that finds it biased passes a heavy barrier of its own for that.
-*/
+/* By the revoker. Relaxed: the heavy barrier orders the store before his look at the slots. */
 static void remove_bias(lt_BiasedLock *lock, unsigned bias) {
-  atomic_store_explicit(&lock->bias, LT_BIAS_GOING, memory_order_relaxed);
+  atomic_store_explicit(&lock->bias, LT_BIAS_NONE, memory_order_relaxed);
   plat_heavy_barrier();
   for (unsigned slot = 1; bias == LT_BIAS_READERS && slot < LT_BIAS_SLOTS; slot++)
     wait_for_slot(lock, slot);
   if (bias != LT_BIAS_READERS)
     wait_for_slot(lock, bias);
-  atomic_store_explicit(&lock->bias, LT_BIAS_NONE, memory_order_release);
   lock->run = 0;
   lock->reads = 0;
   if (lock->needed < MOST_NEEDED)
@@ -98,21 +84,16 @@ static void remove_bias(lt_BiasedLock *lock, unsigned bias) {
 ** be kept out too, that of readers.
 */
 static void lock_against(lt_BiasedLock *lock, lt_BiasUser user, bool readers_too) {
-  if (!lt_lock_try(&lock->lock))
-    bias_wait_for_lock(lock, user.parker);
+  lt_lock_acquire_brief(&lock->lock, user.parker);
   /* Relaxed: it is written with the lock held. */
   unsigned bias = atomic_load_explicit(&lock->bias, memory_order_relaxed);
   if (bias != LT_BIAS_NONE && bias != user.slot && (bias != LT_BIAS_READERS || readers_too))
     remove_bias(lock, bias);
 }
 
-/*
-** A thread that finds the bias sees what was written before it was set. What a thread wrote before
-** it found no bias, by lt_biased_lock_is, is seen here after the fence.
-*/
+/* Release: a thread that finds the bias sees what was written before it was set. */
 static void set_bias(lt_BiasedLock *lock, unsigned bias) {
-  atomic_store(&lock->bias, bias);
-  atomic_thread_fence(memory_order_seq_cst);
+  atomic_store_explicit(&lock->bias, bias, memory_order_release);
 }
 
 static void count_use(lt_BiasedLock *lock, lt_BiasUser user) {

@@ -38,7 +38,6 @@ extern lt_BiasSlot lt_bias_slots[LT_BIAS_SLOTS];
 /* What a lock is biased to: a slot's number, or one of these. */
 #define LT_BIAS_NONE 0u
 #define LT_BIAS_READERS UINT_MAX
-#define LT_BIAS_GOING (UINT_MAX - 1) /* to no one any more, but an owner may still be at work */
 
 typedef struct lt_BiasedLock {
   lt_Lock lock;
@@ -70,15 +69,6 @@ typedef struct lt_BiasUser {
 void lt_biased_lock_acquire(lt_BiasedLock *lock, lt_BiasUser user);
 void lt_biased_lock_acquire_to_read(lt_BiasedLock *lock, lt_BiasUser user);
 void lt_biased_lock_release(lt_BiasedLock *lock);
-
-/*
-** Whether the lock is biased. For a thread that has written something which the owner shall see: if
-** this is false, he will; if it is true, he will after plat_heavy_barrier, if he passes the light
-** one. Sequentially consistent: see set_bias and remove_bias.
-*/
-static inline bool lt_biased_lock_is(const lt_BiasedLock *lock) {
-  return atomic_load(&lock->bias) != LT_BIAS_NONE;
-}
 
 /* Keeps writers out, but not readers with a bias. Ends with lt_biased_lock_release. */
 void lt_biased_lock_keep_writers_out(lt_BiasedLock *lock, lt_BiasUser user);

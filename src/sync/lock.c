@@ -89,7 +89,12 @@ lt_Wait lt_lock_wait(lt_Lock *lock, plat_Time deadline) {
                    .relation = "held by"};
 }
 
-void lt_lock_acquire_brief(lt_Lock *lock, lt_Parker *parker) {
+void lt_lock_wait_brief(lt_Lock *lock, lt_Parker *parker) {
+  while (parker == NULL) {
+    if (lt_lock_try(lock))
+      return;
+    plat_yield();
+  }
   lt_Wait wait = lt_lock_wait(lock, PLAT_FOREVER);
   wait.deaf = LT_BRIEF;
   lt_await(parker, &wait);

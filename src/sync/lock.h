@@ -25,12 +25,8 @@ typedef struct lt_Lock {
 
 void lt_lock_init(lt_Lock *lock);
 
-/*
-** The wait that acquires the lock, for lt_wait; and the same at once, for an owner who releases it
-** soon and calls no Lua meanwhile.
-*/
+/* The wait that acquires the lock, for lt_wait. */
 lt_Wait lt_lock_wait(lt_Lock *lock, plat_Time deadline);
-void lt_lock_acquire_brief(lt_Lock *lock, lt_Parker *parker);
 
 bool lt_lock_release_waited(lt_Lock *lock);
 bool lt_lock_locked(const lt_Lock *lock);
@@ -47,6 +43,17 @@ static inline bool lt_lock_try(lt_Lock *lock) {
       return true;
   } while ((state & LT_LOCKED) == 0);
   return false;
+}
+
+/*
+** For an owner who releases it soon and calls no Lua meanwhile. He waits with his parker, or, if he
+** has none any more, lets others run until he has the lock.
+*/
+void lt_lock_wait_brief(lt_Lock *lock, lt_Parker *parker);
+
+static inline void lt_lock_acquire_brief(lt_Lock *lock, lt_Parker *parker) {
+  if (!lt_lock_try(lock))
+    lt_lock_wait_brief(lock, parker);
 }
 
 /* False: it was not locked. */

@@ -145,8 +145,9 @@ static inline lt_Thread *lt_calling_thread(lua_State *L) {
   return context->thread;
 }
 
-static inline lt_BiasUser lt_calling_user(lua_State *L) {
-  return lt_bias_user(lt_calling_thread(L));
+static inline lt_Parker *lt_calling_parker(lua_State *L) {
+  const lt_Thread *thread = lt_calling_thread(L);
+  return thread == NULL ? NULL : thread->parker;
 }
 
 #endif
