@@ -104,8 +104,6 @@ static plat_Time opt_timeout(lua_State *L, int arg) {
  */
 static plat_Time opt_patience(lua_State *L, int arg) {
   static const char *const names[] = {"block", "timeout", NULL};
-  if (lua_gettop(L) < arg)
-    return PLAT_FOREVER;
   lt_spread_keywords(L, arg, names);
   if (!lt_opt_waits(L, arg))
     return PLAT_AT_ONCE;
@@ -252,13 +250,22 @@ static int raise_outcome(lua_State *L, lt_QueueOutcome outcome) {
   lt_throw(L);
 }
 
-/* Any message, to any queue. */
-static int put_message(lua_State *L, lt_Queue *queue) {
-  lt_check_any(L, 2);
-  plat_Time deadline = opt_patience(L, 3);
+/*
+** queue:put(message [, block = true [, timeout]])
+** Puts a copy of the message, any value that transfers, into the queue. If the queue is full, waits
+** until there is room; with a timeout at most so many seconds; without 'block' not at all. By name:
+** queue:put(message, {timeout = 0.5}). Raises Full when there is no room, ShutDown when the
+** queue is shut down, TypeError for what can't be transferred (or, in a PriorityQueue, ordered),
+** ValueError for a negative timeout. Follows Queue.put.
+*/
+static int queue_put(lua_State *L) {
+  lt_Queue *queue = check_queue(L);
   lt_QueueOutcome outcome = LT_QUEUE_FULL;
   lt_MessageItem item;
   bool is_small = lt_message_item_from_small(L, 2, &item);
+  if (!is_small)
+    lt_check_any(L, 2);
+  plat_Time deadline = lua_gettop(L) == 2 ? PLAT_FOREVER : opt_patience(L, 3);
   bool is_keyed = lt_queue_order(queue) == LT_LEAST_FIRST;
   if (!is_keyed && (is_small || lt_queue_maxsize(queue) == 0)) {
     size_t put;
@@ -279,23 +286,6 @@ static int put_message(lua_State *L, lt_Queue *queue) {
     drop_rest(putting);
   }
   return outcome == LT_QUEUE_DONE ? 0 : raise_outcome(L, outcome);
-}
-
-/*
-** queue:put(message [, block = true [, timeout]])
-** Puts a copy of the message, any value that transfers, into the queue. If the queue is full, waits
-** until there is room; with a timeout at most so many seconds; without 'block' not at all. By name:
-** queue:put(message, {timeout = 0.5}). Raises Full when there is no room, ShutDown when the
-** queue is shut down, TypeError for what can't be transferred (or, in a PriorityQueue, ordered),
-** ValueError for a negative timeout. Follows Queue.put.
-*/
-static int queue_put(lua_State *L) {
-  lt_Queue *queue = check_queue(L);
-  lt_MessageItem item;
-  if (lua_gettop(L) == 2 && lt_message_item_from_small(L, 2, &item) &&
-      lt_queue_put_small(queue, lt_calling_parker(L), &item))
-    return 0;
-  return put_message(L, queue);
 }
 
 /*
@@ -394,7 +384,7 @@ static bool try_to_get(void *context) {
 */
 static int queue_get(lua_State *L) {
   lt_Queue *queue = check_queue(L);
-  plat_Time deadline = opt_patience(L, 2);
+  plat_Time deadline = lua_gettop(L) == 1 ? PLAT_FOREVER : opt_patience(L, 2);
   lt_Thread *self = lt_calling_thread(L);
   Getting getting = {.use = {queue, self == NULL ? NULL : self->parker}};
   if (!try_to_get(&getting)) {

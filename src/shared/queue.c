@@ -255,20 +255,6 @@ lt_QueueOutcome lt_queue_put(lt_Queue *queue, lt_Parker *parker, const lt_Messag
   return outcome;
 }
 
-bool lt_queue_put_small(lt_Queue *queue, lt_Parker *parker, const lt_MessageItem *item) {
-  End *tail = &queue->tail;
-  if (queue->order != LT_FIRST_FIRST)
-    return false;
-  lt_lock_acquire_brief(&tail->lock, parker);
-  bool put = closing(queue) == OPEN && room_for(queue, 1) == 1 &&
-             lt_segments_append(&tail->place, &queue->spare, item, 1) == 1;
-  if (put)
-    publish_count(tail, count_at(tail) + 1);
-  lt_lock_release(&tail->lock);
-  queue_wake(tail, put);
-  return put;
-}
-
 /*
 ** Getting, with the head's lock
 */

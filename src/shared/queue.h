@@ -42,12 +42,6 @@ typedef enum lt_QueueOutcome {
 lt_QueueOutcome lt_queue_put(lt_Queue *queue, lt_Parker *parker, const lt_MessageItem *items,
                              const lt_MessageItem *keys, size_t count, size_t *put);
 
-/*
-** Puts an item that owns nothing, if that can be done at once. False: perhaps lt_queue_put can, or
-** tells why not.
-*/
-bool lt_queue_put_small(lt_Queue *queue, lt_Parker *parker, const lt_MessageItem *item);
-
 /* Takes one item, without waiting. */
 lt_QueueOutcome lt_queue_get(lt_Queue *queue, lt_Parker *parker, lt_MessageItem *item);
 

@@ -73,12 +73,6 @@ const char *lt_message_item_string(const lt_MessageItem *item, size_t *length) {
   return item->value.as.text->own;
 }
 
-size_t lt_message_item_references(const lt_MessageItem *item) {
-  if (item->kind == LT_ITEM_MESSAGE)
-    return item->value.as.message->reference_count;
-  return item->kind == LT_ITEM_OBJECT;
-}
-
 const lt_Object *lt_message_item_reference(const lt_MessageItem *item, size_t number) {
   if (item->kind == LT_ITEM_OBJECT)
     return item->value.as.object;

@@ -81,7 +81,10 @@ int lt_message_item_receive(lua_State *L, lt_MessageItem *item);
 void lt_message_item_free(lt_MessageItem *item);
 
 /* How many references an item has, and the object that one of them is to; NULL: it is to none. */
-size_t lt_message_item_references(const lt_MessageItem *item);
+static inline size_t lt_message_item_references(const lt_MessageItem *item) {
+  return item->kind == LT_ITEM_MESSAGE ? item->value.as.message->reference_count
+                                       : item->kind == LT_ITEM_OBJECT;
+}
 const lt_Object *lt_message_item_reference(const lt_MessageItem *item, size_t number);
 
 /* The string of an item that is one, and is not lent. */
