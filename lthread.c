@@ -179,15 +179,19 @@ static int stack_size(lua_State *L) {
 ** Identity
 */
 
-/* get_ident() -> integer. The calling thread's ident; it is never given again. Follows
- * _thread.get_ident. */
+/*
+** get_ident() -> integer. The calling thread's ident; it is never given again. Follows
+** _thread.get_ident.
+*/
 static int get_ident(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)atomic_load(&lt_self(L)->ident));
   return 1;
 }
 
-/* get_native_id() -> integer. The calling thread's id in the system. Follows _thread.get_native_id.
- */
+/*
+** get_native_id() -> integer. The calling thread's id in the system. Follows
+** _thread.get_native_id.
+*/
 static int get_native_id(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)plat_native_id());
   return 1;

@@ -61,8 +61,10 @@ static int sleep_for(lua_State *L) {
   return 0;
 }
 
-/* memory() -> the bytes of the process that are in memory; where unknown, the most there ever were.
- */
+/*
+** memory() -> the bytes of the process that are in memory; where unknown, the most there ever
+** were.
+*/
 static int memory(lua_State *L) {
   struct rusage usage;
   long pages;

@@ -252,8 +252,9 @@ static int rlock_locked(lua_State *L) {
   return 1;
 }
 
-/* rlock:_is_owned() -> boolean. Whether the calling thread has the lock. Follows RLock._is_owned.
- */
+/*
+** rlock:_is_owned() -> boolean. Whether the calling thread has the lock. Follows RLock._is_owned.
+*/
 static int rlock_is_owned(lua_State *L) {
   lua_pushboolean(L, lt_rlock_owned(check_rlock(L), own_ident(L)));
   return 1;

@@ -100,8 +100,9 @@ static plat_Time opt_timeout(lua_State *L, int arg) {
   return lt_opt_deadline(L, arg);
 }
 
-/* The arguments (block = true [, timeout]) from 'arg' on. Without 'block' the timeout is ignored.
- */
+/*
+** The arguments (block = true [, timeout]) from 'arg' on. Without 'block' the timeout is ignored.
+*/
 static plat_Time opt_patience(lua_State *L, int arg) {
   static const char *const names[] = {"block", "timeout", NULL};
   lt_spread_keywords(L, arg, names);
@@ -192,8 +193,10 @@ static void push_priority(lua_State *L, int arg) {
     lt_arg_error(L, &lt_ValueError, arg, "priority is not a number (nan)");
 }
 
-/* The message on the top is added, and popped. It counts at once, as one without contents, so that
- * what there is of it is freed when it raises. */
+/*
+** The message on the top is added, and popped. It counts at once, as one without contents, so that
+** what there is of it is freed when it raises.
+*/
 static void add_message(lua_State *L, Putting *putting, int arg, const lt_PackBatch *batch) {
   size_t number = putting->count++;
   putting->items[number].kind = LT_ITEM_NIL;
@@ -497,8 +500,10 @@ static int queue_get_many(lua_State *L) {
 ** The state of a queue
 */
 
-/* queue:qsize() -> integer. How many messages are in the queue at this moment. Follows Queue.qsize.
- */
+/*
+** queue:qsize() -> integer. How many messages are in the queue at this moment. Follows
+** Queue.qsize.
+*/
 static int queue_qsize(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)lt_queue_size(check_queue(L)));
   return 1;

@@ -21,8 +21,9 @@ static inline int lt_working_room(lua_Integer count) {
   return count < 1000 ? LUA_MINSTACK : 1000;
 }
 
-/* Makes room for so many values, which a user brings, and to work with them. False: there is none.
- */
+/*
+** Makes room for so many values, which a user brings, and to work with them. False: there is none.
+*/
 bool lt_make_room(lua_State *L, lua_Integer count);
 
 /* "bad argument #1 to 'f' (message)", as an exception of the class. */
@@ -32,8 +33,9 @@ _Noreturn int lt_arg_type_error(lua_State *L, int arg, const char *expected);
 /* Pushes what errors call the type of a value: "number", "_thread.lock", "no value". */
 const char *lt_push_type_name(lua_State *L, int index);
 
-/* Raises TypeError if there are more arguments than 'most', besides 'self' for those of a method.
- */
+/*
+** Raises TypeError if there are more arguments than 'most', besides 'self' for those of a method.
+*/
 void lt_check_most(lua_State *L, int self, int most);
 
 /*

@@ -213,8 +213,10 @@ static void unlist_blocks(lt_Pool *pool, Chunk *const *sorted) {
   }
 }
 
-/* A search that has found little is repeated when half of what is used is freed, or, by use_chunk,
- * when there is a quarter more memory. */
+/*
+** A search that has found little is repeated when half of what is used is freed, or, by use_chunk,
+** when there is a quarter more memory.
+*/
 static void set_limit(lt_Pool *pool) {
   size_t quarter = pool->total / 4;
   size_t half = pool->used / 2;

@@ -110,8 +110,9 @@ static bool is_foreign(const char *key) {
          strcmp(key, "lthread") != 0 && strncmp(key, "lthread.", 8) != 0;
 }
 
-/* Whether a chunk is from the file of the module: "@./app/model.lua" or ".../app/model/init.lua".
- */
+/*
+** Whether a chunk is from the file of the module: "@./app/model.lua" or ".../app/model/init.lua".
+*/
 static bool is_file_of(const char *source, const char *key) {
   static const char *const endings[] = {"/init.lua", ".lua"};
   size_t length = strlen(source);
@@ -199,8 +200,9 @@ static List list_keys(lua_State *L, const Search *search, int table,
   return list;
 }
 
-/* Adds the Lua functions among the fields of the table to the origins, or, without these, counts.
- */
+/*
+** Adds the Lua functions among the fields of the table to the origins, or, without these, counts.
+*/
 static size_t add_origins(lua_State *L, int table, Origin *origins, size_t count) {
   lua_Debug function;
   lua_pushnil(L);

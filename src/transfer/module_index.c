@@ -272,8 +272,9 @@ static void enter_members(lua_State *L, const Maker *maker, int list, size_t par
   }
 }
 
-/* The members of the entries from 'first' to 'end', which are modules, or not of Lua's libraries.
- */
+/*
+** The members of the entries from 'first' to 'end', which are modules, or not of Lua's libraries.
+*/
 static void enter_level(lua_State *L, const Maker *maker, int parents, int list, size_t first,
                         size_t end) {
   for (size_t parent = first; parent < end; parent++) {

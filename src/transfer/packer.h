@@ -219,8 +219,9 @@ static inline void lt_packer_forget_cell(lt_Packer *packer, size_t node) {
   packer->nodes[node].address = NULL;
 }
 
-/* The same for what is not an upvalue cell. Unlike those all else stays what it is: see find_cell.
- */
+/*
+** The same for what is not an upvalue cell. Unlike those all else stays what it is: see find_cell.
+*/
 static inline size_t lt_packer_find_node(lt_Packer *packer, const void *address) {
   size_t node = lt_packer_find_address(packer, address);
   if (node == 0 || packer->nodes[node].upvalue == 0)
@@ -249,8 +250,9 @@ static inline uint32_t lt_packer_slot_of(lt_Packer *packer, size_t node) {
 ** Names
 */
 
-/* Looks for the value with this address among those that every state can get (see module_names.h).
- */
+/*
+** Looks for the value with this address among those that every state can get (see module_names.h).
+*/
 bool lt_packer_find_path(lua_State *L, const void *address, lt_ModulePath *path);
 
 /*
