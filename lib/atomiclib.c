@@ -411,11 +411,6 @@ static int copy(lua_State *L) {
 ** Memory
 */
 
-void lt_cycles_collect_if_due(void) {
-  if (lt_cycles_due())
-    lt_cycles_collect(NULL, NULL);
-}
-
 /* shared_memory() -> integer. How many bytes the shared data space of the process has now. */
 static int shared_memory(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)lt_memory_bytes());

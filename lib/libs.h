@@ -28,7 +28,4 @@ int lt_interrupt_thread(lua_State *L, lt_Thread *thread, int arg);
 /* Functions of the module that have a file of their own. */
 extern const luaL_Reg lt_interrupt_functions[], lt_shared_functions[];
 
-/* Frees garbage, when so much shared memory has been taken that it is time to. */
-void lt_cycles_collect_if_due(void);
-
 #endif

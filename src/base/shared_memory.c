@@ -22,7 +22,7 @@ typedef struct Stripe {
 } Stripe;
 
 static Stripe stripes[STRIPES];
-static atomic_size_t limit = LT_FEWEST_BYTES;
+static atomic_size_t limit = LT_MEMORY_FIRST_LIMIT;
 static atomic_bool above_limit;
 static PLAT_THREAD_LOCAL size_t memory_taken;
 

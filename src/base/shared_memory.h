@@ -26,7 +26,7 @@ size_t lt_memory_bytes(void);
 size_t lt_memory_taken(void);
 
 /* Whether there have been more than so many since the limit was set, which at first is this. */
-#define LT_FEWEST_BYTES ((size_t)16 << 20)
+#define LT_MEMORY_FIRST_LIMIT ((size_t)16 << 20)
 void lt_memory_set_limit(size_t bytes);
 bool lt_memory_above_limit(void);
 

@@ -22,11 +22,11 @@
 #define LAST_LEVELS 20
 #define SUSPENDED 20
 
-typedef struct lt_Question {
-  struct lt_Question *next;
+typedef struct lt_DumpQuestion {
+  struct lt_DumpQuestion *next;
   lt_DumpAnswer *answer;
   atomic_size_t *awaited;
-} lt_Question;
+} lt_DumpQuestion;
 
 /*
 ** Stacks
@@ -194,7 +194,7 @@ void lt_dump_answer(lua_State *L, lt_Thread *thread, const lt_Blocked *blocked) 
   size_t count = 0;
   plat_mutex_lock(&thread->guard);
   while (thread->questions != NULL && count < 8) {
-    lt_Question *question = thread->questions;
+    lt_DumpQuestion *question = thread->questions;
     thread->questions = question->next;
     dump_give(question->answer, &made);
     askers[count++] = question->awaited;
@@ -212,7 +212,7 @@ void lt_dump_answer(lua_State *L, lt_Thread *thread, const lt_Blocked *blocked) 
 ** Asking
 */
 
-static bool dump_ask(lt_Thread *thread, lt_Question *question) {
+static bool dump_ask(lt_Thread *thread, lt_DumpQuestion *question) {
   plat_mutex_lock(&thread->guard);
   bool can_answer = atomic_load(&thread->home) != NULL;
   if (can_answer) {
@@ -225,9 +225,9 @@ static bool dump_ask(lt_Thread *thread, lt_Question *question) {
   return can_answer;
 }
 
-static void take_back(lt_Thread *thread, lt_Question *question) {
+static void take_back(lt_Thread *thread, lt_DumpQuestion *question) {
   plat_mutex_lock(&thread->guard);
-  lt_Question **place = &thread->questions;
+  lt_DumpQuestion **place = &thread->questions;
   while (*place != NULL && *place != question)
     place = &(*place)->next;
   if (*place == question)
@@ -266,12 +266,12 @@ static void await_answers(const lt_Dump *dump, const lt_DumpAsker *asker, atomic
   }
 }
 
-static void ask_all(lt_Dump *dump, lt_Question *questions, const lt_DumpAsker *asker) {
+static void ask_all(lt_Dump *dump, lt_DumpQuestion *questions, const lt_DumpAsker *asker) {
   atomic_size_t awaited;
   atomic_init(&awaited, 0);
   for (size_t i = 0; i < dump->count; i++) {
     lt_DumpAnswer *answer = &dump->answers[i];
-    questions[i] = (lt_Question){NULL, answer, &awaited};
+    questions[i] = (lt_DumpQuestion){NULL, answer, &awaited};
     if (answer->thread == asker->thread) {
       make_answer(answer, asker->L, answer->thread, asker->blocked);
     } else {
@@ -290,7 +290,7 @@ bool lt_dump_take(lt_Dump *dump, const lt_DumpAsker *asker) {
   lt_Thread **threads = lt_runtime_threads_list(asker->runtime, &dump->count);
   if (threads == NULL)
     return false;
-  lt_Question *questions = malloc(dump->count * sizeof(*questions));
+  lt_DumpQuestion *questions = malloc(dump->count * sizeof(*questions));
   dump->answers = calloc(dump->count, sizeof(*dump->answers));
   bool done = questions != NULL && dump->answers != NULL;
   for (size_t i = 0; i < dump->count; i++) {

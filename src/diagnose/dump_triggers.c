@@ -28,31 +28,31 @@ static void dump(lt_Runtime *runtime, lt_Parker *parker, const char *header) {
 ** Later
 */
 
-typedef struct lt_Later {
+typedef struct lt_DumpLater {
   atomic_uint references; /* of the runtime and of the watcher */
   atomic_bool cancelled;
   lt_Runtime *runtime; /* a reference */
   lt_Parker *parker;
   plat_Time span;
   bool repeat;
-} lt_Later;
+} lt_DumpLater;
 
-static void free_later(lt_Later *later) {
+static void free_later(lt_DumpLater *later) {
   lt_parker_release(later->parker);
   free(later);
 }
 
-static void release_later(lt_Later *later) {
+static void release_later(lt_DumpLater *later) {
   /* Acquire and release: the last one sees all that the other did before it frees. */
   if (atomic_fetch_sub_explicit(&later->references, 1, memory_order_acq_rel) == 1)
     free_later(later);
 }
 
 static bool not_cancelled(void *context) {
-  return !atomic_load(&((lt_Later *)context)->cancelled);
+  return !atomic_load(&((lt_DumpLater *)context)->cancelled);
 }
 
-static bool wait_span(lt_Later *later, plat_Time begin) {
+static bool wait_span(lt_DumpLater *later, plat_Time begin) {
   lt_Wait wait = {.address = later,
                   .context = later,
                   .validate = not_cancelled,
@@ -62,7 +62,7 @@ static bool wait_span(lt_Later *later, plat_Time begin) {
 }
 
 static void watch_time(void *argument) {
-  lt_Later *later = argument;
+  lt_DumpLater *later = argument;
   lt_StringBuffer header = {NULL, 0, 0};
   lt_string_buffer_add(&header, "Timeout (%.3f s)!\n", (double)later->span / (double)PLAT_SECOND);
   do {
@@ -75,8 +75,8 @@ static void watch_time(void *argument) {
   release_later(later);
 }
 
-static lt_Later *new_later(lt_Runtime *runtime, plat_Time span, bool repeat) {
-  lt_Later *later = malloc(sizeof(*later));
+static lt_DumpLater *new_later(lt_Runtime *runtime, plat_Time span, bool repeat) {
+  lt_DumpLater *later = malloc(sizeof(*later));
   lt_Parker *parker = lt_parker_new();
   if (later == NULL || parker == NULL) {
     if (parker != NULL)
@@ -93,9 +93,9 @@ static lt_Later *new_later(lt_Runtime *runtime, plat_Time span, bool repeat) {
   return later;
 }
 
-static void replace_later(lt_Runtime *runtime, lt_Later *later) {
+static void replace_later(lt_Runtime *runtime, lt_DumpLater *later) {
   plat_mutex_lock(&runtime->guard);
-  lt_Later *before = runtime->later;
+  lt_DumpLater *before = runtime->later;
   runtime->later = later;
   plat_mutex_unlock(&runtime->guard);
   if (before != NULL) {
@@ -106,7 +106,7 @@ static void replace_later(lt_Runtime *runtime, lt_Later *later) {
 }
 
 int lt_dump_triggers_later(lt_Runtime *runtime, plat_Time span, bool repeat) {
-  lt_Later *later = new_later(runtime, span, repeat);
+  lt_DumpLater *later = new_later(runtime, span, repeat);
   if (later == NULL)
     return PLAT_NO_MEMORY;
   lt_runtime_retain(runtime);

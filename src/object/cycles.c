@@ -80,10 +80,6 @@ void lt_traced_finish(lt_Traced *traced) {
   plat_mutex_unlock(&shard->mutex);
 }
 
-bool lt_cycles_due(void) {
-  return atomic_load_explicit(&due, memory_order_relaxed) || lt_memory_above_limit();
-}
-
 /*
 ** The snapshots
 */
@@ -298,7 +294,7 @@ static void set_limits(void) {
     plat_mutex_unlock(&shards[i].mutex);
   }
   size_t twice = lt_memory_bytes() * 2;
-  lt_memory_set_limit(twice > LT_FEWEST_BYTES ? twice : LT_FEWEST_BYTES);
+  lt_memory_set_limit(twice > LT_MEMORY_FIRST_LIMIT ? twice : LT_MEMORY_FIRST_LIMIT);
   atomic_store_explicit(&due, false, memory_order_relaxed);
 }
 
@@ -343,6 +339,12 @@ bool lt_cycles_collect(lt_Parker *parker, lt_Collection *collection) {
   return done;
 }
 
+void lt_cycles_collect_if_due(void) {
+  /* Relaxed: it is only a hint. */
+  if (atomic_load_explicit(&due, memory_order_relaxed) || lt_memory_above_limit())
+    lt_cycles_collect(NULL, NULL);
+}
+
 /*
 ** Forks
 */
@@ -352,7 +354,7 @@ void lt_cycles_before_fork(void) {
     plat_mutex_lock(&shards[i].mutex);
 }
 
-void lt_cycles_go_on(void) {
+void lt_cycles_after_fork_in_parent(void) {
   for (int i = 0; i < SHARDS; i++)
     plat_mutex_unlock(&shards[i].mutex);
 }

@@ -49,9 +49,6 @@ void lt_traced_init(lt_Traced *traced, const lt_Type *type);
 /* The beginning of its 'destroy': the collector does not know it any more. */
 void lt_traced_finish(lt_Traced *traced);
 
-/* Whether so much has been made since the last collection that another one is worth its time. */
-bool lt_cycles_due(void);
-
 typedef struct lt_Collection {
   size_t object_count; /* traced objects that there were */
   size_t freed_count;  /* those of them that were garbage */
@@ -66,13 +63,16 @@ typedef struct lt_Collection {
 */
 bool lt_cycles_collect(lt_Parker *parker, lt_Collection *collection);
 
+/* The same, if so much has been made since the last collection that another is worth its time. */
+void lt_cycles_collect_if_due(void);
+
 /*
 ** Around a fork: before it, after it in the parent, after it in the child. The lists are whole when
 ** the process forks. A child in which threads are missing collects no more: they may have been in a
 ** collection, and may hold the locks of objects.
 */
 void lt_cycles_before_fork(void);
-void lt_cycles_go_on(void);
+void lt_cycles_after_fork_in_parent(void);
 void lt_cycles_after_fork(bool was_alone);
 
 #endif

@@ -28,7 +28,7 @@ static void *quiet_call_allocate(void *context, void *block, size_t old_size, si
   return result;
 }
 
-void lt_quiet_again(lua_State *L) {
+void lt_quiet_call_again(lua_State *L) {
   if (is_running(L))
     lua_gc(L, LUA_GCSTEP, -KILOBYTES);
 }
@@ -39,7 +39,7 @@ static void release(lua_State *L, const lt_QuietCall *quiet) {
   } else if (is_running(L)) {
     lua_gc(L, LUA_GCRESTART);
     if (quiet->allocate == quiet_call_allocate) /* this call was made within another */
-      lt_quiet_again(L);
+      lt_quiet_call_again(L);
   }
 }
 

@@ -23,6 +23,6 @@ typedef struct lt_QuietCall {
 int lt_quiet_call(lua_State *L, lt_QuietCall *quiet, int argument_count, int result_count);
 
 /* Within the call, when memory was short: has the collector wait again. */
-void lt_quiet_again(lua_State *L);
+void lt_quiet_call_again(lua_State *L);
 
 #endif

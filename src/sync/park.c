@@ -326,7 +326,7 @@ static void park_wake(lt_Parker *parker) {
   lt_parker_release(parker);
 }
 
-void lt_unpark_one(const void *address, lt_Hand hand, void *context) {
+void lt_unpark_one(const void *address, lt_HandOver hand, void *context) {
   Bucket *bucket = bucket_of(address);
   lt_Parker *parker = NULL;
   plat_mutex_lock(&bucket->mutex);

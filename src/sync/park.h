@@ -157,9 +157,9 @@ bool lt_yield(lt_Parker *parker, plat_Time deadline, lt_Look look, void *context
 #define LT_NOBODY (-1)
 #define LT_KEEP_PARKED INTPTR_MIN
 
-typedef intptr_t (*lt_Hand)(void *context, plat_Time since, bool more);
+typedef intptr_t (*lt_HandOver)(void *context, plat_Time since, bool more);
 
-void lt_unpark_one(const void *address, lt_Hand hand, void *context);
+void lt_unpark_one(const void *address, lt_HandOver hand, void *context);
 void lt_unpark_all(const void *address);
 
 /* In the child of a fork: nobody is parked any more, and nobody holds a mutex of this. */

@@ -23,7 +23,8 @@ static void in_child(void) {
 }
 
 static int fork_set_up(void) {
-  static const plat_ForkHandlers handlers = {lt_cycles_before_fork, lt_cycles_go_on, in_child};
+  static const plat_ForkHandlers handlers = {lt_cycles_before_fork, lt_cycles_after_fork_in_parent,
+                                             in_child};
   return plat_at_fork(&handlers);
 }
 

@@ -31,17 +31,17 @@ typedef struct lt_Attachment {
 static PLAT_THREAD_LOCAL lt_Attachment *volatile attachments;
 static plat_Mutex moving = PLAT_MUTEX_INIT;
 
-typedef struct lt_Request {
-  struct lt_Request *next;
+typedef struct lt_InterruptRequest {
+  struct lt_InterruptRequest *next;
   lt_Class *class_object; /* a reference */
   lt_Message *message;    /* the exception; NULL: a new one of the class */
-} lt_Request;
+} lt_InterruptRequest;
 
 /*
 ** Requests
 */
 
-static void free_request(lt_Request *request) {
+static void free_request(lt_InterruptRequest *request) {
   lt_object_release(&request->class_object->object);
   lt_message_free(request->message);
   free(request);
@@ -54,8 +54,8 @@ static int rank(const lt_Class *class_object) {
 }
 
 /* Returns whether it is entered: it is not if the same class is there already. */
-static bool enter_request(lt_Thread *thread, lt_Request *request) {
-  lt_Request **place = &thread->requests;
+static bool enter_request(lt_Thread *thread, lt_InterruptRequest *request) {
+  lt_InterruptRequest **place = &thread->requests;
   while (*place != NULL && rank((*place)->class_object) <= rank(request->class_object)) {
     if (request->message == NULL && (*place)->message == NULL &&
         (*place)->class_object == request->class_object)
@@ -74,7 +74,7 @@ static void interrupt_ask(lt_Thread *thread, lt_Urgency urgency, bool again) {
 }
 
 bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message, bool *alive) {
-  lt_Request *request = malloc(sizeof(*request));
+  lt_InterruptRequest *request = malloc(sizeof(*request));
   if (request == NULL) {
     lt_message_free(message);
     return false;
@@ -196,7 +196,7 @@ void lt_interrupt_replace_sethook(lua_State *L) {
 */
 
 /* Takes the next one; false: there is none. The exit comes without a request. */
-static bool take_request(lt_Thread *thread, lt_Request **request) {
+static bool take_request(lt_Thread *thread, lt_InterruptRequest **request) {
   plat_mutex_lock(&thread->guard);
   bool found = thread->exit_requested || thread->requests != NULL;
   *request = NULL;
@@ -214,7 +214,7 @@ static bool take_request(lt_Thread *thread, lt_Request **request) {
 
 /* Arguments: the request, or NULL for the exit; the stack level that is interrupted. */
 static int make_exception(lua_State *L) {
-  const lt_Request *request = lua_touserdata(L, 1);
+  const lt_InterruptRequest *request = lua_touserdata(L, 1);
   int level = (int)lua_tointeger(L, 2);
   if (request != NULL && request->message != NULL)
     return lt_unpack(L, request->message, LT_KEEP_GLOBALS);
@@ -222,7 +222,7 @@ static int make_exception(lua_State *L) {
   return 1;
 }
 
-static void put_back(lt_Thread *thread, lt_Request *request) {
+static void put_back(lt_Thread *thread, lt_InterruptRequest *request) {
   plat_mutex_lock(&thread->guard);
   if (request == NULL) {
     thread->exit_requested = true;
@@ -241,7 +241,7 @@ static bool is_overflow(lua_State *L, int status) {
 }
 
 /* Raises the exception or, if it can't be made, the error that says why. */
-static _Noreturn void raise_request(lua_State *L, lt_Thread *thread, lt_Request *request,
+static _Noreturn void raise_request(lua_State *L, lt_Thread *thread, lt_InterruptRequest *request,
                                     int level) {
   lua_pushcfunction(L, make_exception);
   lua_pushlightuserdata(L, request);
@@ -257,7 +257,7 @@ static _Noreturn void raise_request(lua_State *L, lt_Thread *thread, lt_Request 
 }
 
 bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level) {
-  lt_Request *request;
+  lt_InterruptRequest *request;
   atomic_store(&thread->heard, true);
   luaL_checkstack(L, 6, "too many values");
   if (atomic_load(&thread->must_end))
@@ -279,7 +279,7 @@ void lt_interrupt_accept(lt_Thread *thread) {
 
 void lt_interrupt_forget(lt_Thread *thread, bool for_good) {
   plat_mutex_lock(&thread->guard);
-  lt_Request *request = thread->requests;
+  lt_InterruptRequest *request = thread->requests;
   thread->requests = NULL;
   thread->exit_requested = false;
   if (for_good)
@@ -287,7 +287,7 @@ void lt_interrupt_forget(lt_Thread *thread, bool for_good) {
   atomic_store(&thread->parker->urgency, LT_CALM);
   plat_mutex_unlock(&thread->guard);
   while (request != NULL) {
-    lt_Request *next = request->next;
+    lt_InterruptRequest *next = request->next;
     free_request(request);
     request = next;
   }

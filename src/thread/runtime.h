@@ -25,15 +25,15 @@ struct lt_Runtime {
   bool is_first;
   bool is_forked; /* in the child of a fork: threads that are not there may hold locks */
   uint64_t main_ident;
-  atomic_size_t stack_size; /* bytes, 0: the default */
-  atomic_bool deadlocked;   /* its deadlock has been reported */
-  plat_Mutex guard;         /* of what follows; a thread's guard may be taken within it */
-  bool closing;             /* no thread may start any more */
-  lt_Object *excepthook;    /* a reference, NULL: the default */
-  struct lt_Later *later;   /* the dump that is to come, see dump_triggers.c */
-  lt_Object *globals;       /* a reference to the shared globals; never changes */
-  lt_Thread *threads;       /* those that have started and not ended; references */
-  size_t count;             /* of them, without the main thread */
+  atomic_size_t stack_size;   /* bytes, 0: the default */
+  atomic_bool deadlocked;     /* its deadlock has been reported */
+  plat_Mutex guard;           /* of what follows; a thread's guard may be taken within it */
+  bool closing;               /* no thread may start any more */
+  lt_Object *excepthook;      /* a reference, NULL: the default */
+  struct lt_DumpLater *later; /* the dump that is to come, see dump_triggers.c */
+  lt_Object *globals;         /* a reference to the shared globals; never changes */
+  lt_Thread *threads;         /* those that have started and not ended; references */
+  size_t count;               /* of them, without the main thread */
 
   lt_Runtime *next_watched; /* in the list of dump_triggers.c, under its guard */
 };

@@ -66,11 +66,11 @@ struct lt_Thread {
   lt_Message *result;  /* what its function returned, or the error; complete before LT_DONE */
   bool failed;         /* 'result' is the error */
 
-  plat_Mutex guard;                 /* of what follows */
-  bool accepts;                     /* interrupts are still delivered */
-  bool exit_requested;              /* by the runtime, that is being closed */
-  struct lt_Request *requests;      /* interrupts to be delivered, see interrupt.c */
-  struct lt_Question *questions;    /* to be answered, see dump.c */
+  plat_Mutex guard;                     /* of what follows */
+  bool accepts;                         /* interrupts are still delivered */
+  bool exit_requested;                  /* by the runtime, that is being closed */
+  struct lt_InterruptRequest *requests; /* interrupts to be delivered, see interrupt.c */
+  struct lt_DumpQuestion *questions;    /* to be answered, see dump.c */
   _Atomic(plat_Target *) home;      /* the OS thread that runs it; NULL: none, or it has ended */
   struct lt_Attachment *attachment; /* to its home, see interrupt.c */
   uint64_t native_id;

@@ -59,7 +59,7 @@ static void make_message(lua_State *L, lt_Packer *packer, int count) {
 /* From the beginning, with a table of anchors, which takes the place above the values. */
 static void start_over(lua_State *L, lt_Packer *packer, int count) {
   if (packer->quiet.memory_was_short)
-    lt_quiet_again(L);
+    lt_quiet_call_again(L);
   lt_packer_restart(packer);
   lua_settop(L, count + LT_FIRST_VALUE_PLACE - 1);
   lua_newtable(L);
