@@ -102,6 +102,7 @@ local function lthread(define, libraries, ...)
                "src/transfer/pack_refusal.c",
                "src/transfer/pack_value.c",
                "src/transfer/packer.c",
+               "src/transfer/received_globals.c",
                "src/transfer/unpack.c",
                ...
             },

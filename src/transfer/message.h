@@ -37,6 +37,7 @@
 #include "lthread.h"
 #include "src/state/lent_string.h"
 #include "src/transfer/module_names.h"
+#include "src/transfer/received_globals.h"
 #include "src/object/object.h"
 
 typedef enum lt_Tag {
@@ -118,8 +119,6 @@ lt_Message *lt_pack_in_batch(lua_State *L, int count, lt_StringsRule strings,
 ** functions name are set where the receiver has none of that name, or, with LT_OVERRIDE_GLOBALS,
 ** always.
 */
-typedef enum lt_GlobalsRule { LT_KEEP_GLOBALS, LT_OVERRIDE_GLOBALS } lt_GlobalsRule;
-
 int lt_unpack(lua_State *L, const lt_Message *message, lt_GlobalsRule globals);
 
 /* The same; returns a status of Lua instead, with the values or what went wrong on the top. */

@@ -419,76 +419,6 @@ static void set_late_metatables(lua_State *L, Unpacker *unpacker) {
   }
 }
 
-/*
-** Sets the fields of table 1 in table 2. What is replaced goes into table 3, as the values of its
-** fields, or that table itself where there was nothing. Raises when there is no memory.
-*/
-static int set_fields(lua_State *L) {
-  lua_pushnil(L);
-  while (lua_next(L, 1)) {
-    lua_pushvalue(L, -2);
-    lua_pushvalue(L, -1);
-    if (lua_rawget(L, 2) == LUA_TNIL) {
-      lua_pop(L, 1);
-      lua_pushvalue(L, 3);
-    }
-    lua_rawset(L, 3);
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, 2);
-  }
-  return 0;
-}
-
-/* Table 3 back into table 2; it needs no memory, because the fields are there. */
-static void restore_fields(lua_State *L, int table, int saved) {
-  lua_pushnil(L);
-  while (lua_next(L, saved)) {
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    if (lua_rawequal(L, -1, saved)) {
-      lua_pop(L, 1);
-      lua_pushnil(L);
-    }
-    lua_rawset(L, table);
-  }
-}
-
-/* Drops those that the receiver has. */
-static void keep_own_globals(lua_State *L) {
-  lua_pushglobaltable(L);
-  lua_pushnil(L);
-  while (lua_next(L, GLOBALS)) {
-    lua_pop(L, 1);
-    lua_pushvalue(L, -1);
-    if (lua_rawget(L, -3) != LUA_TNIL) {
-      lua_pushvalue(L, -2);
-      lua_pushnil(L);
-      lua_rawset(L, GLOBALS);
-    }
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-}
-
-static void set_globals(lua_State *L, lt_GlobalsRule globals) {
-  luaL_checkstack(L, 12, "too many values");
-  if (globals == LT_KEEP_GLOBALS)
-    keep_own_globals(L);
-  lua_pushglobaltable(L);
-  lua_newtable(L);
-  int saved = lua_gettop(L);
-  lua_pushcfunction(L, set_fields);
-  lua_pushvalue(L, GLOBALS);
-  lua_pushvalue(L, saved - 1);
-  lua_pushvalue(L, saved);
-  if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
-    restore_fields(L, saved - 1, saved);
-    lua_error(L);
-  }
-  lua_settop(L, saved - 2);
-}
-
 static void make_slots(lua_State *L, Unpacker *unpacker) {
   uint32_t count = unpacker->message->slot_count;
   if (count > 0) {
@@ -512,7 +442,7 @@ static int unpack_protected(lua_State *L) {
     unpack_value(L, unpacker);
   set_late_metatables(L, unpacker);
   if (lua_istable(L, GLOBALS))
-    set_globals(L, unpacker->globals);
+    lt_received_globals_set(L, GLOBALS, unpacker->globals);
   return message->count;
 }
 
