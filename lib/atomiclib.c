@@ -34,33 +34,35 @@ static Field check_field(lua_State *L) {
 typedef enum Added { ADDED, NO_NUMBER, NO_MEMORY } Added;
 
 static lua_Number as_float(const lt_SharedValue *value) {
-  return value->kind == LT_SHARED_INTEGER ? (lua_Number)value->as.integer : value->as.number;
+  return value->kind == LT_SCALAR_INTEGER ? (lua_Number)value->as.scalar.integer
+                                          : value->as.scalar.number;
 }
 
 static bool atomic_is_number(const lt_SharedValue *value) {
-  return value->kind == LT_SHARED_INTEGER || value->kind == LT_SHARED_FLOAT;
+  return value->kind == LT_SCALAR_INTEGER || value->kind == LT_SCALAR_FLOAT;
 }
 
 /* As Lua adds: integers wrap around, and a float makes a float. */
 static lt_SharedValue sum_of(const lt_SharedValue *a, const lt_SharedValue *b) {
   lt_SharedValue sum = lt_shared_nil;
-  if (a->kind == LT_SHARED_INTEGER && b->kind == LT_SHARED_INTEGER) {
-    sum.kind = LT_SHARED_INTEGER;
-    sum.as.integer = (lua_Integer)((lua_Unsigned)a->as.integer + (lua_Unsigned)b->as.integer);
+  if (a->kind == LT_SCALAR_INTEGER && b->kind == LT_SCALAR_INTEGER) {
+    sum.kind = LT_SCALAR_INTEGER;
+    sum.as.scalar.integer =
+        (lua_Integer)((lua_Unsigned)a->as.scalar.integer + (lua_Unsigned)b->as.scalar.integer);
   } else {
-    sum.kind = LT_SHARED_FLOAT;
-    sum.as.number = as_float(a) + as_float(b);
+    sum.kind = LT_SCALAR_FLOAT;
+    sum.as.scalar.number = as_float(a) + as_float(b);
   }
   return sum;
 }
 
 /* With the table locked. A field that is not there is the integer 0. */
 static Added add_locked(const Field *field, const lt_SharedValue *number, lt_SharedValue *sum) {
-  static const lt_SharedValue zero = {LT_SHARED_INTEGER, 0, {0}};
+  static const lt_SharedValue zero = {LT_SCALAR_INTEGER, 0, {{0}}};
   lt_SharedValue old;
   lt_SharedValue old_key;
   lt_SharedValue *current = lt_value_table_find(&field->shared->table, &field->key);
-  bool missing = current == NULL || current->kind == LT_SHARED_NIL;
+  bool missing = current == NULL || current->kind == LT_SCALAR_NIL;
   if (!missing && !atomic_is_number(current)) {
     *sum = *current;
     return NO_NUMBER;
@@ -73,14 +75,7 @@ static Added add_locked(const Field *field, const lt_SharedValue *number, lt_Sha
   return ADDED;
 }
 
-static void push_number(lua_State *L, const lt_SharedValue *number) {
-  if (number->kind == LT_SHARED_INTEGER)
-    lua_pushinteger(L, number->as.integer);
-  else
-    lua_pushnumber(L, number->as.number);
-}
-
-static const char *kind_name(lt_SharedKind kind) {
+static const char *kind_name(unsigned char kind) {
   static const char *const names[] = {"nil",    "boolean",        "boolean", "number",
                                       "number", "light userdata", "string",  "shared object"};
   return names[kind];
@@ -102,10 +97,10 @@ static int add(lua_State *L) {
   lt_shared_table_end_write(field.shared, slot);
   if (added == NO_NUMBER)
     return lt_raise(L, &lt_TypeError, "cannot add to field '%s' (a %s value)",
-                    luaL_tolstring(L, KEY, NULL), kind_name((lt_SharedKind)sum.kind));
+                    luaL_tolstring(L, KEY, NULL), kind_name(sum.kind));
   if (added == NO_MEMORY)
     return lt_raise_memory(L);
-  push_number(L, &sum);
+  lt_scalar_push(L, sum.kind, &sum.as.scalar);
   return 1;
 }
 
@@ -121,7 +116,7 @@ typedef struct Seen {
 
 static bool still_has(const Field *field, const Seen *seen) {
   const lt_SharedValue *current = lt_value_table_find(&field->shared->table, &field->key);
-  if (current == NULL || current->kind == LT_SHARED_NIL)
+  if (current == NULL || current->kind == LT_SCALAR_NIL)
     return seen->is_nil;
   return !seen->is_nil && lt_shared_key_matches(&seen->identity, current);
 }
@@ -138,23 +133,17 @@ static void push_seen_object(lua_State *L, lt_Object *object) {
 }
 
 static void identify(lua_State *L, const lt_SharedValue *value, Seen *seen) {
-  seen->is_nil = value->kind == LT_SHARED_NIL;
+  seen->is_nil = value->kind == LT_SCALAR_NIL;
   seen->identity.kind = value->kind;
   switch (value->kind) {
   case LT_SHARED_STRING:
     seen->identity.as.string.bytes = lua_tolstring(L, -1, &seen->identity.as.string.length);
     break;
-  case LT_SHARED_FLOAT:
-    seen->identity.as.number = value->as.number;
-    break;
-  case LT_SHARED_POINTER:
-    seen->identity.as.pointer = value->as.pointer;
-    break;
   case LT_SHARED_OBJECT:
     seen->identity.as.object = value->as.object;
     break;
   default:
-    seen->identity.as.integer = value->as.integer;
+    seen->identity.as.scalar = value->as.scalar;
   }
 }
 

@@ -199,9 +199,9 @@ static void push_priority(lua_State *L, int arg) {
 */
 static void add_message(lua_State *L, Putting *putting, int arg, const lt_PackBatch *batch) {
   size_t number = putting->count++;
-  putting->items[number].kind = LT_ITEM_NIL;
+  putting->items[number].kind = LT_SCALAR_NIL;
   if (putting->keys != NULL) {
-    putting->keys[number].kind = LT_ITEM_NIL;
+    putting->keys[number].kind = LT_SCALAR_NIL;
     push_priority(L, arg);
     lt_message_item_from(L, -1, &putting->keys[number], LT_COPY_STRINGS, NULL, NULL);
     lua_pop(L, 1);

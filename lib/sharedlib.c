@@ -87,10 +87,7 @@ static void shared_push_field(lua_State *L, lt_BiasUser user, lt_SharedTable *sh
   if (value == NULL || lt_shared_value_is_scalar(value)) { /* the fast way */
     lt_SharedValue scalar = value != NULL ? *value : lt_shared_nil;
     lt_shared_table_end_read(shared, slot);
-    if (scalar.kind == LT_SHARED_INTEGER)
-      lua_pushinteger(L, scalar.as.integer);
-    else
-      lt_from_shared_push(L, &scalar);
+    lt_scalar_push(L, scalar.kind, &scalar.as.scalar);
     return;
   }
   lt_from_shared_take(L, value, &taken);
@@ -122,8 +119,8 @@ static int shared_newindex(lua_State *L) {
   lt_SharedValue value = lt_shared_nil;
   bool kept = false;
   if (lua_isinteger(L, 3)) { /* the fast way */
-    value.kind = LT_SHARED_INTEGER;
-    value.as.integer = lua_tointeger(L, 3);
+    value.kind = LT_SCALAR_INTEGER;
+    value.as.scalar.integer = lua_tointeger(L, 3);
   } else {
     value = lt_from_shared_store(L, user, 1, 2, 3);
     kept = lt_to_shared_known(&value) != NULL;

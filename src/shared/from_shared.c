@@ -46,32 +46,14 @@ void lt_from_shared_take_field(lua_State *L, lt_BiasUser user, lt_SharedTable *s
 }
 
 void lt_from_shared_push(lua_State *L, const lt_SharedValue *value) {
-  switch ((lt_SharedKind)value->kind) {
-  case LT_SHARED_NIL:
-    lua_pushnil(L);
-    break;
-  case LT_SHARED_FALSE:
-  case LT_SHARED_TRUE:
-    lua_pushboolean(L, value->kind == LT_SHARED_TRUE);
-    break;
-  case LT_SHARED_INTEGER:
-    lua_pushinteger(L, value->as.integer);
-    break;
-  case LT_SHARED_FLOAT:
-    lua_pushnumber(L, value->as.number);
-    break;
-  case LT_SHARED_POINTER:
-    lua_pushlightuserdata(L, value->as.pointer);
-    break;
-  case LT_SHARED_STRING:
+  if (value->kind == LT_SHARED_STRING)
     lua_pushlstring(L, value->as.string->bytes, value->as.string->length);
-    break;
-  case LT_SHARED_OBJECT:
-    if (value->as.object->type == &lt_stored_value_type)
-      lt_stored_value_push(L, (lt_StoredValue *)value->as.object);
-    else
-      lt_object_push(L, value->as.object);
-  }
+  else if (value->kind != LT_SHARED_OBJECT)
+    lt_scalar_push(L, value->kind, &value->as.scalar);
+  else if (value->as.object->type == &lt_stored_value_type)
+    lt_stored_value_push(L, (lt_StoredValue *)value->as.object);
+  else
+    lt_object_push(L, value->as.object);
 }
 
 /* The argument: an lt_SharedValue. */

@@ -28,12 +28,13 @@ static bool integer_before(lua_Integer integer, lua_Number number, bool or_equal
 }
 
 static bool number_less(const lt_MessageItem *a, const lt_MessageItem *b) {
-  if (a->kind == LT_ITEM_INTEGER)
-    return b->kind == LT_ITEM_INTEGER
-               ? a->value.as.integer < b->value.as.integer
-               : integer_before(a->value.as.integer, b->value.as.number, false);
-  return b->kind == LT_ITEM_INTEGER ? !integer_before(b->value.as.integer, a->value.as.number, true)
-                                    : a->value.as.number < b->value.as.number;
+  if (a->kind == LT_SCALAR_INTEGER)
+    return b->kind == LT_SCALAR_INTEGER
+               ? a->value.as.scalar.integer < b->value.as.scalar.integer
+               : integer_before(a->value.as.scalar.integer, b->value.as.scalar.number, false);
+  return b->kind == LT_SCALAR_INTEGER
+             ? !integer_before(b->value.as.scalar.integer, a->value.as.scalar.number, true)
+             : a->value.as.scalar.number < b->value.as.scalar.number;
 }
 
 /* By bytes, whatever the locale is: that may change while strings lie here. */
@@ -46,7 +47,7 @@ static bool string_less(const lt_MessageItem *a, const lt_MessageItem *b) {
 }
 
 static bool heap_is_number(const lt_MessageItem *key) {
-  return key->kind == LT_ITEM_INTEGER || key->kind == LT_ITEM_FLOAT;
+  return key->kind == LT_SCALAR_INTEGER || key->kind == LT_SCALAR_FLOAT;
 }
 
 static bool less(const lt_HeapEntry *a, const lt_HeapEntry *b) {

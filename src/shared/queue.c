@@ -204,7 +204,7 @@ static size_t room_for(lt_Queue *queue, size_t count) {
 
 static size_t put_in_heap(lt_Queue *queue, const lt_MessageItem *items, const lt_MessageItem *keys,
                           size_t count, lt_QueueOutcome *outcome) {
-  static const lt_MessageItem none = {.kind = LT_ITEM_NIL};
+  static const lt_MessageItem none = {.kind = LT_SCALAR_NIL};
   for (size_t i = 0; i < count; i++) {
     const lt_MessageItem *key = keys != NULL ? &keys[i] : &none;
     bool fits = lt_heap_fits(&queue->heap, key);

@@ -35,7 +35,7 @@ lt_SetOutcome lt_shared_table_set(lt_SharedTable *shared, lt_BiasUser user, cons
   lt_BiasSlot *slot = lt_shared_table_begin_write(shared, user);
   lt_SharedValue *current = lt_value_table_find(&shared->table, key);
   if (current != NULL && lt_shared_value_is_scalar(current) && lt_shared_value_is_scalar(value) &&
-      current->kind != LT_SHARED_NIL && value->kind != LT_SHARED_NIL) { /* the fast way */
+      current->kind != LT_SCALAR_NIL && value->kind != LT_SCALAR_NIL) { /* the fast way */
     *current = *value;
     lt_shared_table_end_write(shared, slot);
     return LT_SET;

@@ -9,7 +9,7 @@
 
 #include "src/base/shared_memory.h"
 
-const lt_SharedValue lt_shared_nil = {LT_SHARED_NIL, 0, {0}};
+const lt_SharedValue lt_shared_nil = {LT_SCALAR_NIL, 0, {{0}}};
 
 /*
 ** Strings
@@ -77,7 +77,7 @@ static uint32_t shared_value_hash_string(const char *bytes, size_t length) {
 }
 
 lt_SharedKey lt_shared_key_integer(lua_Integer integer) {
-  lt_SharedKey key = {LT_SHARED_INTEGER, shared_value_mix((uint64_t)integer), {integer}};
+  lt_SharedKey key = {LT_SCALAR_INTEGER, shared_value_mix((uint64_t)integer), {{integer}}};
   return key;
 }
 
@@ -88,9 +88,9 @@ static void number_key(lua_State *L, int index, lt_SharedKey *key) {
     *key = lt_shared_key_integer(integer);
   } else {
     uint64_t bits = 0;
-    key->kind = LT_SHARED_FLOAT;
-    key->as.number = lua_tonumber(L, index);
-    memcpy(&bits, &key->as.number,
+    key->kind = LT_SCALAR_FLOAT;
+    key->as.scalar.number = lua_tonumber(L, index);
+    memcpy(&bits, &key->as.scalar.number,
            sizeof(bits) < sizeof(lua_Number) ? sizeof(bits) : sizeof(lua_Number));
     key->hash = shared_value_mix(bits);
   }
@@ -109,13 +109,13 @@ bool lt_shared_key_at(lua_State *L, int index, lt_SharedKey *key) {
     number_key(L, index, key);
     return true;
   case LUA_TBOOLEAN:
-    key->kind = lua_toboolean(L, index) ? LT_SHARED_TRUE : LT_SHARED_FALSE;
+    key->kind = lua_toboolean(L, index) ? LT_SCALAR_TRUE : LT_SCALAR_FALSE;
     key->hash = key->kind;
     return true;
   case LUA_TLIGHTUSERDATA:
-    key->kind = LT_SHARED_POINTER;
-    key->as.pointer = lua_touserdata(L, index);
-    key->hash = shared_value_mix((uint64_t)(uintptr_t)key->as.pointer);
+    key->kind = LT_SCALAR_POINTER;
+    key->as.scalar.pointer = lua_touserdata(L, index);
+    key->hash = shared_value_mix((uint64_t)(uintptr_t)key->as.scalar.pointer);
     return true;
   case LUA_TUSERDATA:
     key->kind = LT_SHARED_OBJECT;
@@ -138,14 +138,8 @@ bool lt_shared_key_value(const lt_SharedKey *key, lt_SharedValue *value) {
     value->as.object = key->as.object;
     lt_object_retain(value->as.object);
     return true;
-  case LT_SHARED_POINTER:
-    value->as.pointer = key->as.pointer;
-    return true;
-  case LT_SHARED_FLOAT:
-    value->as.number = key->as.number;
-    return true;
   default:
-    value->as.integer = key->kind == LT_SHARED_INTEGER ? key->as.integer : 0;
+    value->as.scalar = key->as.scalar;
     return true;
   }
 }

@@ -12,6 +12,7 @@
 
 #include <lua.h>
 
+#include "src/base/scalar.h"
 #include "src/object/object.h"
 
 /* An immutable string with a count of references. */
@@ -21,25 +22,14 @@ typedef struct lt_SharedString {
   char bytes[];
 } lt_SharedString;
 
-typedef enum lt_SharedKind {
-  LT_SHARED_NIL,
-  LT_SHARED_FALSE,
-  LT_SHARED_TRUE,
-  LT_SHARED_INTEGER,
-  LT_SHARED_FLOAT,
-  LT_SHARED_POINTER, /* a light userdata */
-  LT_SHARED_STRING,
-  LT_SHARED_OBJECT
-} lt_SharedKind;
+typedef enum lt_SharedKind { LT_SHARED_STRING = LT_SCALAR_KINDS, LT_SHARED_OBJECT } lt_SharedKind;
 
 /* A string or an object in it is a reference. 'hash' is that of a key. */
 typedef struct lt_SharedValue {
-  uint8_t kind;
+  uint8_t kind; /* of a scalar, or an lt_SharedKind */
   uint32_t hash;
   union {
-    lua_Integer integer;
-    lua_Number number;
-    void *pointer;
+    lt_Scalar scalar;
     lt_SharedString *string;
     lt_Object *object;
   } as;
@@ -57,12 +47,10 @@ bool lt_shared_value_is_traced(const lt_SharedValue *value);
 
 /* What to look for. It borrows: its string and its object live elsewhere. */
 typedef struct lt_SharedKey {
-  uint8_t kind;
+  uint8_t kind; /* as above */
   uint32_t hash;
   union {
-    lua_Integer integer;
-    lua_Number number;
-    void *pointer;
+    lt_Scalar scalar;
     lt_Object *object;
     struct {
       const char *bytes;
@@ -127,13 +115,14 @@ static inline bool lt_shared_key_matches(const lt_SharedKey *key, const lt_Share
     return value->as.string->length == key->as.string.length &&
            lt_shared_same_bytes(value->as.string->bytes, key->as.string.bytes,
                                 key->as.string.length);
-  case LT_SHARED_INTEGER:
-    return value->as.integer == key->as.integer;
-  case LT_SHARED_FLOAT:
-    return value->as.number == key->as.number ||
-           (value->as.number != value->as.number && key->as.number != key->as.number);
-  case LT_SHARED_POINTER:
-    return value->as.pointer == key->as.pointer;
+  case LT_SCALAR_INTEGER:
+    return value->as.scalar.integer == key->as.scalar.integer;
+  case LT_SCALAR_FLOAT:
+    return value->as.scalar.number == key->as.scalar.number ||
+           (value->as.scalar.number != value->as.scalar.number &&
+            key->as.scalar.number != key->as.scalar.number);
+  case LT_SCALAR_POINTER:
+    return value->as.scalar.pointer == key->as.scalar.pointer;
   case LT_SHARED_OBJECT:
     return value->as.object == key->as.object;
   default:

@@ -34,7 +34,7 @@ void lt_to_shared_key(lua_State *L, int index, lt_SharedKey *key) {
     lt_raise(L, &lt_TypeError, "a %s cannot be a key of a shared table",
              lt_push_type_name(L, index));
   }
-  if (key->kind == LT_SHARED_FLOAT && isnan(key->as.number))
+  if (key->kind == LT_SCALAR_FLOAT && isnan(key->as.scalar.number))
     lt_raise(L, &lt_ValueError, "index is NaN");
 }
 
@@ -73,35 +73,15 @@ static bool is_plain_table(lua_State *L, int index) {
 static bool share_scalar(lua_State *L, int index, lt_SharedValue *value) {
   size_t length;
   *value = lt_shared_nil;
-  switch (lua_type(L, index)) {
-  case LUA_TNONE:
-  case LUA_TNIL:
-    return true;
-  case LUA_TBOOLEAN:
-    value->kind = lua_toboolean(L, index) ? LT_SHARED_TRUE : LT_SHARED_FALSE;
-    return true;
-  case LUA_TNUMBER:
-    value->kind = lua_isinteger(L, index) ? LT_SHARED_INTEGER : LT_SHARED_FLOAT;
-    if (value->kind == LT_SHARED_INTEGER)
-      value->as.integer = lua_tointeger(L, index);
-    else
-      value->as.number = lua_tonumber(L, index);
-    return true;
-  case LUA_TLIGHTUSERDATA:
-    value->kind = LT_SHARED_POINTER;
-    value->as.pointer = lua_touserdata(L, index);
-    return true;
-  case LUA_TSTRING: {
-    const char *bytes = lua_tolstring(L, index, &length);
-    value->kind = LT_SHARED_STRING;
-    value->as.string = lt_shared_string_new(bytes, length);
-    if (value->as.string == NULL)
-      lt_raise_memory(L);
-    return true;
-  }
-  default:
-    return false;
-  }
+  int type = lua_type(L, index);
+  if (type != LUA_TSTRING)
+    return type == LUA_TNONE || lt_scalar_at(L, index, type, &value->kind, &value->as.scalar);
+  const char *bytes = lua_tolstring(L, index, &length);
+  value->kind = LT_SHARED_STRING;
+  value->as.string = lt_shared_string_new(bytes, length);
+  if (value->as.string == NULL)
+    lt_raise_memory(L);
+  return true;
 }
 
 static lt_SharedValue object_value(lt_Object *object) {

@@ -121,7 +121,7 @@ static bool rebuild_entries(lt_ValueTable *table, uint32_t capacity) {
   }
   uint32_t count = 0;
   for (uint32_t i = 0; i < table->entry_count; i++)
-    if (table->entries[i].key.kind != LT_SHARED_NIL)
+    if (table->entries[i].key.kind != LT_SCALAR_NIL)
       entries[count++] = table->entries[i];
   free_entries(table);
   table->entries = entries;
@@ -149,7 +149,7 @@ static void append_entry(lt_ValueTable *table, const lt_SharedValue *key,
   uint32_t number = table->entry_count++;
   table->entries[number] = (lt_ValueEntry){*key, *value, table->next_serial++};
   table->live_count++;
-  table->integer_count += key->kind == LT_SHARED_INTEGER;
+  table->integer_count += key->kind == LT_SCALAR_INTEGER;
   if (table->index != NULL)
     index_entry(table, number);
 }
@@ -159,11 +159,11 @@ static void remove_entry(lt_ValueTable *table, uint32_t number, uint32_t place) 
   lt_ValueEntry *entry = &table->entries[number];
   if (table->index != NULL)
     unindex_place(table, place);
-  table->integer_count -= entry->key.kind == LT_SHARED_INTEGER;
+  table->integer_count -= entry->key.kind == LT_SCALAR_INTEGER;
   table->live_count--;
   entry->key = lt_shared_nil;
   entry->value = lt_shared_nil;
-  while (table->entry_count > 0 && table->entries[table->entry_count - 1].key.kind == LT_SHARED_NIL)
+  while (table->entry_count > 0 && table->entries[table->entry_count - 1].key.kind == LT_SCALAR_NIL)
     table->entry_count--;
   if (table->live_count == 0 && table->entry_capacity > SMALL)
     free_entries(table);
@@ -175,14 +175,15 @@ static void remove_entry(lt_ValueTable *table, uint32_t number, uint32_t place) 
 */
 
 static bool is_in_array(const lt_ValueTable *table, const lt_SharedKey *key) {
-  return key->kind == LT_SHARED_INTEGER && (lua_Unsigned)key->as.integer - 1 < table->array_size;
+  return key->kind == LT_SCALAR_INTEGER &&
+         (lua_Unsigned)key->as.scalar.integer - 1 < table->array_size;
 }
 
 static bool array_to_entries(lt_ValueTable *table) {
   if (!reserve_entries(table, table->array_used + 1))
     return false;
   for (size_t i = 0; i < table->array_size; i++) {
-    if (table->array[i].kind != LT_SHARED_NIL) {
+    if (table->array[i].kind != LT_SCALAR_NIL) {
       lt_SharedKey key = lt_shared_key_integer((lua_Integer)i + 1);
       lt_SharedValue number;
       lt_shared_key_value(&key, &number);
@@ -230,7 +231,7 @@ static void take_over_entries(lt_ValueTable *table) {
 }
 
 static void shrink_array(lt_ValueTable *table) {
-  while (table->array_size > 0 && table->array[table->array_size - 1].kind == LT_SHARED_NIL)
+  while (table->array_size > 0 && table->array[table->array_size - 1].kind == LT_SCALAR_NIL)
     table->array_size--;
   if (table->array_size == 0 && table->array_capacity > SMALL)
     free_array(table);
@@ -243,7 +244,7 @@ static void shrink_array(lt_ValueTable *table) {
 lt_SharedValue *lt_value_table_find(const lt_ValueTable *table, const lt_SharedKey *key) {
   uint32_t place;
   if (is_in_array(table, key))
-    return &table->array[key->as.integer - 1];
+    return &table->array[key->as.scalar.integer - 1];
   uint32_t number = table_find_entry(table, key, &place);
   return number == NOT_FOUND ? NULL : &table->entries[number].value;
 }
@@ -253,8 +254,8 @@ static void set_in_array(lt_ValueTable *table, size_t position, const lt_SharedV
   *old = table->array[position];
   table->array[position] = *value;
   table->array_used +=
-      (size_t)(value->kind != LT_SHARED_NIL) - (size_t)(old->kind != LT_SHARED_NIL);
-  if (value->kind == LT_SHARED_NIL)
+      (size_t)(value->kind != LT_SCALAR_NIL) - (size_t)(old->kind != LT_SCALAR_NIL);
+  if (value->kind == LT_SCALAR_NIL)
     shrink_array(table);
 }
 
@@ -270,8 +271,8 @@ static bool insert_entry(lt_ValueTable *table, const lt_SharedKey *key,
 
 static bool table_insert(lt_ValueTable *table, const lt_SharedKey *key,
                          const lt_SharedValue *value) {
-  bool is_next = key->kind == LT_SHARED_INTEGER && key->as.integer > 0 &&
-                 (lua_Unsigned)key->as.integer == (lua_Unsigned)table->array_size + 1;
+  bool is_next = key->kind == LT_SCALAR_INTEGER && key->as.scalar.integer > 0 &&
+                 (lua_Unsigned)key->as.scalar.integer == (lua_Unsigned)table->array_size + 1;
   if (is_next && table->array_size == table->array_capacity) {
     if (table->array_used < table->array_size / 2) {
       if (!array_to_entries(table))
@@ -293,16 +294,16 @@ bool lt_value_table_set(lt_ValueTable *table, const lt_SharedKey *key, const lt_
   *old = lt_shared_nil;
   *old_key = lt_shared_nil;
   if (is_in_array(table, key)) {
-    set_in_array(table, (size_t)key->as.integer - 1, value, old);
+    set_in_array(table, (size_t)key->as.scalar.integer - 1, value, old);
   } else {
     uint32_t place = 0;
     uint32_t number = table_find_entry(table, key, &place);
     if (number == NOT_FOUND) {
-      if (value->kind != LT_SHARED_NIL && !table_insert(table, key, value))
+      if (value->kind != LT_SCALAR_NIL && !table_insert(table, key, value))
         return false;
     } else {
       *old = table->entries[number].value;
-      if (value->kind != LT_SHARED_NIL) {
+      if (value->kind != LT_SCALAR_NIL) {
         table->entries[number].value = *value;
       } else {
         *old_key = table->entries[number].key;
@@ -374,10 +375,10 @@ bool lt_value_table_next(const lt_ValueTable *table, lt_ValueCursor *cursor, lt_
                          lt_SharedValue *value) {
   while (cursor->array_next < cursor->array_end && cursor->array_next < table->array_size) {
     const lt_SharedValue *element = &table->array[cursor->array_next++];
-    if (element->kind != LT_SHARED_NIL) {
+    if (element->kind != LT_SCALAR_NIL) {
       *key = lt_shared_nil;
-      key->kind = LT_SHARED_INTEGER;
-      key->as.integer = (lua_Integer)cursor->array_next;
+      key->kind = LT_SCALAR_INTEGER;
+      key->as.scalar.integer = (lua_Integer)cursor->array_next;
       *value = *element;
       return true;
     }
@@ -388,7 +389,7 @@ bool lt_value_table_next(const lt_ValueTable *table, lt_ValueCursor *cursor, lt_
       break;
     cursor->serial_next = entry->serial + 1;
     cursor->hint = i + 1;
-    if (entry->key.kind != LT_SHARED_NIL) {
+    if (entry->key.kind != LT_SCALAR_NIL) {
       *key = entry->key;
       *value = entry->value;
       return true;

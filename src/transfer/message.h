@@ -7,8 +7,8 @@
 **
 ** The bytes hold the values one after the other, each a tag and what belongs to it:
 **
-**   NIL FALSE TRUE
-**   INTEGER FLOAT POINTER CFUNCTION  the 8 (or as many) bytes
+**   a kind of scalar                 the content, for those that have one
+**   CFUNCTION                        the address
 **   STRING                           slot, length (4 bytes), bytes
 **   LONG_STRING                      slot, number of the reference: from LT_LEAST_LENT_BYTES on
 **   OBJECT USERDATA CLASS_METATABLE  number of the reference
@@ -35,19 +35,14 @@
 #include <stdint.h>
 
 #include "lthread.h"
+#include "src/base/scalar.h"
 #include "src/state/lent_string.h"
 #include "src/transfer/module_names.h"
 #include "src/transfer/received_globals.h"
 #include "src/object/object.h"
 
 typedef enum lt_Tag {
-  LT_TAG_NIL,
-  LT_TAG_FALSE,
-  LT_TAG_TRUE,
-  LT_TAG_INTEGER,
-  LT_TAG_FLOAT,
-  LT_TAG_POINTER,
-  LT_TAG_CFUNCTION,
+  LT_TAG_CFUNCTION = LT_SCALAR_KINDS,
   LT_TAG_STRING,
   LT_TAG_LONG_STRING,
   LT_TAG_OBJECT,

@@ -17,31 +17,10 @@ static bool from_short_string(lua_State *L, int index, lt_MessageItem *item) {
 }
 
 bool lt_message_item_from_small(lua_State *L, int index, lt_MessageItem *item) {
-  switch (lua_type(L, index)) {
-  case LUA_TNIL:
-    item->kind = LT_ITEM_NIL;
-    return true;
-  case LUA_TBOOLEAN:
-    item->kind = lua_toboolean(L, index) ? LT_ITEM_TRUE : LT_ITEM_FALSE;
-    return true;
-  case LUA_TNUMBER:
-    if (lua_isinteger(L, index)) {
-      item->value.kind = LT_ITEM_INTEGER;
-      item->value.as.integer = lua_tointeger(L, index);
-    } else {
-      item->value.kind = LT_ITEM_FLOAT;
-      item->value.as.number = lua_tonumber(L, index);
-    }
-    return true;
-  case LUA_TLIGHTUSERDATA:
-    item->value.kind = LT_ITEM_POINTER;
-    item->value.as.pointer = lua_touserdata(L, index);
-    return true;
-  case LUA_TSTRING:
-    return from_short_string(L, index, item);
-  default:
-    return false;
-  }
+  int type = lua_type(L, index);
+  return type == LUA_TSTRING
+             ? from_short_string(L, index, item)
+             : lt_scalar_at(L, index, type, &item->value.kind, &item->value.as.scalar);
 }
 
 void lt_message_item_from(lua_State *L, int index, lt_MessageItem *item, lt_StringsRule strings,
@@ -81,23 +60,7 @@ const lt_Object *lt_message_item_reference(const lt_MessageItem *item, size_t nu
 }
 
 void lt_message_item_push(lua_State *L, const lt_MessageItem *item) {
-  switch ((lt_MessageItemKind)item->kind) {
-  case LT_ITEM_NIL:
-    lua_pushnil(L);
-    break;
-  case LT_ITEM_FALSE:
-  case LT_ITEM_TRUE:
-    lua_pushboolean(L, item->kind == LT_ITEM_TRUE);
-    break;
-  case LT_ITEM_INTEGER:
-    lua_pushinteger(L, item->value.as.integer);
-    break;
-  case LT_ITEM_FLOAT:
-    lua_pushnumber(L, item->value.as.number);
-    break;
-  case LT_ITEM_POINTER:
-    lua_pushlightuserdata(L, item->value.as.pointer);
-    break;
+  switch (item->kind) {
   case LT_ITEM_SHORT_STRING:
     lua_pushlstring(L, item->brief.bytes, item->brief.length);
     break;
@@ -110,11 +73,13 @@ void lt_message_item_push(lua_State *L, const lt_MessageItem *item) {
   case LT_ITEM_MESSAGE:
     lt_unpack(L, item->value.as.message, LT_KEEP_GLOBALS);
     break;
+  default:
+    lt_scalar_push(L, item->kind, &item->value.as.scalar);
   }
 }
 
 void lt_message_item_free(lt_MessageItem *item) {
-  switch ((lt_MessageItemKind)item->kind) {
+  switch (item->kind) {
   case LT_ITEM_LONG_STRING:
     lt_lent_string_free(item->value.as.text);
     break;
@@ -136,8 +101,8 @@ static int item_push_protected(lua_State *L) {
 
 int lt_message_item_receive(lua_State *L, lt_MessageItem *item) {
   int status;
-  if (item->kind < LT_ITEM_SHORT_STRING) { /* these need no memory */
-    lt_message_item_push(L, item);
+  if (item->kind < LT_SCALAR_KINDS) { /* these need no memory */
+    lt_scalar_push(L, item->kind, &item->value.as.scalar);
     return LUA_OK;
   }
   if (item->kind == LT_ITEM_MESSAGE) {

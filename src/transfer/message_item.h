@@ -11,13 +11,7 @@
 #include "src/transfer/message.h"
 
 typedef enum lt_MessageItemKind {
-  LT_ITEM_NIL,
-  LT_ITEM_FALSE,
-  LT_ITEM_TRUE,
-  LT_ITEM_INTEGER,
-  LT_ITEM_FLOAT,
-  LT_ITEM_POINTER, /* light userdata */
-  LT_ITEM_SHORT_STRING,
+  LT_ITEM_SHORT_STRING = LT_SCALAR_KINDS,
   LT_ITEM_LONG_STRING, /* the kinds from here on own something */
   LT_ITEM_OBJECT,
   LT_ITEM_MESSAGE
@@ -26,13 +20,11 @@ typedef enum lt_MessageItemKind {
 #define LT_ITEM_BYTES 14
 
 typedef union lt_MessageItem {
-  unsigned char kind; /* an lt_MessageItemKind; every member begins with it */
+  unsigned char kind; /* of a scalar, or an lt_MessageItemKind; every member begins with it */
   struct {
     unsigned char kind;
     union {
-      lua_Integer integer;
-      lua_Number number;
-      void *pointer;
+      lt_Scalar scalar;
       lt_LentString *text;
       lt_Object *object;
       lt_Message *message;

@@ -73,35 +73,18 @@ static void pack_string(lua_State *L, lt_Packer *packer, int index) {
 
 /* Packs the value at 'index' if it has no identity, and leaves it; else returns false. */
 static inline bool pack_scalar(lua_State *L, lt_Packer *packer, int index) {
-  void *pointer;
-  lua_Integer integer;
-  lua_Number number;
-  switch (lua_type(L, index)) {
-  case LUA_TNIL:
-    lt_packer_write_tag(L, packer, LT_TAG_NIL);
-    return true;
-  case LUA_TBOOLEAN:
-    lt_packer_write_tag(L, packer, lua_toboolean(L, index) ? LT_TAG_TRUE : LT_TAG_FALSE);
-    return true;
-  case LUA_TNUMBER:
-    if (lua_isinteger(L, index)) {
-      integer = lua_tointeger(L, index);
-      lt_packer_write_tagged(L, packer, LT_TAG_INTEGER, &integer, sizeof(integer));
-    } else {
-      number = lua_tonumber(L, index);
-      lt_packer_write_tagged(L, packer, LT_TAG_FLOAT, &number, sizeof(number));
-    }
-    return true;
-  case LUA_TSTRING:
+  unsigned char kind;
+  lt_Scalar scalar;
+  int type = lua_type(L, index);
+  if (type == LUA_TSTRING)
     pack_string(L, packer, index);
-    return true;
-  case LUA_TLIGHTUSERDATA:
-    pointer = lua_touserdata(L, index);
-    lt_packer_write_tagged(L, packer, LT_TAG_POINTER, &pointer, sizeof(pointer));
-    return true;
-  default:
+  else if (!lt_scalar_at(L, index, type, &kind, &scalar))
     return false;
-  }
+  else if (kind < LT_SCALAR_INTEGER)
+    lt_packer_write_tag(L, packer, (lt_Tag)kind);
+  else
+    lt_packer_write_tagged(L, packer, (lt_Tag)kind, &scalar, sizeof(scalar));
+  return true;
 }
 
 /*

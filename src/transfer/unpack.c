@@ -214,35 +214,17 @@ static void push_userdata(lua_State *L, Unpacker *unpacker) {
   lua_settop(L, top + 1);
 }
 
-static void push_scalar(lua_State *L, Unpacker *unpacker, lt_Tag tag) {
-  lua_Integer integer;
-  lua_Number number;
-  void *pointer;
+static void push_cfunction(lua_State *L, Unpacker *unpacker) {
   lua_CFunction function;
-  switch (tag) {
-  case LT_TAG_FALSE:
-  case LT_TAG_TRUE:
-    lua_pushboolean(L, tag == LT_TAG_TRUE);
-    break;
-  case LT_TAG_INTEGER:
-    read_bytes(unpacker, &integer, sizeof(integer));
-    lua_pushinteger(L, integer);
-    break;
-  case LT_TAG_FLOAT:
-    read_bytes(unpacker, &number, sizeof(number));
-    lua_pushnumber(L, number);
-    break;
-  case LT_TAG_POINTER:
-    read_bytes(unpacker, &pointer, sizeof(pointer));
-    lua_pushlightuserdata(L, pointer);
-    break;
-  case LT_TAG_CFUNCTION:
-    read_bytes(unpacker, &function, sizeof(function));
-    lua_pushcfunction(L, function);
-    break;
-  default:
-    lua_pushnil(L);
-  }
+  read_bytes(unpacker, &function, sizeof(function));
+  lua_pushcfunction(L, function);
+}
+
+static void push_scalar(lua_State *L, Unpacker *unpacker, unsigned char kind) {
+  lt_Scalar scalar;
+  if (kind >= LT_SCALAR_INTEGER)
+    read_bytes(unpacker, &scalar, sizeof(scalar));
+  lt_scalar_push(L, kind, &scalar);
 }
 
 /* Pushes the next value. Returns whether it is complete; otherwise its frame goes on with it. */
@@ -279,8 +261,11 @@ static bool push_value(lua_State *L, Unpacker *unpacker) {
   case LT_TAG_USERDATA:
     push_userdata(L, unpacker);
     return true;
+  case LT_TAG_CFUNCTION:
+    push_cfunction(L, unpacker);
+    return true;
   default:
-    push_scalar(L, unpacker, tag);
+    push_scalar(L, unpacker, (unsigned char)tag);
     return true;
   }
 }
