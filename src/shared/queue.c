@@ -1,8 +1,8 @@
 /*
-** A queue has two ends: items are put at the tail and taken at the head. Each end has a lock, so
-** that those who put and those who get work side by side. An end counts all that ever passed it;
-** what lies in the queue is the difference. Where the order is not that of coming, the items are in
-** a heap and the tail's lock is for both ends.
+** A queue has two ends: putters put items at the tail, getters take them at the head. Each end has
+** a lock of its own, so putters and getters work side by side. An end counts all items that ever
+** passed it; the difference of the two counts is what lies in the queue. Where items do not leave
+** in the order in which they came, they lie in a heap, and the tail's lock is for both ends.
 **
 ** Shared state:
 **   tail.place, tail.seen, tail.count   written with the tail's lock
@@ -10,27 +10,31 @@
 **   waiting    of an end, atomic; see below
 **   heap, may_refer                     with the tail's lock
 **   returned                            as head.count
-**   cursor     of the collector, of which there is one; good as long as nothing changes
+**   cursor     belongs to the collector, of which there is one; good as long as nothing changes
 **   closing    written with the tail's lock, so nothing is put once it is seen; it only grows
 **   done       atomic; at most tail.count
 **   spinners                            atomic guesses
 **
-** A count is published after what it counts, and read by the other end, which remembers it in
-** 'seen' and reads it again only when that no longer suffices: so the ends rarely touch each other's
-** cache lines. head.count only goes back when items are put back, which lets a bounded queue exceed
-** its bound by as many.
+** An end publishes its count after what it counts. The other end reads it, remembers it in 'seen',
+** and reads it again only when that no longer suffices: so the ends rarely touch each other's cache
+** lines. head.count goes back only when items are put back; a bounded queue may exceed its bound by
+** as many.
 **
-** Waiting: who finds nothing to get parks on the tail's 'waiting', who finds no room on the head's.
-** Under the mutex of the bucket it counts itself there, and then makes sure that it is still so. A
-** thread that changes that end publishes its count, and then reads 'waiting'. All four steps are
-** sequentially consistent, so at least one of the two sees the other.
-** For each change it takes one off 'waiting' and, without a lock, unparks one. A waiter that does
-** not park after all, or gives up, takes itself off, if the count is not 0: still under the mutex,
-** else it might take off another one who has parked in between. Hence there are never more parked
-** than are counted in 'waiting' and about to be unparked, and no wake-up is lost; an unpark that
-** finds nobody does no harm. Checked by spec/model/queue_waiting.pml.
+** Waiting. A getter that finds no item parks on the tail's 'waiting', a putter that finds no room
+** on the head's. Under the mutex of the bucket the waiter counts itself in 'waiting', and then
+** looks once more at the counts. A thread that changes an end publishes its count, and then reads
+** 'waiting'. All four steps are sequentially consistent, so at least one of the two sees the
+** other.
 **
-** The collector takes the head's lock with the tail's held; nobody does the opposite.
+** For each change that thread takes one waiter off 'waiting' and, without a lock, unparks one. A
+** waiter that does not park after all, or gives up, takes itself off if 'waiting' is not 0; it does
+** so still under the mutex, else it might take off another one that has parked in between.
+**
+** Invariant: never more are parked than are counted in 'waiting' or about to be unparked. So no
+** wake-up is lost; an unpark that finds nobody does no harm. Checked by
+** spec/model/queue_waiting.pml.
+**
+** The collector takes the head's lock while it holds the tail's; nobody does the opposite.
 */
 #include "src/shared/queue.h"
 

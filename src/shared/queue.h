@@ -1,7 +1,7 @@
 /*
-** Queues: any number of threads put items, any number get them, each item once. Here is the queue
-** without its face in Lua: nothing waits but by an lt_Wait that it gives, and items have been
-** packed before.
+** Queues: any number of threads put items, any number get them, each item once. Items have been
+** packed before, and are unpacked later: nothing here takes a state. Nothing waits long either:
+** it says that there is no room, or no item, and gives the lt_Wait that waits for it.
 */
 #ifndef lt_queue_h
 #define lt_queue_h
@@ -15,7 +15,7 @@ typedef struct lt_Queue lt_Queue; /* begins with an lt_Traced */
 
 typedef enum lt_QueueOrder { LT_FIRST_FIRST, LT_LAST_FIRST, LT_LEAST_FIRST } lt_QueueOrder;
 
-/* Of all of this, 'parker' is the calling thread's; NULL if it has none, for it never waits long. */
+/* Everywhere here 'parker' is that of the calling thread; NULL: it has none, and yields instead. */
 
 /* 'maxsize' is 0 for no bound. NULL without memory. The type has what follows. */
 lt_Queue *lt_queue_new(const lt_Type *type, lt_QueueOrder order, uint64_t maxsize);
