@@ -164,7 +164,7 @@ static Putting *push_putting(lua_State *L, lt_Queue *queue, size_t capacity) {
   size_t size = sizeof(Putting) + capacity * sizeof(lt_MessageItem) * (keyed ? 2 : 1);
   Putting *putting = lua_newuserdatauv(L, size, 0);
   memset(putting, 0, sizeof(*putting)); /* the items are when they come */
-  putting->use = (lt_QueueUse){queue, lt_calling_parker(L)};
+  putting->use = (lt_QueueUse){.queue = queue, .parker = lt_calling_parker(L)};
   putting->keys = keyed ? putting->items + capacity : NULL;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) != LUA_TTABLE) {
     lua_pop(L, 1);
@@ -389,7 +389,7 @@ static int queue_get(lua_State *L) {
   lt_Queue *queue = check_queue(L);
   plat_Time deadline = lua_gettop(L) == 1 ? PLAT_FOREVER : opt_patience(L, 2);
   lt_Thread *self = lt_calling_thread(L);
-  Getting getting = {.use = {queue, self == NULL ? NULL : self->parker}};
+  Getting getting = {.use = {.queue = queue, .parker = self == NULL ? NULL : self->parker}};
   if (!try_to_get(&getting)) {
     lt_Wait wait = lt_queue_wait_to_get(&getting.use, try_to_get, deadline);
     wait_longer(L, &wait);
@@ -484,7 +484,7 @@ static int queue_get_many(lua_State *L) {
     return lt_arg_error(L, &lt_ValueError, 2, "'max' must be positive, got %I", max);
   plat_Time deadline = opt_timeout(L, 3);
   size_t most = max < MOST_MESSAGES ? (size_t)max : MOST_MESSAGES;
-  GettingMany getting = {.use = {queue, lt_calling_parker(L)}, .max = most};
+  GettingMany getting = {.use = {.queue = queue, .parker = lt_calling_parker(L)}, .max = most};
   if (!try_to_get_many(&getting)) {
     lt_Wait wait = lt_queue_wait_to_get(&getting.use, try_to_get_many, deadline);
     wait_longer(L, &wait);

@@ -76,7 +76,6 @@ local function lthread(define, libraries, ...)
                "src/sync/biased_lock.c",
                "src/sync/lock.c",
                "src/sync/park.c",
-               "src/sync/spinner.c",
                "src/thread/excepthook.c",
                "src/thread/fork.c",
                "src/thread/inherited_package.c",

@@ -13,7 +13,6 @@
 **   cursor     belongs to the collector, of which there is one; good as long as nothing changes
 **   closing    written with the tail's lock, so nothing is put once it is seen; it only grows
 **   done       atomic; at most tail.count
-**   spinners                            atomic guesses
 **
 ** An end publishes its count after what it counts. The other end reads it, remembers it in 'seen',
 ** and reads it again only when that no longer suffices: so the ends rarely touch each other's cache
@@ -43,15 +42,14 @@
 #include <string.h>
 
 #include "src/base/shared_memory.h"
-#include "src/sync/spinner.h"
 
-typedef struct End {
+struct lt_QueueEnd {
   alignas(PLAT_CACHE_LINE) lt_Lock lock;
   lt_SegmentPlace place; /* where the next item goes, or is */
   atomic_uint waiting;   /* parked here, and not yet about to be unparked */
   alignas(PLAT_CACHE_LINE) _Atomic(uint64_t) count;
   uint64_t seen; /* what the count of the other end was */
-} End;
+};
 
 typedef enum Closing { OPEN, NO_PUTS, NOTHING } Closing;
 
@@ -71,14 +69,12 @@ struct lt_Queue {
   uint64_t maxsize; /* 0: no bound */
   bool may_refer;   /* an item with references was put, once */
   lt_Heap heap;
-  End tail;
-  End head;
+  lt_QueueEnd tail;
+  lt_QueueEnd head;
   alignas(PLAT_CACHE_LINE) _Atomic(uint64_t) done; /* of the items ever put */
   lt_SpareSegment spare;
   uint64_t returned; /* how many items were ever put back */
   Cursor cursor;
-  alignas(PLAT_CACHE_LINE) lt_Spinner get_spinner;
-  lt_Spinner put_spinner;
 };
 
 static lt_Lock *head_lock(lt_Queue *queue) {
@@ -86,16 +82,16 @@ static lt_Lock *head_lock(lt_Queue *queue) {
 }
 
 /* Of an end whose lock the caller holds; or whose value may be old. */
-static uint64_t count_at(const End *end) {
+static uint64_t count_at(const lt_QueueEnd *end) {
   return atomic_load_explicit(&end->count, memory_order_relaxed);
 }
 
 /* What was put, or taken away, before the count came to this, is seen. */
-static uint64_t read_count(const End *end) {
+static uint64_t read_count(const lt_QueueEnd *end) {
   return atomic_load(&end->count);
 }
 
-static void publish_count(End *end, uint64_t count) {
+static void publish_count(lt_QueueEnd *end, uint64_t count) {
   atomic_store(&end->count, count);
 }
 
@@ -126,7 +122,7 @@ uint64_t lt_queue_size(const lt_Queue *queue) {
 ** Making and destroying
 */
 
-static void init_end(End *end) {
+static void init_end(lt_QueueEnd *end) {
   lt_lock_init(&end->lock);
   atomic_init(&end->count, 0);
   atomic_init(&end->waiting, 0);
@@ -149,8 +145,6 @@ lt_Queue *lt_queue_new(const lt_Type *type, lt_QueueOrder order, uint64_t maxsiz
   init_end(&queue->head);
   atomic_init(&queue->closing, OPEN);
   atomic_init(&queue->done, 0);
-  lt_spinner_init(&queue->get_spinner);
-  lt_spinner_init(&queue->put_spinner);
   lt_traced_init(&queue->traced, type);
   return queue;
 }
@@ -181,7 +175,7 @@ static intptr_t unpark(void *context, plat_Time since, bool more) {
 ** After so many changes of an end are published, or by somebody who leaves without having taken
 ** what he may have been woken for, which is still there: another one is woken in his place.
 */
-static void queue_wake(End *end, uint64_t changes) {
+static void queue_wake(lt_QueueEnd *end, uint64_t changes) {
   unsigned waiting = atomic_load(&end->waiting);
   unsigned called;
   do
@@ -238,7 +232,7 @@ static void note_references(lt_Queue *queue, const lt_MessageItem *items, size_t
 
 lt_QueueOutcome lt_queue_put(lt_Queue *queue, lt_Parker *parker, const lt_MessageItem *items,
                              const lt_MessageItem *keys, size_t count, size_t *put) {
-  End *tail = &queue->tail;
+  lt_QueueEnd *tail = &queue->tail;
   lt_QueueOutcome outcome = LT_QUEUE_DONE;
   *put = 0;
   lt_lock_acquire_brief(&tail->lock, parker);
@@ -264,7 +258,7 @@ lt_QueueOutcome lt_queue_put(lt_Queue *queue, lt_Parker *parker, const lt_Messag
 */
 
 static uint64_t available(lt_Queue *queue, size_t wanted) {
-  End *head = &queue->head;
+  lt_QueueEnd *head = &queue->head;
   uint64_t taken = count_at(head);
   if (head->seen - taken < wanted)
     head->seen = read_count(&queue->tail);
@@ -503,111 +497,60 @@ void lt_queue_shut_down(lt_Queue *queue, lt_Parker *parker, bool immediate) {
 ** Waiting
 */
 
-/* How much there is to get, or to put into; 1 where a wait would be in vain. */
+/* Each look takes a cache line from the one who is awaited. */
+#define BETWEEN_LOOKS ((plat_Time)100)
 
-static uint64_t items_there(const void *context) {
-  const lt_Queue *queue = context;
+static bool must_wait(const lt_QueueUse *use) {
+  const lt_Queue *queue = use->queue;
   uint64_t got = read_count(&queue->head); /* first, so that it is not above what was put */
-  uint64_t items = read_count(&queue->tail) - got;
-  return items == 0 && closing(queue) != OPEN ? 1 : items;
-}
-
-static uint64_t room_there(const void *context) {
-  const lt_Queue *queue = context;
-  uint64_t got = read_count(&queue->head);
   uint64_t size = read_count(&queue->tail) - got;
-  uint64_t room = size < queue->maxsize ? queue->maxsize - size : 0;
-  return room == 0 && closing(queue) != OPEN ? 1 : room;
+  bool in_vain = use->end == &queue->tail ? size == 0 : size >= queue->maxsize;
+  return in_vain && closing(queue) == OPEN;
 }
 
-static void leave_waiting(End *end) {
+static bool is_worth_a_try(void *context) {
+  return !must_wait(context);
+}
+
+static bool spin_at_end(lt_Parker *parker, const lt_Wait *wait) {
+  return lt_spin(parker, wait->deadline, BETWEEN_LOOKS, is_worth_a_try, wait->context);
+}
+
+static void leave_waiting(void *context) {
+  lt_QueueEnd *end = ((lt_QueueUse *)context)->end;
   unsigned waiting = atomic_load(&end->waiting);
   while (waiting > 0 && !atomic_compare_exchange_weak(&end->waiting, &waiting, waiting - 1))
     ;
 }
 
-static bool count_waiter(lt_Queue *queue, End *end, lt_Chances chances) {
-  atomic_fetch_add(&end->waiting, 1);
-  bool must_wait = chances(queue) == 0;
-  if (!must_wait)
-    leave_waiting(end);
-  return must_wait;
+static bool count_waiter(void *context) {
+  const lt_QueueUse *use = context;
+  atomic_fetch_add(&use->end->waiting, 1);
+  bool waits = must_wait(use);
+  if (!waits)
+    leave_waiting(context);
+  return waits;
 }
 
-static lt_Queue *queue_of(void *context) {
-  return ((lt_QueueUse *)context)->queue;
-}
-
-static lt_Wait wait_at(End *end, lt_QueueUse *use, lt_Take take, plat_Time deadline) {
+static lt_Wait wait_at_end(lt_QueueEnd *end, lt_QueueUse *use, lt_Take take, plat_Time deadline) {
+  use->end = end;
   return (lt_Wait){.address = &end->waiting,
                    .context = use,
                    .take = take,
+                   .spin = spin_at_end,
+                   .validate = count_waiter,
+                   .leave = leave_waiting,
                    .deadline = deadline,
+                   .what = end == &use->queue->tail ? "queue get" : "queue put",
                    .shown = use->queue};
 }
 
-/*
-** To put
-*/
-
-static bool is_room_there(void *context) {
-  return room_there(queue_of(context)) > 0;
-}
-
-static bool spin_to_put(lt_Parker *parker, const lt_Wait *wait) {
-  lt_Queue *queue = queue_of(wait->context);
-  return lt_spinner_spin(&queue->put_spinner, room_there, queue) ||
-         lt_yield(parker, wait->deadline, is_room_there, wait->context);
-}
-
-static bool wait_for_room(void *context) {
-  lt_Queue *queue = queue_of(context);
-  return count_waiter(queue, &queue->head, room_there);
-}
-
-static void leave_head(void *context) {
-  leave_waiting(&queue_of(context)->head);
-}
-
 lt_Wait lt_queue_wait_to_put(lt_QueueUse *use, lt_Take take, plat_Time deadline) {
-  lt_Wait wait = wait_at(&use->queue->head, use, take, deadline);
-  wait.spin = spin_to_put;
-  wait.validate = wait_for_room;
-  wait.leave = leave_head;
-  wait.what = "queue put";
-  return wait;
-}
-
-/*
-** To get
-*/
-
-static bool is_item_there(void *context) {
-  return items_there(queue_of(context)) > 0;
-}
-
-static bool spin_to_get(lt_Parker *parker, const lt_Wait *wait) {
-  lt_Queue *queue = queue_of(wait->context);
-  return lt_spinner_spin(&queue->get_spinner, items_there, queue) ||
-         lt_yield(parker, wait->deadline, is_item_there, wait->context);
-}
-
-static bool wait_for_item(void *context) {
-  lt_Queue *queue = queue_of(context);
-  return count_waiter(queue, &queue->tail, items_there);
-}
-
-static void leave_tail(void *context) {
-  leave_waiting(&queue_of(context)->tail);
+  return wait_at_end(&use->queue->head, use, take, deadline);
 }
 
 lt_Wait lt_queue_wait_to_get(lt_QueueUse *use, lt_Take take, plat_Time deadline) {
-  lt_Wait wait = wait_at(&use->queue->tail, use, take, deadline);
-  wait.spin = spin_to_get;
-  wait.validate = wait_for_item;
-  wait.leave = leave_tail;
-  wait.what = "queue get";
-  return wait;
+  return wait_at_end(&use->queue->tail, use, take, deadline);
 }
 
 /*

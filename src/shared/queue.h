@@ -12,6 +12,7 @@
 #include "src/sync/lock.h"
 
 typedef struct lt_Queue lt_Queue; /* begins with an lt_Traced */
+typedef struct lt_QueueEnd lt_QueueEnd;
 
 typedef enum lt_QueueOrder { LT_FIRST_FIRST, LT_LAST_FIRST, LT_LEAST_FIRST } lt_QueueOrder;
 
@@ -69,6 +70,7 @@ void lt_queue_batch_put_back(lt_Queue *queue, lt_Parker *parker, lt_QueueBatch *
 typedef struct lt_QueueUse {
   lt_Queue *queue;
   lt_Parker *parker;
+  lt_QueueEnd *end; /* where the wait is */
 } lt_QueueUse;
 
 lt_Wait lt_queue_wait_to_put(lt_QueueUse *use, lt_Take take, plat_Time deadline);

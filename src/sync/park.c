@@ -267,7 +267,7 @@ lt_Parked lt_await(lt_Parker *parker, lt_Wait *wait) {
 ** woken. Where others compute there, it may take long to come back, and a wake-up would be faster:
 ** after that, or if it was in vain, it is left out for twice as many waits each time.
 */
-bool lt_yield(lt_Parker *parker, plat_Time deadline, lt_Look look, void *context) {
+static bool yield_once(lt_Parker *parker, plat_Time deadline, lt_Look look, void *context) {
   if (parker->apart)
     return false;
   if (parker->stays_left > 0) {
@@ -302,7 +302,7 @@ static bool keep_looking(plat_Time deadline, plat_Time between, lt_Look look, vo
 bool lt_spin(lt_Parker *parker, plat_Time deadline, plat_Time between, lt_Look look,
              void *context) {
   return parker->apart ? keep_looking(deadline, between, look, context)
-                       : lt_yield(parker, deadline, look, context);
+                       : yield_once(parker, deadline, look, context);
 }
 
 /*

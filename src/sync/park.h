@@ -146,9 +146,6 @@ typedef bool (*lt_Look)(void *context);
 
 bool lt_spin(lt_Parker *parker, plat_Time deadline, plat_Time between, lt_Look look, void *context);
 
-/* The second half of it alone, for one who has spun by himself. */
-bool lt_yield(lt_Parker *parker, plat_Time deadline, lt_Look look, void *context);
-
 /*
 ** Unparks the one that has waited longest. 'hand' is called under the bucket's mutex: with the time
 ** at which that waiter came and whether more wait behind it, or with LT_NOBODY. What it returns
