@@ -31,7 +31,7 @@ static Field check_field(lua_State *L) {
 ** add
 */
 
-typedef enum Added { ADDED, NO_NUMBER, NO_MEMORY } Added;
+typedef enum Addition { ADDITION_DONE, ADDITION_NO_NUMBER, ADDITION_NO_MEMORY } Addition;
 
 static lua_Number as_float(const lt_SharedValue *value) {
   return value->kind == LT_SCALAR_INTEGER ? (lua_Number)value->as.scalar.integer
@@ -57,7 +57,7 @@ static lt_SharedValue sum_of(const lt_SharedValue *a, const lt_SharedValue *b) {
 }
 
 /* With the table locked. A field that is not there is the integer 0. */
-static Added add_locked(const Field *field, const lt_SharedValue *number, lt_SharedValue *sum) {
+static Addition add_locked(const Field *field, const lt_SharedValue *number, lt_SharedValue *sum) {
   static const lt_SharedValue zero = {LT_SCALAR_INTEGER, 0, {{0}}};
   lt_SharedValue old;
   lt_SharedValue old_key;
@@ -65,14 +65,14 @@ static Added add_locked(const Field *field, const lt_SharedValue *number, lt_Sha
   bool missing = current == NULL || current->kind == LT_SCALAR_NIL;
   if (!missing && !atomic_is_number(current)) {
     *sum = *current;
-    return NO_NUMBER;
+    return ADDITION_NO_NUMBER;
   }
   *sum = sum_of(missing ? &zero : current, number);
   if (!missing)
     *current = *sum;
   else if (!lt_value_table_set(&field->shared->table, &field->key, sum, &old, &old_key))
-    return NO_MEMORY;
-  return ADDED;
+    return ADDITION_NO_MEMORY;
+  return ADDITION_DONE;
 }
 
 static const char *kind_name(unsigned char kind) {
@@ -93,12 +93,12 @@ static int add(lua_State *L) {
   lt_SharedValue number = lt_to_shared(L, field.user, 3);
   lt_SharedValue sum;
   lt_BiasSlot *slot = lt_shared_table_begin_write(field.shared, field.user);
-  Added added = add_locked(&field, &number, &sum);
+  Addition added = add_locked(&field, &number, &sum);
   lt_shared_table_end_write(field.shared, slot);
-  if (added == NO_NUMBER)
+  if (added == ADDITION_NO_NUMBER)
     return lt_raise(L, &lt_TypeError, "cannot add to field '%s' (a %s value)",
                     luaL_tolstring(L, KEY, NULL), kind_name(sum.kind));
-  if (added == NO_MEMORY)
+  if (added == ADDITION_NO_MEMORY)
     return lt_raise_memory(L);
   lt_scalar_push(L, sum.kind, &sum.as.scalar);
   return 1;
@@ -317,7 +317,7 @@ static void release_fields(Fields *fields) {
 }
 
 /* Where things lie on the stack of copy_protected; proxies are the keys of COPIES. */
-enum { COPYING = 1, ROOT, COPIES, PROXIES, COPY };
+enum { COPYING = 1, COPY_ROOT, COPIES, PROXIES, COPY };
 
 typedef struct Copying {
   lt_BiasUser user;
@@ -364,14 +364,14 @@ static int copy_protected(lua_State *L) {
   Copying *copying = lua_touserdata(L, COPYING);
   lua_newtable(L);
   lua_newtable(L);
-  lua_pushvalue(L, ROOT);
+  lua_pushvalue(L, COPY_ROOT);
   replace_by_copy(L, copying);
   lua_settop(L, PROXIES);
   for (lua_Integer i = 1; i <= copying->count; i++) {
     lua_rawgeti(L, PROXIES, i);
     copy_fields(L, copying);
   }
-  lua_pushvalue(L, ROOT);
+  lua_pushvalue(L, COPY_ROOT);
   lua_rawget(L, COPIES);
   return 1;
 }
@@ -417,7 +417,7 @@ static void set_seconds(lua_State *L, const char *name, plat_Time time) {
 ** and tells how many there were, how many of them it freed, how long it took, and the longest
 ** time for which it kept one table from being changed. Follows gc.collect.
 */
-static int atomic_collect(lua_State *L) {
+static int collect_cycles(lua_State *L) {
   lt_Collection collection;
   if (!lt_cycles_collect(lt_self(L)->parker, &collection))
     return lt_raise_memory(L);
@@ -437,5 +437,5 @@ const luaL_Reg lt_shared_functions[] = {{"add", add},
                                         {"update", update},
                                         {"copy", copy},
                                         {"shared_memory", shared_memory},
-                                        {"collect", atomic_collect},
+                                        {"collect", collect_cycles},
                                         {NULL, NULL}};

@@ -58,7 +58,7 @@ static int class_subclass(lua_State *L) {
   return 1;
 }
 
-static void push_method(lua_State *L, const char *name) {
+static void push_class_method(lua_State *L, const char *name) {
   const lt_Method method = {&lt_class_type, name};
   lt_method_push(L, &method);
 }
@@ -72,7 +72,7 @@ static int class_index(lua_State *L) {
   else if (strcmp(key, "__base__") == 0 && class_object->base != NULL)
     lt_object_push(L, &class_object->base->object);
   else if (strcmp(key, "subclass") == 0 && class_object->construct == NULL)
-    push_method(L, key);
+    push_class_method(L, key);
   else
     lua_pushnil(L);
   return 1;
@@ -83,12 +83,12 @@ static int class_tostring(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"subclass", class_subclass}, {NULL, NULL}};
+static const luaL_Reg class_methods[] = {{"subclass", class_subclass}, {NULL, NULL}};
 
-static const luaL_Reg metamethods[] = {
+static const luaL_Reg class_metamethods[] = {
     {"__call", class_call}, {"__index", class_index}, {"__tostring", class_tostring}, {NULL, NULL}};
 
-const lt_Face lt_class_face = {NULL, methods, metamethods};
+const lt_Face lt_class_face = {NULL, class_methods, class_metamethods};
 
 static lt_Class *class_at(lua_State *L, int index) {
   return (lt_Class *)lt_object_of_type(L, index, &lt_class_type);

@@ -112,13 +112,13 @@ static int handle_tostring(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"join", handle_join},
-                                   {"is_done", handle_is_done},
-                                   {"result", handle_result},
-                                   {"interrupt", handle_interrupt},
-                                   {NULL, NULL}};
+static const luaL_Reg handle_methods[] = {{"join", handle_join},
+                                          {"is_done", handle_is_done},
+                                          {"result", handle_result},
+                                          {"interrupt", handle_interrupt},
+                                          {NULL, NULL}};
 
-static const luaL_Reg metamethods[] = {
+static const luaL_Reg handle_metamethods[] = {
     {"__index", handle_index}, {"__tostring", handle_tostring}, {NULL, NULL}};
 
-const lt_Face lt_handle_face = {&lt_HandleType, methods, metamethods};
+const lt_Face lt_handle_face = {&lt_HandleType, handle_methods, handle_metamethods};

@@ -232,10 +232,10 @@ static int local_tostring(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg metamethods[] = {
+static const luaL_Reg local_metamethods[] = {
     {"__gc", local_gc},       {"__index", local_index},       {"__newindex", local_newindex},
     {"__pairs", local_pairs}, {"__tostring", local_tostring}, {NULL, NULL}};
 
-static const lt_Face face = {&lt_LocalType, NULL, metamethods};
+static const lt_Face local_face = {&lt_LocalType, NULL, local_metamethods};
 
-const lt_Type lt_local_type = {"_thread._local", &face, local_destroy, NULL};
+const lt_Type lt_local_type = {"_thread._local", &local_face, local_destroy, NULL};

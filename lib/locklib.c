@@ -121,13 +121,13 @@ static bool check_waiting(lua_State *L, plat_Time *deadline) {
   return blocking;
 }
 
-static bool wait_for(lua_State *L, lt_Lock *lock, plat_Time deadline) {
+static bool wait_for_native_lock(lua_State *L, lt_Lock *lock, plat_Time deadline) {
   lt_Wait wait = lt_lock_wait(lock, deadline);
   return lt_wait(L, lt_self(L), &wait);
 }
 
 static bool wait_for_rlock(lua_State *L, lt_RLock *rlock, plat_Time deadline) {
-  bool acquired = wait_for(L, &rlock->lock, deadline);
+  bool acquired = wait_for_native_lock(L, &rlock->lock, deadline);
   if (acquired)
     lt_rlock_own(rlock, own_ident(L), 1);
   return acquired;
@@ -145,10 +145,10 @@ static void collect_holder(lua_State *L, LockObject *lock) {
   lua_gc(L, LUA_GCCOLLECT);
 }
 
-static bool lock_wait_for_lock(lua_State *L, LockObject *lock, plat_Time deadline) {
+static bool wait_for_plain_lock(lua_State *L, LockObject *lock, plat_Time deadline) {
   if (deadline != PLAT_AT_ONCE)
     collect_holder(L, lock);
-  return wait_for(L, &lock->lock, deadline);
+  return wait_for_native_lock(L, &lock->lock, deadline);
 }
 
 /* With arguments, or when the lock was not to be had at once. */
@@ -156,7 +156,7 @@ static int acquire_or_wait(lua_State *L, const lt_Proxy *proxy) {
   LockObject *lock = lock_of(proxy);
   plat_Time deadline = PLAT_FOREVER;
   bool blocking = lua_gettop(L) == 1 || check_waiting(L, &deadline);
-  bool acquired = lt_lock_try(&lock->lock) || (blocking && lock_wait_for_lock(L, lock, deadline));
+  bool acquired = lt_lock_try(&lock->lock) || (blocking && wait_for_plain_lock(L, lock, deadline));
   if (acquired)
     note_holder(proxy);
   lua_pushboolean(L, acquired);
@@ -333,7 +333,7 @@ static void acquire_either(lua_State *L, const lt_Proxy *proxy) {
   if (proxy->object->type == &lt_lock_type) {
     LockObject *lock = lock_of(proxy);
     if (!lt_lock_try(&lock->lock))
-      lock_wait_for_lock(L, lock, PLAT_FOREVER);
+      wait_for_plain_lock(L, lock, PLAT_FOREVER);
     note_holder(proxy);
     return;
   }

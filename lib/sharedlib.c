@@ -193,8 +193,8 @@ static int shared_tostring(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg metamethods[] = {
+static const luaL_Reg shared_metamethods[] = {
     {"__index", shared_index}, {"__newindex", shared_newindex}, {"__len", shared_len},
     {"__pairs", shared_pairs}, {"__tostring", shared_tostring}, {NULL, NULL}};
 
-const lt_Face lt_shared_face = {&lt_SharedType, NULL, metamethods};
+const lt_Face lt_shared_face = {&lt_SharedType, NULL, shared_metamethods};

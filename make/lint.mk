@@ -8,15 +8,16 @@ LINT_BUILDS = $(foreach cc,$(LINT_COMPILERS),$(LINT_PLATFORMS:%=lint-$(cc)-%))
 LINT_SOURCES = $(COMMON) $(filter %.c,$(SPEC_C)) bench/floor.c $(sort $(foreach platform,$(LINT_PLATFORMS),$(PLATFORM_$(platform))))
 C_FILES = $(TREE) $(SPEC_C) $(wildcard bench/*.[ch] examples/*.[ch])
 
-## lint            all checks: builds without a warning, linters, the floors of the house, the rockspec
-lint: $(LINT_BUILDS) $(LINT_SOURCES:%=tidy/%) floors
+## lint            all checks: builds without a warning, linters, the rules of the house, the rockspec
+lint: $(LINT_BUILDS) $(LINT_SOURCES:%=tidy/%) house
 	$(call SAY,LINT $(ROCKSPEC))$(LUA) tools/rockspec.lua $(ROCKSPEC)
 	$(call SAY,LINT the C files' format)clang-format --dry-run -Werror $(C_FILES)
 	$(call SAY,LINT the Lua files)luacheck --quiet --no-color $(wildcard lua spec examples bench tools/*.lua)
 
-## floors          who includes whom: nothing from a floor above, no circle; names that repeat
-floors:
+## house           the floors (no include from above, no circle of files) and the names (none is in two files)
+house:
 	$(NEED_LUA)$(call SAY,LINT the floors)$(LUA) tools/floors.lua
+	$(call SAY,LINT the names)$(LUA) tools/names.lua
 
 ## tidy/FILE.c     one file by clang-tidy
 tidy/%: FORCE
@@ -39,4 +40,4 @@ format:
 rockspec:
 	$(NEED_LUA)$(LUA) tools/rockspec.lua --write $(ROCKSPEC)
 
-.PHONY: lint floors $(LINT_BUILDS) build-all format rockspec
+.PHONY: lint house $(LINT_BUILDS) build-all format rockspec

@@ -99,17 +99,15 @@ int plat_processor(void) {
 atomic_bool plat_has_heavy_barrier;
 static atomic_bool all_are_full;
 
-#if defined(SYS_membarrier)
-
 enum { PRIVATE_EXPEDITED = 1 << 3, REGISTER_PRIVATE_EXPEDITED = 1 << 4 };
+
+#if defined(SYS_membarrier)
 
 static bool call_membarrier(int command) {
   return syscall(SYS_membarrier, command, 0, 0) == 0;
 }
 
 #else
-
-enum { PRIVATE_EXPEDITED, REGISTER_PRIVATE_EXPEDITED };
 
 static bool call_membarrier(int command) {
   (void)command;

@@ -81,7 +81,7 @@ static void learn_iterators(lua_State *L) {
   know(L, LT_LIBRARY_GMATCH_ITERATOR);
 }
 
-static int library_learn(lua_State *L) {
+static int learn_all(lua_State *L) {
   static const char *const basic[] = {"print", "pcall", "xpcall"}; /* by lt_LibraryFunction */
   luaL_requiref(L, LUA_GNAME, luaopen_base, 0);
   for (int i = LT_LIBRARY_PRINT; i <= LT_LIBRARY_XPCALL; i++) {
@@ -114,7 +114,7 @@ void lt_library_functions_learn(void) {
   lua_State *L = luaL_newstate();
   if (L == NULL)
     return;
-  lua_pushcfunction(L, library_learn);
+  lua_pushcfunction(L, learn_all);
   lua_pcall(L, 0, 0, 0);
   lua_close(L);
 }

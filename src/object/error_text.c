@@ -160,15 +160,15 @@ static void push_plain(lua_State *L, int index) {
   lua_settop(L, top + 1);
 }
 
-static int error_text_convert(lua_State *L) {
+static int call_tostring(lua_State *L) {
   luaL_tolstring(L, 1, NULL);
   return 1;
 }
 
 /* Pushes the string, or returns false and pushes the error. */
-static bool try_convert(lua_State *L, int index) {
+static bool try_tostring(lua_State *L, int index) {
   lua_pushvalue(L, index);
-  lua_pushcfunction(L, error_text_convert);
+  lua_pushcfunction(L, call_tostring);
   lua_insert(L, -2);
   int status = lua_pcall(L, 1, 1, 0);
   if (status == LUA_ERRMEM || (status != LUA_OK && lt_ends_thread(L, -1)))
@@ -191,10 +191,10 @@ void lt_error_text_push(lua_State *L, int index) {
   int failure = lua_gettop(L) + 1;
   if (!has_own_text(L, index)) {
     push_plain(L, index);
-  } else if (!try_convert(L, index)) {
+  } else if (!try_tostring(L, index)) {
     push_plain(L, index);
     lua_pushliteral(L, " (its __tostring fails: ");
-    if (lt_class_of(L, failure) == NULL || !try_convert(L, failure)) {
+    if (lt_class_of(L, failure) == NULL || !try_tostring(L, failure)) {
       lua_settop(L, failure + 2);
       push_plain(L, failure);
     }

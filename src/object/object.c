@@ -70,7 +70,7 @@ void lt_object_retain(lt_Object *object) {
 ** list until the first is destroyed, so that the C stack does not grow with the length of a
 ** chain.
 */
-static void destroy_dead(lt_Object *object) {
+static void destroy_in_turn(lt_Object *object) {
   static _Thread_local lt_Object *dead;
   static _Thread_local bool destroying;
   object->next_dead = dead;
@@ -90,7 +90,7 @@ void lt_object_release(lt_Object *object) {
   /* Acquire and release: the last one sees all that the others did before it destroys. */
   uint64_t before = atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel);
   if (LT_REFERENCE_COUNT(before) == 1)
-    destroy_dead(object);
+    destroy_in_turn(object);
   else if ((before & COUNT_IS_FULL) != 0)
     keep_in_bounds(object);
 }

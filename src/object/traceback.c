@@ -38,7 +38,7 @@ static void add_number(lt_Line *lines, int number) {
 */
 
 /* How the calls of pcall and xpcall are told; NULL for others. */
-static const char *protector_text(lua_CFunction function) {
+static const char *line_of_protected_call(lua_CFunction function) {
   return function == NULL                                     ? NULL
          : function == lt_library_function(LT_LIBRARY_PCALL)  ? "\n\t[C]: in function 'pcall'"
          : function == lt_library_function(LT_LIBRARY_XPCALL) ? "\n\t[C]: in function 'xpcall'"
@@ -106,16 +106,16 @@ static void write_calls(lua_State *L, lt_Line *lines, int level, size_t *place) 
   lt_line_add_string(lines, HEADER);
   for (int count = 0; !is_last && lua_getstack(L, level + count, &call); count++) {
     size_t before = lines->length;
-    const char *protector = protector_text(traceback_function_of(L, &call));
-    if (protector != NULL) {
-      lt_line_add_string(lines, protector);
+    const char *line = line_of_protected_call(traceback_function_of(L, &call));
+    if (line != NULL) {
+      lt_line_add_string(lines, line);
     } else {
       size_t length = add_call(L, lines, &call, !is_caught);
       if (count == 0)
         *place = length;
       is_last = is_caught;
     }
-    is_caught = protector != NULL;
+    is_caught = line != NULL;
     if (count == MOST_CALLS || is_full(lines)) {
       lines->length = before;
       lt_line_add_string(lines, more);
@@ -215,7 +215,7 @@ static bool get_outermost(lua_State *L, lua_Debug *call) {
   return lua_getstack(L, inside, call) != 0;
 }
 
-static bool traceback_has_temporary(lua_State *L, const lua_Debug *call, lua_CFunction function) {
+static bool has_local_function(lua_State *L, const lua_Debug *call, lua_CFunction function) {
   bool found = false;
   for (int i = 1; !found && lua_getlocal(L, call, i) != NULL; i++) {
     found = lua_tocfunction(L, -1) == function;
@@ -238,5 +238,5 @@ bool lt_traceback_in_handler(lua_State *L) {
     return false;
   lua_CFunction handler = traceback_function_of(L, &call);
   return handler != NULL && get_outermost(L, &call) && traceback_function_of(L, &call) != NULL &&
-         traceback_has_temporary(L, &call, handler);
+         has_local_function(L, &call, handler);
 }

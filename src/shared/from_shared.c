@@ -100,7 +100,7 @@ void lt_from_shared_push_taken(lua_State *L, lt_TakenValue *taken, int count) {
 ** added since they were last looked through, and how many may be before they are again.
 */
 
-enum { KEPT = 1, ADDED, LIMIT };
+enum { RECORD_KEPT = 1, RECORD_ADDED, RECORD_LIMIT };
 #define FIRST_LIMIT 16
 
 static void push_record(lua_State *L, int proxy) {
@@ -109,11 +109,11 @@ static void push_record(lua_State *L, int proxy) {
   lua_pop(L, 1);
   lua_createtable(L, 3, 0);
   lua_newtable(L);
-  lua_rawseti(L, -2, KEPT);
+  lua_rawseti(L, -2, RECORD_KEPT);
   lua_pushinteger(L, 0);
-  lua_rawseti(L, -2, ADDED);
+  lua_rawseti(L, -2, RECORD_ADDED);
   lua_pushinteger(L, FIRST_LIMIT);
-  lua_rawseti(L, -2, LIMIT);
+  lua_rawseti(L, -2, RECORD_LIMIT);
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, proxy, 1);
 }
@@ -152,9 +152,9 @@ static void drop_old(lua_State *L, lt_BiasUser user, lt_SharedTable *shared) {
     lua_pop(L, 1);
   }
   lua_pushinteger(L, 0);
-  lua_rawseti(L, -3, ADDED);
+  lua_rawseti(L, -3, RECORD_ADDED);
   lua_pushinteger(L, left + FIRST_LIMIT);
-  lua_rawseti(L, -3, LIMIT);
+  lua_rawseti(L, -3, RECORD_LIMIT);
 }
 
 static lua_Integer integer_field(lua_State *L, int index, lua_Integer i) {
@@ -168,13 +168,13 @@ void lt_from_shared_remember(lua_State *L, lt_BiasUser user, int proxy, int key)
   int value = lua_gettop(L);
   luaL_checkstack(L, 16, "too many values");
   push_record(L, proxy);
-  lua_rawgeti(L, -1, KEPT);
+  lua_rawgeti(L, -1, RECORD_KEPT);
   lua_pushvalue(L, key);
   lua_rawget(L, -2);
   if (!lua_rawequal(L, -1, value)) {
     lua_pop(L, 1);
-    lua_Integer added = integer_field(L, -2, ADDED) + 1;
-    if (added > integer_field(L, -2, LIMIT)) {
+    lua_Integer added = integer_field(L, -2, RECORD_ADDED) + 1;
+    if (added > integer_field(L, -2, RECORD_LIMIT)) {
       drop_old(L, user, (lt_SharedTable *)lt_object_at(L, proxy));
       added = 1;
     }
@@ -182,14 +182,14 @@ void lt_from_shared_remember(lua_State *L, lt_BiasUser user, int proxy, int key)
     lua_pushvalue(L, value);
     lua_rawset(L, -3);
     lua_pushinteger(L, added);
-    lua_rawseti(L, -3, ADDED);
+    lua_rawseti(L, -3, RECORD_ADDED);
   }
   lua_settop(L, value);
 }
 
 void lt_from_shared_forget(lua_State *L, int proxy, int key) {
   if (lua_getiuservalue(L, proxy, 1) == LUA_TTABLE) {
-    lua_rawgeti(L, -1, KEPT);
+    lua_rawgeti(L, -1, RECORD_KEPT);
     lua_pushvalue(L, key);
     lua_pushnil(L);
     lua_rawset(L, -3);

@@ -19,14 +19,14 @@ struct lt_Segment {
 #define FIRST_CAPACITY 16u
 #define LARGEST_CAPACITY 256u
 
-static size_t segments_size_of(size_t capacity) {
+static size_t segment_bytes(size_t capacity) {
   return sizeof(lt_Segment) + capacity * sizeof(lt_MessageItem);
 }
 
 lt_Segment *lt_segment_new(size_t capacity) {
   if (capacity > UINT32_MAX)
     return NULL;
-  lt_Segment *segment = lt_memory_alloc(segments_size_of(capacity));
+  lt_Segment *segment = lt_memory_alloc(segment_bytes(capacity));
   if (segment != NULL) {
     segment->next = NULL;
     segment->begin = 0;
@@ -37,7 +37,7 @@ lt_Segment *lt_segment_new(size_t capacity) {
 
 void lt_segment_free(lt_Segment *segment) {
   if (segment != NULL)
-    lt_memory_free(segment, segments_size_of(segment->capacity));
+    lt_memory_free(segment, segment_bytes(segment->capacity));
 }
 
 lt_MessageItem *lt_segment_items(lt_Segment *segment) {

@@ -102,6 +102,6 @@ static void shared_clear(lt_Object *object) {
   lt_value_table_free(&table);
 }
 
-static const lt_Tracing tracing = {shared_traverse, shared_clear};
+static const lt_Tracing table_tracing = {shared_traverse, shared_clear};
 
-lt_Type lt_shared_table_type = {"_thread.shared", NULL, shared_destroy, &tracing};
+lt_Type lt_shared_table_type = {"_thread.shared", NULL, shared_destroy, &table_tracing};

@@ -58,14 +58,14 @@ bool lt_shared_value_is_traced(const lt_SharedValue *value) {
 ** Keys
 */
 
-static uint32_t shared_value_mix(uint64_t bits) {
+static uint32_t mix_hash(uint64_t bits) {
   bits *= UINT64_C(0x9E3779B97F4A7C15);
   bits ^= bits >> 32;
   return (uint32_t)bits;
 }
 
 /* The system chooses where the library lies, so nobody knows beforehand which keys collide. */
-static uint32_t shared_value_hash_string(const char *bytes, size_t length) {
+static uint32_t hash_string_key(const char *bytes, size_t length) {
   uint64_t hash = (uint64_t)(uintptr_t)&lt_shared_nil ^ length;
   uint64_t word;
   for (; length > sizeof(word); bytes += sizeof(word), length -= sizeof(word)) {
@@ -73,11 +73,11 @@ static uint32_t shared_value_hash_string(const char *bytes, size_t length) {
     hash = (hash ^ word) * UINT64_C(0xD6E8FEB86659FD93);
     hash ^= hash >> 32;
   }
-  return shared_value_mix(hash ^ lt_shared_last_word(bytes, length));
+  return mix_hash(hash ^ lt_shared_last_word(bytes, length));
 }
 
 lt_SharedKey lt_shared_key_integer(lua_Integer integer) {
-  lt_SharedKey key = {LT_SCALAR_INTEGER, shared_value_mix((uint64_t)integer), {{integer}}};
+  lt_SharedKey key = {LT_SCALAR_INTEGER, mix_hash((uint64_t)integer), {{integer}}};
   return key;
 }
 
@@ -92,7 +92,7 @@ static void number_key(lua_State *L, int index, lt_SharedKey *key) {
     key->as.scalar.number = lua_tonumber(L, index);
     memcpy(&bits, &key->as.scalar.number,
            sizeof(bits) < sizeof(lua_Number) ? sizeof(bits) : sizeof(lua_Number));
-    key->hash = shared_value_mix(bits);
+    key->hash = mix_hash(bits);
   }
 }
 
@@ -101,7 +101,7 @@ bool lt_shared_key_at(lua_State *L, int index, lt_SharedKey *key) {
   if (type == LUA_TSTRING) { /* the most frequent */
     key->kind = LT_SHARED_STRING;
     key->as.string.bytes = lua_tolstring(L, index, &key->as.string.length);
-    key->hash = shared_value_hash_string(key->as.string.bytes, key->as.string.length);
+    key->hash = hash_string_key(key->as.string.bytes, key->as.string.length);
     return true;
   }
   switch (type) {
@@ -115,12 +115,12 @@ bool lt_shared_key_at(lua_State *L, int index, lt_SharedKey *key) {
   case LUA_TLIGHTUSERDATA:
     key->kind = LT_SCALAR_POINTER;
     key->as.scalar.pointer = lua_touserdata(L, index);
-    key->hash = shared_value_mix((uint64_t)(uintptr_t)key->as.scalar.pointer);
+    key->hash = mix_hash((uint64_t)(uintptr_t)key->as.scalar.pointer);
     return true;
   case LUA_TUSERDATA:
     key->kind = LT_SHARED_OBJECT;
     key->as.object = lt_object_at(L, index);
-    key->hash = shared_value_mix((uint64_t)(uintptr_t)key->as.object);
+    key->hash = mix_hash((uint64_t)(uintptr_t)key->as.object);
     return key->as.object != NULL;
   default:
     return false;

@@ -45,8 +45,8 @@ static void stored_clear(lt_Object *object) {
   lt_message_drop_references(((lt_StoredValue *)object)->message);
 }
 
-static const lt_Tracing tracing = {stored_traverse, stored_clear};
-const lt_Type lt_stored_value_type = {"stored value", NULL, stored_destroy, &tracing};
+static const lt_Tracing stored_tracing = {stored_traverse, stored_clear};
+const lt_Type lt_stored_value_type = {"stored value", NULL, stored_destroy, &stored_tracing};
 
 /*
 ** The values of a state

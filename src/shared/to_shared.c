@@ -293,7 +293,7 @@ static void release_targets(Conversion *conversion, bool failed) {
 }
 
 /* NULL if it must be a plain table and is none. */
-static lt_SharedTable *to_shared_convert(lua_State *L, lt_BiasUser user, int index, bool plain) {
+static lt_SharedTable *convert_whole(lua_State *L, lt_BiasUser user, int index, bool plain) {
   Conversion conversion = {user, plain, NULL, 0, 0};
   lt_QuietCall quiet;
   index = lua_absindex(L, index);
@@ -312,13 +312,13 @@ static lt_SharedTable *to_shared_convert(lua_State *L, lt_BiasUser user, int ind
 }
 
 lt_SharedTable *lt_to_shared_table(lua_State *L, lt_BiasUser user, int index) {
-  return to_shared_convert(L, user, index, false);
+  return convert_whole(L, user, index, false);
 }
 
 lt_SharedValue lt_to_shared(lua_State *L, lt_BiasUser user, int index) {
   lt_SharedValue value;
   if (share_scalar(L, index, &value))
     return value;
-  lt_SharedTable *shared = is_bare_table(L, index) ? to_shared_convert(L, user, index, true) : NULL;
+  lt_SharedTable *shared = is_bare_table(L, index) ? convert_whole(L, user, index, true) : NULL;
   return shared != NULL ? object_value(&shared->traced.object) : share_whole(L, index, NULL);
 }

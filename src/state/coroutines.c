@@ -118,7 +118,7 @@ static void coroutines_enter(lt_Coroutines *coroutines, lua_State *L) {
   coroutines_insert(coroutines->table, &entry);
 }
 
-static void leave(lt_Coroutines *coroutines, const lua_State *L) {
+static void coroutines_leave(lt_Coroutines *coroutines, const lua_State *L) {
   Entry *entry = coroutines_find(coroutines->table, L);
   if (entry != NULL) {
     entry->L = REMOVED;
@@ -131,7 +131,7 @@ static void leave(lt_Coroutines *coroutines, const lua_State *L) {
 ** The allocator
 */
 
-static lua_State *state_in(const lt_Coroutines *coroutines, void *block) {
+static lua_State *coroutine_in(const lt_Coroutines *coroutines, void *block) {
   return (lua_State *)(void *)((char *)block + coroutines->offset);
 }
 
@@ -146,12 +146,12 @@ static void *make_coroutine(lt_Coroutines *coroutines, size_t size) {
   if (block != NULL) {
     memset(block, 0, size);
     HANDLER_FENCE();
-    coroutines_enter(coroutines, state_in(coroutines, block));
+    coroutines_enter(coroutines, coroutine_in(coroutines, block));
   }
   return block;
 }
 
-static void *allocate(void *context, void *block, size_t old_size, size_t new_size) {
+static void *allocate_and_follow(void *context, void *block, size_t old_size, size_t new_size) {
   lt_Coroutines *coroutines = context;
   if (block == NULL && old_size == LUA_TTHREAD) {
     if (new_size == coroutines->size)
@@ -163,7 +163,7 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
       return made;
     }
   } else if (new_size == 0 && block != NULL && old_size == coroutines->size) {
-    leave(coroutines, state_in(coroutines, block));
+    coroutines_leave(coroutines, coroutine_in(coroutines, block));
   }
   return coroutines->allocate(coroutines->allocator, block, old_size, new_size);
 }
@@ -212,7 +212,7 @@ lt_Coroutines *lt_coroutines_follow(lua_State *L) {
     lt_coroutines_free(coroutines);
     return NULL;
   }
-  lua_setallocf(L, allocate, coroutines);
+  lua_setallocf(L, allocate_and_follow, coroutines);
   if (!find_layout(coroutines, L)) {
     lt_coroutines_unwrap(coroutines, L);
     lt_coroutines_free(coroutines);
@@ -225,7 +225,7 @@ lt_Coroutines *lt_coroutines_follow(lua_State *L) {
 
 bool lt_coroutines_unwrap(lt_Coroutines *coroutines, lua_State *L) {
   void *context;
-  if (lua_getallocf(L, &context) != allocate || context != coroutines)
+  if (lua_getallocf(L, &context) != allocate_and_follow || context != coroutines)
     return false;
   lua_setallocf(L, coroutines->allocate, coroutines->allocator);
   return true;

@@ -25,8 +25,8 @@ bool lt_files_tells_of_signal(lua_State *L, int index) {
 */
 
 /* Calls Lua's own with all arguments, of which the first is a file's name. */
-static int open_named(lua_State *L, lua_CFunction stock) {
-  lua_pushcfunction(L, stock);
+static int open_named(lua_State *L, lua_CFunction library_function) {
+  lua_pushcfunction(L, library_function);
   lua_insert(L, 1);
   int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
   if (status == LUA_OK)
@@ -41,19 +41,19 @@ static int open_named(lua_State *L, lua_CFunction stock) {
   lt_throw(L);
 }
 
-static int call_stock(lua_State *L, lt_LibraryFunction which) {
-  lua_CFunction stock = lt_library_function(which);
-  return lua_isstring(L, 1) ? open_named(L, stock) : stock(L);
+static int call_library_function(lua_State *L, lt_LibraryFunction which) {
+  lua_CFunction library_function = lt_library_function(which);
+  return lua_isstring(L, 1) ? open_named(L, library_function) : library_function(L);
 }
 
 /* io.input([file]), io.output([file]) */
 static int input(lua_State *L) {
-  return call_stock(L, LT_LIBRARY_IO_INPUT);
+  return call_library_function(L, LT_LIBRARY_IO_INPUT);
 }
 
 static int output(lua_State *L) {
   bool opens = lua_isstring(L, 1);
-  int count = call_stock(L, LT_LIBRARY_IO_OUTPUT);
+  int count = call_library_function(L, LT_LIBRARY_IO_OUTPUT);
   if (opens)
     lt_files_enter(L, -1);
   return count;
@@ -162,7 +162,7 @@ static void replace_iterator(lua_State *L, int index) {
 
 /* io.lines([name, ...]), file:lines(...) */
 static int lines(lua_State *L) {
-  int count = call_stock(L, LT_LIBRARY_IO_LINES);
+  int count = call_library_function(L, LT_LIBRARY_IO_LINES);
   replace_iterator(L, lua_gettop(L) - count + 1);
   return count;
 }

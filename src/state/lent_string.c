@@ -94,7 +94,7 @@ static lt_Lender *lender_of(lua_State *L) {
   return lender != NULL && !lender->closed ? lender : NULL;
 }
 
-static void lent_watch(lua_State *L, lt_Lender *lender);
+static void watch_collections(lua_State *L, lt_Lender *lender);
 
 /*
 ** The __gc of a userdata that nobody refers to: each collection finds it, so that what is over does
@@ -108,11 +108,11 @@ static int look_at_all(lua_State *L) {
   lender->watched = false;
   look_at_oldest(L, lender, lender->count);
   if (lender->newest != NULL)
-    lent_watch(L, lender);
+    watch_collections(L, lender);
   return 0;
 }
 
-static void lent_watch(lua_State *L, lt_Lender *lender) {
+static void watch_collections(lua_State *L, lt_Lender *lender) {
   lua_newuserdatauv(L, 0, 0);
   lt_push_registered(L, &watcher_key, NULL);
   lua_pushcfunction(L, look_at_all);
@@ -131,7 +131,7 @@ static lt_LentString *lend(lua_State *L, int index, lt_Lender *lender) {
   luaL_checkstack(L, 8, "too many values");
   look_at_oldest(L, lender, 2); /* one that comes, at most two that go: they don't pile up */
   if (!lender->watched)
-    lent_watch(L, lender);
+    watch_collections(L, lender);
   lt_push_registered(L, &anchors_key, NULL);
   lua_pushvalue(L, index);
   int anchor = luaL_ref(L, -2);
@@ -183,7 +183,7 @@ static void unpin(lt_LentString *string) {
   lt_unpark_all(&string->state);
 }
 
-static void lent_push_own(lua_State *L, const lt_LentString *string) {
+static void push_own_copy(lua_State *L, const lt_LentString *string) {
   if (string->own == NULL)
     lt_raise_memory(L);
   lua_pushlstring(L, string->own, string->length);
@@ -199,7 +199,7 @@ static int lent_push_protected(lua_State *L) {
     lua_pushlstring(L, string->lent, string->length);
     unpin(string);
   } else {
-    lent_push_own(L, string);
+    push_own_copy(L, string);
   }
   return 1;
 }
@@ -207,7 +207,7 @@ static int lent_push_protected(lua_State *L) {
 void lt_lent_string_push(lua_State *L, lt_LentString *string) {
   lt_QuietCall quiet;
   if (atomic_load_explicit(&string->state, memory_order_acquire) == OWN) {
-    lent_push_own(L, string);
+    push_own_copy(L, string);
     return;
   }
   luaL_checkstack(L, 2, "too many values");

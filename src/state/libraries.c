@@ -4,7 +4,7 @@
 ** to, but may have a finalizer, shows in the trace of allocations: both states, and each one that
 ** is asked for later, must have asked for the same blocks in the same order.
 **
-** Shared state: 'known', atomic. Whoever finds it out writes the same.
+** Shared state: 'standard_trace', atomic. Whoever finds it out writes the same.
 */
 #include "src/state/libraries.h"
 
@@ -68,16 +68,16 @@ typedef struct Description {
   bool is_strange;   /* there is something that no library of Lua makes */
 } Description;
 
-static uint64_t libraries_mix(uint64_t sum, uint64_t number) {
+static uint64_t mix_number(uint64_t sum, uint64_t number) {
   sum = (sum ^ number) * UINT64_C(0x9E3779B97F4A7C15);
   return sum ^ sum >> 29;
 }
 
 static uint64_t mix_bytes(uint64_t sum, const void *bytes, size_t size) {
   const unsigned char *from = bytes;
-  sum = libraries_mix(sum, size);
+  sum = mix_number(sum, size);
   for (size_t i = 0; i < size; i++)
-    sum = libraries_mix(sum, from[i]);
+    sum = mix_number(sum, from[i]);
   return sum;
 }
 
@@ -85,19 +85,19 @@ static uint64_t mix_bytes(uint64_t sum, const void *bytes, size_t size) {
 static uint64_t mix_plain(lua_State *L, int index, uint64_t sum) {
   lua_Number number = lua_tonumber(L, index);
   size_t length;
-  sum = libraries_mix(sum, (uint64_t)lua_type(L, index));
+  sum = mix_number(sum, (uint64_t)lua_type(L, index));
   switch (lua_type(L, index)) {
   case LUA_TBOOLEAN:
-    return libraries_mix(sum, (uint64_t)lua_toboolean(L, index));
+    return mix_number(sum, (uint64_t)lua_toboolean(L, index));
   case LUA_TNUMBER:
-    return lua_isinteger(L, index) ? libraries_mix(sum, (uint64_t)lua_tointeger(L, index))
+    return lua_isinteger(L, index) ? mix_number(sum, (uint64_t)lua_tointeger(L, index))
                                    : mix_bytes(sum, &number, sizeof(number));
   case LUA_TSTRING: {
     const char *bytes = lua_tolstring(L, index, &length);
     return mix_bytes(sum, bytes, length);
   }
   default:
-    return libraries_mix(sum, (uint64_t)(uintptr_t)lua_touserdata(L, index));
+    return mix_number(sum, (uint64_t)(uintptr_t)lua_touserdata(L, index));
   }
 }
 
@@ -144,7 +144,7 @@ static void describe_fields(lua_State *L, Description *description) {
   }
   qsort(fields, (size_t)count, sizeof(Field), compare_fields);
   for (lua_Integer i = 0; i < count; i++) {
-    description->sum = libraries_mix(description->sum, fields[i].number);
+    description->sum = mix_number(description->sum, fields[i].number);
     lua_rawgeti(L, -2, fields[i].place);
     lua_rawget(L, -4);
     describe(L, description);
@@ -156,7 +156,7 @@ static void describe_fields(lua_State *L, Description *description) {
 static void describe_function(lua_State *L, Description *description) {
   lua_CFunction function = lua_tocfunction(L, -1);
   description->is_strange = description->is_strange || function == NULL;
-  description->sum = libraries_mix(description->sum, (uint64_t)(uintptr_t)function);
+  description->sum = mix_number(description->sum, (uint64_t)(uintptr_t)function);
   for (int i = 1; lua_getupvalue(L, -1, i) != NULL; i++) {
     describe(L, description);
     lua_pop(L, 1);
@@ -168,7 +168,7 @@ static void describe_userdata(lua_State *L, Description *description) {
   bool is_memory = !lua_getmetatable(L, -1);
   lua_settop(L, is_memory ? -1 : -2);
   size_t size = lua_rawlen(L, -1);
-  description->sum = is_memory ? libraries_mix(description->sum, size)
+  description->sum = is_memory ? mix_number(description->sum, size)
                                : mix_bytes(description->sum, lua_touserdata(L, -1), size);
   for (int i = 1; lua_getiuservalue(L, -1, i) != LUA_TNONE; i++) {
     describe(L, description);
@@ -182,7 +182,7 @@ static void describe_metatable(lua_State *L, Description *description) {
     describe(L, description);
     lua_pop(L, 1);
   } else {
-    description->sum = libraries_mix(description->sum, 0);
+    description->sum = mix_number(description->sum, 0);
   }
 }
 
@@ -225,8 +225,8 @@ static void describe(lua_State *L, Description *description) {
     return;
   }
   lua_Integer number = number_of(L, description);
-  description->sum = libraries_mix(description->sum, (uint64_t)lua_type(L, -1));
-  description->sum = libraries_mix(description->sum, (uint64_t)number);
+  description->sum = mix_number(description->sum, (uint64_t)lua_type(L, -1));
+  description->sum = mix_number(description->sum, (uint64_t)number);
   if (number == 0)
     describe_object(L, description);
 }
@@ -289,7 +289,7 @@ static int look_at(Look *look) {
 
 enum { UNKNOWN, OTHERS }; /* or the trace of Lua's own libraries */
 
-static atomic_uint_least64_t known;
+static atomic_uint_least64_t standard_trace;
 
 static bool are_same(const Look *own, const Look *found) {
   return !own->description.is_strange && !found->description.is_strange &&
@@ -312,10 +312,10 @@ static uint64_t find_out(void) {
 
 /* Relaxed: nothing else is read because of it. */
 bool lt_libraries_are_standard(uint64_t trace) {
-  uint64_t is = atomic_load_explicit(&known, memory_order_relaxed);
+  uint64_t is = atomic_load_explicit(&standard_trace, memory_order_relaxed);
   if (is == UNKNOWN) {
     is = find_out();
-    atomic_store_explicit(&known, is, memory_order_relaxed);
+    atomic_store_explicit(&standard_trace, is, memory_order_relaxed);
   }
   return is > OTHERS && trace == is;
 }

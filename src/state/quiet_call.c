@@ -20,7 +20,7 @@ static bool is_running(lua_State *L) {
   return lua_gc(L, LUA_GCISRUNNING) == 1;
 }
 
-static void *quiet_call_allocate(void *context, void *block, size_t old_size, size_t new_size) {
+static void *allocate_and_note(void *context, void *block, size_t old_size, size_t new_size) {
   lt_QuietCall *quiet = context;
   void *result = quiet->allocate(quiet->allocator, block, old_size, new_size);
   if (result == NULL && new_size > 0)
@@ -38,7 +38,7 @@ static void release(lua_State *L, const lt_QuietCall *quiet) {
     lua_gc(L, LUA_GCSTEP, KILOBYTES);
   } else if (is_running(L)) {
     lua_gc(L, LUA_GCRESTART);
-    if (quiet->allocate == quiet_call_allocate) /* this call was made within another */
+    if (quiet->allocate == allocate_and_note) /* this call was made within another */
       lt_quiet_call_again(L);
   }
 }
@@ -49,7 +49,7 @@ int lt_quiet_call(lua_State *L, lt_QuietCall *quiet, int argument_count, int res
   bool held = is_running(L);
   if (held)
     lua_gc(L, LUA_GCSTEP, -KILOBYTES);
-  lua_setallocf(L, quiet_call_allocate, quiet);
+  lua_setallocf(L, allocate_and_note, quiet);
   int status = lua_pcall(L, argument_count, result_count, 0);
   lua_setallocf(L, quiet->allocate, quiet->allocator);
   if (held)

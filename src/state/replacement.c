@@ -6,10 +6,10 @@
 
 void lt_replacement_put(lua_State *L, const char *library, const char *name,
                         lt_LibraryFunction which, lua_CFunction function) {
-  lua_CFunction stock = lt_library_function(which);
+  lua_CFunction library_function = lt_library_function(which);
   if (!lt_library_functions_are_learnt())
     lt_raise_memory(L);
-  if (stock == NULL)
+  if (library_function == NULL)
     return;
   luaL_checkstack(L, 4, "too many values");
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -17,7 +17,7 @@ void lt_replacement_put(lua_State *L, const char *library, const char *name,
   if (lua_rawget(L, -2) == LUA_TTABLE) {
     lua_pushstring(L, name);
     lua_rawget(L, -2);
-    if (lua_tocfunction(L, -1) == stock) {
+    if (lua_tocfunction(L, -1) == library_function) {
       lua_pushstring(L, name);
       lua_pushcfunction(L, function);
       lua_rawset(L, -4);

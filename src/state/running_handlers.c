@@ -27,7 +27,7 @@ static lua_CFunction handlers_function_of(lua_State *L, lua_Debug *frame) {
 }
 
 /* The level of 'frame', which is below the one of a function it has called. */
-static bool handlers_has_temporary(lua_State *L, const lua_Debug *frame, int number) {
+static bool has_local(lua_State *L, const lua_Debug *frame, int number) {
   if (lua_getlocal(L, frame, number) == NULL)
     return false;
   lua_pop(L, 1);
@@ -42,10 +42,8 @@ static bool closes_after_error(lua_State *L, lua_Debug *frame) {
   lua_CFunction function = handlers_function_of(L, frame);
   if (function == NULL)
     return false;
-  return (function == lt_library_function(LT_LIBRARY_PCALL) &&
-          handlers_has_temporary(L, frame, 2)) ||
-         (function == lt_library_function(LT_LIBRARY_XPCALL) &&
-          handlers_has_temporary(L, frame, 4));
+  return (function == lt_library_function(LT_LIBRARY_PCALL) && has_local(L, frame, 2)) ||
+         (function == lt_library_function(LT_LIBRARY_XPCALL) && has_local(L, frame, 4));
 }
 
 static bool is_named_closer(lua_State *L, lua_Debug *frame) {
@@ -66,8 +64,7 @@ static bool is_closing_coroutine(lua_State *L) {
   if (function == NULL)
     return false;
   return function == lt_library_function(LT_LIBRARY_COROUTINE_CLOSE) ||
-         (function == lt_library_function(LT_LIBRARY_WRAPPED) &&
-          handlers_has_temporary(L, &frame, 1));
+         (function == lt_library_function(LT_LIBRARY_WRAPPED) && has_local(L, &frame, 1));
 }
 
 /* With 'bottom', also if the stack does not begin with that. */

@@ -75,7 +75,7 @@ static void seed_random(lua_State *L) {
 }
 
 /* What a state has of its own, and no snapshot may hold. */
-static int state_begin(lua_State *L) {
+static int begin_state(lua_State *L) {
   lt_FreshState *fresh = lua_touserdata(L, 1);
   fresh->context = lt_state_open_context(L, fresh->on_close);
   fresh->context->pool = fresh->pool;
@@ -83,7 +83,7 @@ static int state_begin(lua_State *L) {
   return 0;
 }
 
-static bool state_call(lua_State *L, lua_CFunction function, void *argument) {
+static bool call_with_pointer(lua_State *L, lua_CFunction function, void *argument) {
   lua_pushcfunction(L, function);
   lua_pushlightuserdata(L, argument);
   return lua_pcall(L, 1, 0, 0) == LUA_OK;
@@ -101,10 +101,10 @@ lt_FreshState *lt_state_make(const luaL_Reg *modules, lua_CFunction on_close, bo
     return NULL;
   }
   Opening opening = {fresh->pool, modules, 0};
-  bool opened = state_call(fresh->L, open_libraries, &opening);
+  bool opened = call_with_pointer(fresh->L, open_libraries, &opening);
   if (opened)
     lt_pool_opened(fresh->pool, again && lt_libraries_are_standard(opening.trace));
-  if (!opened || !state_call(fresh->L, state_begin, fresh)) {
+  if (!opened || !call_with_pointer(fresh->L, begin_state, fresh)) {
     lt_state_discard(fresh);
     return NULL;
   }
@@ -129,7 +129,7 @@ bool lt_state_close(lt_FreshState *fresh) {
 
 bool lt_state_renew(lt_FreshState *fresh) {
   fresh->L = lt_pool_restore(fresh->pool);
-  bool begun = state_call(fresh->L, state_begin, fresh);
+  bool begun = call_with_pointer(fresh->L, begin_state, fresh);
   if (!begun)
     lt_state_discard(fresh);
   return begun;

@@ -111,7 +111,7 @@ bool lt_runtime_threads_had_ident(uint64_t ident) {
   return ident != 0 && ident <= atomic_load(&last_ident);
 }
 
-static bool has_others(const lt_Runtime *runtime, const lt_Thread *than, bool daemons_too) {
+static bool has_other_threads(const lt_Runtime *runtime, const lt_Thread *than, bool daemons_too) {
   const lt_Thread *thread = runtime->threads;
   while (thread != NULL && (thread == than || thread->is_main || (thread->daemon && !daemons_too)))
     thread = thread->next;
@@ -120,14 +120,14 @@ static bool has_others(const lt_Runtime *runtime, const lt_Thread *than, bool da
 
 bool lt_runtime_threads_has_others(lt_Runtime *runtime, const lt_Thread *than, bool daemons_too) {
   plat_mutex_lock(&runtime->guard);
-  bool found = has_others(runtime, than, daemons_too);
+  bool found = has_other_threads(runtime, than, daemons_too);
   plat_mutex_unlock(&runtime->guard);
   return found;
 }
 
 bool lt_runtime_threads_close(lt_Runtime *runtime, const lt_Thread *than, bool at_any_rate) {
   plat_mutex_lock(&runtime->guard);
-  runtime->closing = at_any_rate || !has_others(runtime, than, false);
+  runtime->closing = at_any_rate || !has_other_threads(runtime, than, false);
   bool closing = runtime->closing;
   plat_mutex_unlock(&runtime->guard);
   return closing;

@@ -41,9 +41,9 @@ static void refuse_results(lua_State *L, lt_Thread *thread) {
   thread->failed = true;
 }
 
-static int body(lua_State *L) {
+static int run_function(lua_State *L) {
   lt_Thread *thread = lua_touserdata(L, 1);
-  thread->bottom = body;
+  thread->bottom = run_function;
   lua_settop(L, 0);
   lt_interrupt_replace_sethook(L);
   lt_inherited_package_apply(L, thread->package);
@@ -163,7 +163,7 @@ static void prefer_interrupt(lua_State *L, lt_Thread *thread) {
 
 static void run_state(lua_State *L, lt_Thread *thread) {
   lua_pushcfunction(L, keep_traceback);
-  lua_pushcfunction(L, body);
+  lua_pushcfunction(L, run_function);
   lua_pushlightuserdata(L, thread);
   int status = lua_pcall(L, 1, LUA_MULTRET, 1);
   if (status != LUA_OK)
@@ -221,7 +221,7 @@ static void finish(lt_Worker *worker, lt_Thread *thread) {
   lt_object_release(&thread->object);
 }
 
-static void thread_run(lt_Worker *worker, void **kept, void *argument) {
+static void run_thread(lt_Worker *worker, void **kept, void *argument) {
   lt_Thread *thread = argument;
   lt_FreshState *fresh =
       *kept != NULL ? *kept : lt_state_make(lt_own_modules->loaders, forget_thread, false);
@@ -329,7 +329,7 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_ThreadStart *
     refuse_start(L, self, thread);
   lt_object_retain(&thread->object);
   int error =
-      lt_worker_start(atomic_load(&self->runtime->stack_size), &thread_keep, thread_run, thread);
+      lt_worker_start(atomic_load(&self->runtime->stack_size), &thread_keep, run_thread, thread);
   if (error != 0) {
     lt_runtime_threads_leave(self->runtime, thread, LT_STARTING, NULL);
     lt_object_release(&thread->object);

@@ -99,8 +99,8 @@ static plat_Time attend_signals(const lt_Thread *thread, lt_Occasion occasion, p
   return plat_now() + LATER_LOOKS;
 }
 
-static plat_Time attend_wait(void *attendant, const lt_Wait *wait, plat_Time since,
-                             lt_Occasion occasion) {
+static plat_Time attend_waiting_thread(void *attendant, const lt_Wait *wait, plat_Time since,
+                                       lt_Occasion occasion) {
   lt_Thread *thread = attendant;
   plat_Time check = PLAT_FOREVER;
   if (thread->waiting != NULL) {
@@ -117,7 +117,7 @@ static plat_Time attend_wait(void *attendant, const lt_Wait *wait, plat_Time sin
 */
 
 void lt_wait_setup(lt_Thread *thread) {
-  thread->parker->attend = attend_wait;
+  thread->parker->attend = attend_waiting_thread;
   thread->parker->attendant = thread;
 }
 

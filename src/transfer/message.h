@@ -127,4 +127,13 @@ void lt_message_drop_references(lt_Message *message);
 /* How many bytes of memory it has. */
 size_t lt_message_size(const lt_Message *message);
 
+/*
+** Makes the Lua stack large enough for one level more of nested values, with 'depth' around it; for
+** some levels at once, each of which keeps up to so many values there. False: there is no room.
+*/
+static inline bool lt_message_room_for_level(lua_State *L, size_t depth) {
+  enum { LEVELS_AT_ONCE = 8, VALUES_OF_LEVEL = 4 };
+  return depth % LEVELS_AT_ONCE != 0 || lua_checkstack(L, 20 + LEVELS_AT_ONCE * VALUES_OF_LEVEL);
+}
+
 #endif

@@ -239,7 +239,7 @@ static void find_origins(lua_State *L, Search *search) {
 ** Making
 */
 
-static size_t module_size_of(const List *list) {
+static size_t bytes_of_list(const List *list) {
   size_t size = 1;
   for (size_t i = 0; i < list->count; i++)
     size += strlen(list->strings[i]) + 1;
@@ -247,7 +247,7 @@ static size_t module_size_of(const List *list) {
 }
 
 /* FNV-1a, with the zero at the end. */
-static uint64_t module_hash_string(uint64_t hash, const char *string) {
+static uint64_t add_to_hash(uint64_t hash, const char *string) {
   do
     hash = (hash ^ (unsigned char)*string) * UINT64_C(0x100000001B3);
   while (*string++ != '\0');
@@ -259,19 +259,19 @@ static char *write_list(char *text, const List *list, uint64_t *id) {
   for (size_t i = 0; i < list->count; i++) {
     size_t size = strlen(list->strings[i]) + 1;
     memcpy(text, list->strings[i], size);
-    *id = module_hash_string(*id, text);
+    *id = add_to_hash(*id, text);
     text += size;
   }
   *text = '\0';
-  *id = module_hash_string(*id, text);
+  *id = add_to_hash(*id, text);
   return text + 1;
 }
 
 static lt_ModuleContents *module_make(lua_State *L, const char *name, const List lists[4]) {
-  uint64_t id = module_hash_string(UINT64_C(0xCBF29CE484222325), name);
+  uint64_t id = add_to_hash(UINT64_C(0xCBF29CE484222325), name);
   size_t size = 0;
   for (int i = 0; i < 4; i++)
-    size += module_size_of(&lists[i]);
+    size += bytes_of_list(&lists[i]);
   lt_ModuleContents *module = malloc(sizeof(*module) + size);
   if (module == NULL)
     lt_raise_memory(L);
@@ -288,7 +288,7 @@ static lt_ModuleContents *module_make(lua_State *L, const char *name, const List
 }
 
 /* Whether package.loaded, which is on the top, has modules that could belong to this one. */
-static bool has_others(lua_State *L, const char *name) {
+static bool has_possible_members(lua_State *L, const char *name) {
   bool found = false;
   lua_pushnil(L);
   while (!found && lua_next(L, -2)) {
@@ -308,7 +308,7 @@ lt_ModuleContents *lt_module_contents_new(lua_State *L, const char *name) {
     return NULL;
   luaL_checkstack(L, 20, "too many values");
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  if (!has_others(L, name)) {
+  if (!has_possible_members(L, name)) {
     lua_settop(L, top);
     return NULL;
   }

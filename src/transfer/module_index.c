@@ -32,7 +32,7 @@ typedef struct Entry {
 /* These hold Lua's own libraries and a few modules. */
 enum { FIRST_ENTRIES = 256, FIRST_TEXTS = 2048 };
 
-enum { ENTRIES = 1, SLOTS, TEXTS, KEPT, USER_VALUES = KEPT };
+enum { INDEX_ENTRIES = 1, INDEX_SLOTS, INDEX_TEXTS, INDEX_KEPT, INDEX_USER_VALUES = INDEX_KEPT };
 
 struct lt_ModuleIndex {
   uint64_t modules; /* the fingerprint of package.loaded */
@@ -127,9 +127,10 @@ static void *module_index_enlarge(lua_State *L, const Maker *maker, int which, c
 static void grow(lua_State *L, const Maker *maker) {
   lt_ModuleIndex *names = maker->names;
   size_t capacity = names->capacity == 0 ? FIRST_ENTRIES : names->capacity * 2;
-  names->entries = module_index_enlarge(L, maker, ENTRIES, names->entries,
+  names->entries = module_index_enlarge(L, maker, INDEX_ENTRIES, names->entries,
                                         names->capacity * sizeof(Entry), capacity * sizeof(Entry));
-  names->slots = module_index_enlarge(L, maker, SLOTS, NULL, 0, capacity * 2 * sizeof(size_t));
+  names->slots =
+      module_index_enlarge(L, maker, INDEX_SLOTS, NULL, 0, capacity * 2 * sizeof(size_t));
   memset(names->slots, 0, capacity * 2 * sizeof(size_t));
   names->slot_mask = capacity * 2 - 1;
   names->capacity = capacity;
@@ -142,7 +143,8 @@ static size_t add_text(lua_State *L, const Maker *maker, const char *text) {
   size_t size = strlen(text) + 1;
   if (size > names->text_capacity - names->text_size) {
     size_t capacity = (names->text_capacity + size) * 2 + FIRST_TEXTS;
-    names->texts = module_index_enlarge(L, maker, TEXTS, names->texts, names->text_size, capacity);
+    names->texts =
+        module_index_enlarge(L, maker, INDEX_TEXTS, names->texts, names->text_size, capacity);
     names->text_capacity = capacity;
   }
   memcpy(names->texts + names->text_size, text, size);
@@ -201,7 +203,7 @@ static size_t new_entry(lua_State *L, const Maker *maker, const void *address) {
 }
 
 /* A path to the value. Returns whether it is the first. */
-static bool module_index_enter(lua_State *L, const Maker *maker, size_t parent, const char *step) {
+static bool enter_path(lua_State *L, const Maker *maker, size_t parent, const char *step) {
   lt_ModuleIndex *names = maker->names;
   const void *address = lua_topointer(L, -1);
   size_t entry = module_index_find_entry(names, address);
@@ -221,7 +223,7 @@ static bool module_index_enter(lua_State *L, const Maker *maker, size_t parent, 
 /* The same, and puts a new value into the list at 'list', if its members are entered next. */
 static void enter_member(lua_State *L, const Maker *maker, int list, size_t parent,
                          const char *step) {
-  if (module_index_enter(L, maker, parent, step) &&
+  if (enter_path(L, maker, parent, step) &&
       (parent == 0 || !maker->names->entries[parent].in_library)) {
     lua_pushvalue(L, -1);
     lua_rawseti(L, list, (lua_Integer)(maker->names->count - maker->first));
@@ -295,7 +297,7 @@ static void enter_metatables(lua_State *L, const Maker *maker, int list, size_t 
       continue;
     lua_rawgeti(L, list, (lua_Integer)parent - (lua_Integer)first + 1);
     if (lua_getmetatable(L, -1)) {
-      module_index_enter(L, maker, parent, NULL);
+      enter_path(L, maker, parent, NULL);
       lua_pop(L, 1);
     }
     lua_pop(L, 1);
@@ -326,10 +328,10 @@ static void enter_all(lua_State *L, Maker *maker) {
 }
 
 /* package.loaded is on the top; the index takes its place. */
-static void module_index_make(lua_State *L, uint64_t modules) {
+static void make_index(lua_State *L, uint64_t modules) {
   Maker maker;
   luaL_checkstack(L, 12, "too many values");
-  lt_ModuleIndex *names = lua_newuserdatauv(L, sizeof(*names), USER_VALUES);
+  lt_ModuleIndex *names = lua_newuserdatauv(L, sizeof(*names), INDEX_USER_VALUES);
   memset(names, 0, sizeof(*names));
   names->count = 1;
   names->modules = modules;
@@ -368,7 +370,7 @@ void lt_module_index_push(lua_State *L, bool anew) {
   }
   if (!anew)
     lua_pop(L, 1);
-  module_index_make(L, modules);
+  make_index(L, modules);
 }
 
 /*
@@ -402,11 +404,11 @@ void lt_module_index_keep(lua_State *L, int names_index, const lt_ModulePath *pa
   const lt_ModuleIndex *names = lua_touserdata(L, names_index);
   luaL_checkstack(L, 8, "too many values");
   if (object != NULL) {
-    if (lua_getiuservalue(L, names_index, KEPT) != LUA_TTABLE) {
+    if (lua_getiuservalue(L, names_index, INDEX_KEPT) != LUA_TTABLE) {
       lua_pop(L, 1);
       lua_newtable(L);
       lua_pushvalue(L, -1);
-      lua_setiuservalue(L, names_index, KEPT);
+      lua_setiuservalue(L, names_index, INDEX_KEPT);
     }
     lt_object_push(L, object);
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);

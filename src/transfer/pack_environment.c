@@ -54,7 +54,7 @@ static bool has_globals_as_field(lua_State *L) {
 }
 
 /* The same, asked once for all functions that have it in a row. */
-static bool pack_environment_ask(lua_State *L, lt_Packer *packer) {
+static bool has_globals_as_field_cached(lua_State *L, lt_Packer *packer) {
   const void *address = lua_topointer(L, -1);
   if (packer->asked != address) {
     lua_pushvalue(L, -1);
@@ -72,7 +72,7 @@ static bool stands_for_globals(lua_State *L, lt_Packer *packer) {
   if (end_of_chain(L, &has_globals) != LUA_TFUNCTION || has_globals)
     return has_globals;
   packer->starts_over = packer->anchors == 0;
-  return !packer->starts_over && pack_environment_ask(L, packer);
+  return !packer->starts_over && has_globals_as_field_cached(L, packer);
 }
 
 static bool is_globals(lua_State *L) {

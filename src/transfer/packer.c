@@ -123,12 +123,8 @@ bool lt_packer_find_path(lua_State *L, const void *address, lt_ModulePath *path)
 ** Frames
 */
 
-/* The Lua stack is made large enough for some frames at once; each keeps up to so many values. */
-enum { FRAMES_AT_ONCE = 8, STACK_OF_FRAME = 4 };
-
 lt_PackFrame *lt_packer_push_frame(lua_State *L, lt_Packer *packer, size_t node) {
-  if (packer->depth % FRAMES_AT_ONCE == 0 &&
-      !lua_checkstack(L, 20 + FRAMES_AT_ONCE * STACK_OF_FRAME))
+  if (!lt_message_room_for_level(L, packer->depth))
     lt_refuse_depth(L, packer);
   if (packer->depth == packer->frame_capacity) {
     size_t size = packer->depth * sizeof(lt_PackFrame);

@@ -16,7 +16,7 @@
 ** Where things lie on the Lua stack of unpack_protected. Behind SLOTS, a table, lie those of the
 ** first slots that the message has.
 */
-enum { UNPACKER = 1, GLOBALS, SLOTS };
+enum { UNPACKER = 1, RECEIVED_GLOBALS, SLOTS };
 
 enum { STACK_SLOTS = 32 };
 
@@ -31,9 +31,6 @@ typedef struct Frame {
   lua_Integer array_size;
   int upvalue;
 } Frame;
-
-/* The Lua stack is made large enough for some frames at once; each keeps up to so many values. */
-enum { FRAMES_AT_ONCE = 8, STACK_OF_FRAME = 4 };
 
 enum { OWN_FRAMES = 8 };
 
@@ -135,8 +132,7 @@ static void grow_frames(lua_State *L, Unpacker *unpacker) {
 static Frame *push_frame(lua_State *L, Unpacker *unpacker) {
   if (unpacker->depth == unpacker->frame_capacity)
     grow_frames(L, unpacker);
-  if (unpacker->depth % FRAMES_AT_ONCE == 0 &&
-      !lua_checkstack(L, 20 + FRAMES_AT_ONCE * STACK_OF_FRAME))
+  if (!lt_message_room_for_level(L, unpacker->depth))
     lt_raise(L, &lt_ValueError, "Lua's stack has no room for a value that is nested %I levels deep",
              (lua_Integer)unpacker->depth + 1);
   Frame *frame = &unpacker->frames[unpacker->depth++];
@@ -196,7 +192,7 @@ static void push_named(lua_State *L, Unpacker *unpacker) {
   unpack_keep(L, slot);
 }
 
-static void push_method(lua_State *L, Unpacker *unpacker) {
+static void unpack_method(lua_State *L, Unpacker *unpacker) {
   lt_Method method;
   uint32_t slot = read_number(unpacker);
   read_bytes(unpacker, &method, sizeof(method));
@@ -250,7 +246,7 @@ static bool push_value(lua_State *L, Unpacker *unpacker) {
     push_named(L, unpacker);
     return true;
   case LT_TAG_METHOD:
-    push_method(L, unpacker);
+    unpack_method(L, unpacker);
     return true;
   case LT_TAG_OBJECT:
     lt_object_push(L, read_reference(unpacker)->target);
@@ -324,7 +320,7 @@ static void unpack_step_table(lua_State *L, Unpacker *unpacker, Frame *frame) {
 static void store_in_function(lua_State *L, Frame *frame) {
   frame->pending = false;
   if (frame->is_global)
-    lua_rawset(L, GLOBALS);
+    lua_rawset(L, RECEIVED_GLOBALS);
   else
     lua_setupvalue(L, frame->base, frame->upvalue);
 }
@@ -357,9 +353,9 @@ static void step_function(lua_State *L, Unpacker *unpacker, Frame *frame) {
   }
   frame->is_global = tag == LT_TAG_GLOBAL;
   if (frame->is_global) {
-    if (lua_isnil(L, GLOBALS)) {
+    if (lua_isnil(L, RECEIVED_GLOBALS)) {
       lua_newtable(L);
-      lua_replace(L, GLOBALS);
+      lua_replace(L, RECEIVED_GLOBALS);
     }
     read_number(unpacker);
     push_name(L, unpacker);
@@ -426,8 +422,8 @@ static int unpack_protected(lua_State *L) {
   for (int i = 0; i < message->count; i++)
     unpack_value(L, unpacker);
   set_late_metatables(L, unpacker);
-  if (lua_istable(L, GLOBALS))
-    lt_received_globals_set(L, GLOBALS, unpacker->globals);
+  if (lua_istable(L, RECEIVED_GLOBALS))
+    lt_received_globals_set(L, RECEIVED_GLOBALS, unpacker->globals);
   return message->count;
 }
 
