@@ -29,7 +29,7 @@ static int end_of_chain(lua_State *L, bool *has_globals) {
   return type;
 }
 
-bool lt_environment_runs_code(lua_State *L) {
+bool lt_pack_environment_runs_code(lua_State *L) {
   bool has_globals;
   lua_pushvalue(L, -1);
   return end_of_chain(L, &has_globals) != LUA_TTABLE;
@@ -82,7 +82,7 @@ static bool is_globals(lua_State *L) {
   return same;
 }
 
-int lt_find_environment(lua_State *L, lt_Packer *packer, int function) {
+int lt_pack_environment_find(lua_State *L, lt_Packer *packer, int function) {
   const char *name;
   int found = LT_NO_ENVIRONMENT;
   for (int i = 1; found == LT_NO_ENVIRONMENT && !packer->starts_over &&

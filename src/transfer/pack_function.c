@@ -29,8 +29,8 @@ static const lt_Bytecode *add_code(lua_State *L, lt_Packer *packer, int function
 static void pack_open_function(lua_State *L, lt_Packer *packer) {
   int function = lua_gettop(L);
   if (!lua_checkstack(L, 20))
-    lt_refuse_depth(L, packer);
-  int environment = lt_find_environment(L, packer, function);
+    lt_pack_refuse_depth(L, packer);
+  int environment = lt_pack_environment_find(L, packer, function);
   if (packer->starts_over) {
     lua_pop(L, 1);
     return;
@@ -124,7 +124,7 @@ static void write_global(lua_State *L, lt_Packer *packer, int function, const vo
 /* Returns false if it runs code, and packing must start over for it. */
 static bool push_environment(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame) {
   lua_getupvalue(L, frame->base, frame->code->environment);
-  if (packer->anchors == 0 && lt_environment_runs_code(L)) {
+  if (packer->anchors == 0 && lt_pack_environment_runs_code(L)) {
     packer->starts_over = true;
     lua_pop(L, 1);
   }
@@ -157,7 +157,7 @@ static void pack_global(lua_State *L, lt_Packer *packer, const lt_PackFrame *fra
   lt_pack_value(L, packer);
 }
 
-void lt_step_function(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
+void lt_pack_function_step(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
   int name_count = (int)frame->code->name_count;
   if (frame->phase == LT_PACK_UPVALUE && frame->position == frame->upvalue_count) {
     frame->phase = LT_PACK_NAME;
@@ -204,7 +204,7 @@ static const char *describe_closure(lua_CFunction function) {
 static void pack_c_function(lua_State *L, lt_Packer *packer) {
   lua_CFunction function = lua_tocfunction(L, -1);
   if (lua_getupvalue(L, -1, 1) != NULL)
-    lt_refuse(L, packer, describe_closure(function));
+    lt_pack_refuse(L, packer, describe_closure(function));
   const void *address = lua_topointer(L, -1);
   pin_function(address);
   lt_packer_write_tagged(L, packer, LT_TAG_CFUNCTION, &function, sizeof(function));

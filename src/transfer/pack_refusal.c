@@ -39,7 +39,7 @@ static void push_step(lua_State *L, const lt_PackFrame *frame) {
   }
 }
 
-_Noreturn void lt_refuse(lua_State *L, lt_Packer *packer, const char *what) {
+_Noreturn void lt_pack_refuse(lua_State *L, lt_Packer *packer, const char *what) {
   size_t first = packer->depth > SHOWN_FRAMES ? packer->depth - SHOWN_FRAMES : 0;
   if (!lua_checkstack(L, 10))
     lt_raise_memory(L);
@@ -62,10 +62,10 @@ _Noreturn void lt_refuse(lua_State *L, lt_Packer *packer, const char *what) {
   lt_throw(L);
 }
 
-_Noreturn void lt_refuse_depth(lua_State *L, lt_Packer *packer) {
+_Noreturn void lt_pack_refuse_depth(lua_State *L, lt_Packer *packer) {
   if (!lua_checkstack(L, 12))
     lt_raise_memory(L);
-  lt_refuse(L, packer,
-            lua_pushfstring(L, "a value that is nested more than %I levels deep",
-                            (lua_Integer)packer->depth));
+  lt_pack_refuse(L, packer,
+                 lua_pushfstring(L, "a value that is nested more than %I levels deep",
+                                 (lua_Integer)packer->depth));
 }

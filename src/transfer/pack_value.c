@@ -111,7 +111,7 @@ static _Noreturn void refuse_userdata(lua_State *L, lt_Packer *packer) {
     lt_printable_push(L, name, length);
     what = lua_pushfstring(L, "a %s userdata", lua_tostring(L, -1));
   }
-  lt_refuse(L, packer, what);
+  lt_pack_refuse(L, packer, what);
 }
 
 static void pack_userdata(lua_State *L, lt_Packer *packer) {
@@ -207,7 +207,7 @@ bool lt_pack_value(lua_State *L, lt_Packer *packer) {
     return true;
   }
   if (lua_type(L, -1) == LUA_TTHREAD)
-    lt_refuse(L, packer, "a coroutine");
+    lt_pack_refuse(L, packer, "a coroutine");
   pack_by_identity(L, packer);
   return packer->depth == depth;
 }
@@ -292,7 +292,7 @@ void lt_pack_root(lua_State *L, lt_Packer *packer) {
   while (packer->depth > 0 && !packer->starts_over) {
     lt_PackFrame *frame = &packer->frames[packer->depth - 1];
     if (frame->is_function)
-      lt_step_function(L, packer, frame);
+      lt_pack_function_step(L, packer, frame);
     else
       pack_step_table(L, packer, frame);
   }

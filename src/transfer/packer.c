@@ -125,7 +125,7 @@ bool lt_packer_find_path(lua_State *L, const void *address, lt_ModulePath *path)
 
 lt_PackFrame *lt_packer_push_frame(lua_State *L, lt_Packer *packer, size_t node) {
   if (!lt_message_room_for_level(L, packer->depth))
-    lt_refuse_depth(L, packer);
+    lt_pack_refuse_depth(L, packer);
   if (packer->depth == packer->frame_capacity) {
     size_t size = packer->depth * sizeof(lt_PackFrame);
     packer->frames = packer_enlarge(L, packer->frames, packer->own_frames, size, 2 * size);

@@ -287,10 +287,10 @@ void lt_packer_restart(lt_Packer *packer);
 */
 
 /* Raises the TypeError "cannot transfer <what> (args[1].job.co)". */
-_Noreturn void lt_refuse(lua_State *L, lt_Packer *packer, const char *what);
+_Noreturn void lt_pack_refuse(lua_State *L, lt_Packer *packer, const char *what);
 
 /* The same where Lua's stack has no room for what is nested still deeper. */
-_Noreturn void lt_refuse_depth(lua_State *L, lt_Packer *packer);
+_Noreturn void lt_pack_refuse_depth(lua_State *L, lt_Packer *packer);
 
 /*
 ** pack_environment.c
@@ -300,10 +300,10 @@ _Noreturn void lt_refuse_depth(lua_State *L, lt_Packer *packer);
 ** The upvalue of the function that stands for the state's globals, or LT_NO_ENVIRONMENT; or packing
 ** must start over, because it runs code to find out.
 */
-int lt_find_environment(lua_State *L, lt_Packer *packer, int function);
+int lt_pack_environment_find(lua_State *L, lt_Packer *packer, int function);
 
 /* Whether code may run where a field of the environment on the top is read. */
-bool lt_environment_runs_code(lua_State *L);
+bool lt_pack_environment_runs_code(lua_State *L);
 
 /*
 ** pack_function.c and pack_value.c. A value that is packed lies on the top and is popped; a table
@@ -314,7 +314,7 @@ bool lt_environment_runs_code(lua_State *L);
 void lt_pack_function(lua_State *L, lt_Packer *packer);
 
 /* Packs the next upvalue or global of the function whose frame is the last, or closes the frame. */
-void lt_step_function(lua_State *L, lt_Packer *packer, lt_PackFrame *frame);
+void lt_pack_function_step(lua_State *L, lt_Packer *packer, lt_PackFrame *frame);
 
 /* Returns whether the value is done; otherwise its frame is. */
 bool lt_pack_value(lua_State *L, lt_Packer *packer);
