@@ -57,6 +57,8 @@ local function lthread(define, libraries, ...)
                "src/shared/from_shared.c",
                "src/shared/heap.c",
                "src/shared/queue.c",
+               "src/shared/queue_batch.c",
+               "src/shared/queue_tracing.c",
                "src/shared/segments.c",
                "src/shared/shared_table.c",
                "src/shared/shared_value.c",

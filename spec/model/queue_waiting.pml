@@ -5,9 +5,9 @@
 ** Invariant: when nothing moves any more, nobody is parked while there is an item. It holds because
 ** never more are parked than are counted in 'waiting' or about to be unparked.
 **
-** Putter: lt_queue_put with queue_wake. Getter: lt_queue_get_batch with queue_wake, count_waiter
-** and leave_waiting, with park and give_up of src/sync/park.c. Those who wait for room do the same
-** at the other end. The mutex of the bucket is an atomic block.
+** Putter: lt_queue_put with lt_queue_wake. Getter: lt_queue_get_batch of queue_batch.c with
+** lt_queue_wake, count_waiter and leave_waiting, with park and give_up of src/sync/park.c. Those who
+** wait for room do the same at the other end. The mutex of the bucket is an atomic block.
 */
 #define PUTTERS 2
 #define PUTS 2
@@ -27,7 +27,7 @@ inline take_off_waiting() {
   fi
 }
 
-/* queue_wake: the loop of compare-and-swaps is one step. */
+/* lt_queue_wake: the loop of compare-and-swaps is one step. */
 inline call_one() {
   atomic {
     calls = waiting > 0;

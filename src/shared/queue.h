@@ -6,15 +6,7 @@
 #ifndef lt_queue_h
 #define lt_queue_h
 
-#include "src/shared/segments.h"
-#include "src/object/cycles.h"
-#include "src/shared/heap.h"
-#include "src/sync/lock.h"
-
-typedef struct lt_Queue lt_Queue; /* begins with an lt_Traced */
-typedef struct lt_QueueEnd lt_QueueEnd;
-
-typedef enum lt_QueueOrder { LT_FIRST_FIRST, LT_LAST_FIRST, LT_LEAST_FIRST } lt_QueueOrder;
+#include "src/shared/queue_parts.h"
 
 /* Everywhere here 'parker' is that of the calling thread; NULL: it has none, and yields instead. */
 
@@ -82,5 +74,24 @@ bool lt_queue_task_done(lt_Queue *queue);
 
 /* From now on nothing can be put; with 'immediate', what is there is dropped and counts as done. */
 void lt_queue_shut_down(lt_Queue *queue, lt_Parker *parker, bool immediate);
+
+/*
+** For the files of the queue alone
+*/
+
+/*
+** After so many changes of an end are published, or by somebody who leaves without having taken
+** what he may have been woken for, which is still there: another one is woken in his place.
+*/
+void lt_queue_wake(lt_QueueEnd *end, uint64_t changes);
+
+/*
+** With the head's lock: how many items may be got, as far as so many are wanted; if none, 'outcome'
+** says why.
+*/
+uint64_t lt_queue_gettable(lt_Queue *queue, size_t wanted, lt_QueueOutcome *outcome);
+
+/* For a queue that nobody gets from any more: drops what is left, which counts as done. */
+void lt_queue_drop_all(lt_Queue *queue, lt_Parker *parker);
 
 #endif

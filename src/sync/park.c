@@ -332,10 +332,11 @@ void lt_unpark_one(const void *address, lt_HandOver hand, void *context) {
   plat_mutex_lock(&bucket->mutex);
   Waiter *waiter = next_on(bucket->first, address);
   if (waiter == NULL) {
-    hand(context, LT_NOBODY, false);
+    if (hand != NULL)
+      hand(context, LT_NOBODY, false);
   } else {
     bool more = next_on(waiter->next, address) != NULL;
-    intptr_t handed = hand(context, waiter->since, more);
+    intptr_t handed = hand == NULL ? 0 : hand(context, waiter->since, more);
     if (handed != LT_KEEP_PARKED)
       parker = take_out(bucket, waiter, handed);
   }

@@ -149,7 +149,7 @@ bool lt_spin(lt_Parker *parker, plat_Time deadline, plat_Time between, lt_Look l
 /*
 ** Unparks the one that has waited longest. 'hand' is called under the bucket's mutex: with the time
 ** at which that waiter came and whether more wait behind it, or with LT_NOBODY. What it returns
-** is handed over; LT_KEEP_PARKED leaves the waiter parked.
+** is handed over; LT_KEEP_PARKED leaves the waiter parked. NULL hands nothing over.
 */
 #define LT_NOBODY (-1)
 #define LT_KEEP_PARKED INTPTR_MIN
