@@ -163,6 +163,36 @@ describe("closing the main state", function()
     assert.equal("exit 0", result.ended)
   end)
 
+  -- The handler of the second thread is insisted on; that releases the first one from C code that
+  -- has kept it from hearing anything so far.
+  it("lets a thread run its <close> variables that is late to hear of it", function()
+    local result = run(ready .. [[
+      local native = require "support.native"
+      native.set_blocked(native.SIGUSR1, true)
+      _thread.start_new_thread(function()
+        local closed <close> = setmetatable({}, {__close = function()
+          for _ = 1, 1e4 do end
+          print "closed"
+        end})
+        there:release()
+        native.take_signal(native.SIGUSR1)
+        while true do end
+      end, {})
+      there:acquire()
+      _thread.start_new_thread(function()
+        local never = _thread.allocate_lock()
+        never:acquire()
+        KEPT = setmetatable({}, {__gc = function() native.send(native.SIGUSR1, "process") end})
+        local waiting <close> = setmetatable({}, {__close = function() never:acquire() end})
+        there:release()
+        while true do end
+      end, {})
+      there:acquire()
+    ]])
+    assert.equal("closed\n", result.text)
+    assert.equal("exit 0", result.ended)
+  end)
+
   it("is not kept up by a thread that joins the main thread", function()
     local result = run(ready .. [[
       local main = _thread._make_thread_handle(_thread.get_ident())

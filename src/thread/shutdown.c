@@ -4,10 +4,15 @@
 #include "src/thread/runtime_threads.h"
 #include "src/thread/wait.h"
 
-/* How long threads have to end, and when those that catch SystemExit are not asked any more. */
+/*
+** How long threads have to end, and how often they are asked. One that goes on, because it catches
+** SystemExit or is in a handler, is insisted on when it has heard so many of these that it could
+** have ended: a thread that gets no processor hears none. Towards the end all are insisted on.
+*/
 #define GRACE (2 * PLAT_SECOND)
 #define PATIENCE (PLAT_SECOND / 4)
 #define AGAIN (PLAT_SECOND / 50)
+#define HEARD_ENOUGH (PATIENCE / AGAIN)
 
 typedef struct Others {
   lt_Thread *self;
@@ -33,11 +38,27 @@ void lt_shutdown_wait(lua_State *L, lt_Thread *self) {
   lt_wait(L, self, &wait);
 }
 
-static void interrupt_others(lt_Runtime *runtime, const lt_Thread *self, bool must_end) {
+/* One that waits after it has heard is in a handler, where it waits on. */
+static void count_heard(lt_Thread *thread) {
+  if (atomic_load(&thread->heard) ||
+      (thread->exits_heard > 0 && atomic_load(&thread->parker->waiting) != NULL))
+    thread->exits_heard++;
+}
+
+static void ask_to_end(lt_Thread *thread, plat_Time since_begin) {
+  if (since_begin > 0)
+    count_heard(thread);
+  atomic_store(&thread->heard, false);
+  lt_interrupt_to_exit(thread,
+                       since_begin >= GRACE - PATIENCE ||
+                           (since_begin >= PATIENCE && thread->exits_heard >= HEARD_ENOUGH));
+}
+
+static void ask_others_to_end(lt_Runtime *runtime, const lt_Thread *self, plat_Time since_begin) {
   plat_mutex_lock(&runtime->guard);
   for (lt_Thread *thread = runtime->threads; thread != NULL; thread = thread->next)
     if (thread != self)
-      lt_interrupt_to_exit(thread, must_end);
+      ask_to_end(thread, since_begin);
   plat_mutex_unlock(&runtime->guard);
 }
 
@@ -57,7 +78,7 @@ void lt_shutdown(lua_State *L, lt_Thread *main) {
   plat_Time begin = plat_now();
   plat_Time now = begin;
   while (now - begin < GRACE && others_left(&others)) {
-    interrupt_others(main->runtime, main, now - begin >= PATIENCE);
+    ask_others_to_end(main->runtime, main, now - begin);
     wait = wait_for_others(&others, now + AGAIN);
     lt_wait_unless_interrupted(L, main, &wait);
     now = plat_now();

@@ -52,6 +52,7 @@ struct lt_Thread {
   atomic_bool must_end; /* SystemExit is raised again and again */
   atomic_bool heard;    /* the last interrupt has reached the thread, wherever it will be raised */
   lt_RepeatedPoke repeated_poke;
+  unsigned exits_heard; /* of the requests to exit, see shutdown.c; under the runtime's guard */
 
   /* Only for the thread itself. */
   lt_Coroutines *coroutines; /* of its state */
