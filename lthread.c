@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/protected_call.h"
 #include "lib/libs.h"
 #include "src/diagnose/diagnosis.h"
 #include "src/shared/shared_table.h"
@@ -279,9 +280,7 @@ static int enumerate(lua_State *L) {
   threads.list = lt_runtime_threads_list(lt_self(L)->runtime, &threads.count);
   if (threads.list == NULL)
     return lt_raise_memory(L);
-  lua_pushcfunction(L, push_infos);
-  lua_pushlightuserdata(L, &threads);
-  int status = lua_pcall(L, 1, 1, 0);
+  int status = lt_protected_call(L, push_infos, &threads, 0, 1);
   for (size_t i = 0; i < threads.count; i++)
     lt_object_release(&threads.list[i]->object);
   free(threads.list);

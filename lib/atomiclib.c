@@ -2,6 +2,7 @@
 ** Functions of the module on the shared data space: several steps on a field of a shared table as
 ** one, copies, and the memory of it all.
 */
+#include "src/base/protected_call.h"
 #include "lib/libs.h"
 
 #include <stdlib.h>
@@ -385,10 +386,8 @@ static int copy(lua_State *L) {
   Copying copying = {lt_bias_user(lt_self(L)), {NULL, 0, 0}, 0};
   lt_check_object(L, 1, &lt_shared_table_type);
   lua_settop(L, 1);
-  lua_pushcfunction(L, copy_protected);
-  lua_pushlightuserdata(L, &copying);
   lua_pushvalue(L, 1);
-  int status = lua_pcall(L, 2, 1, 0);
+  int status = lt_protected_call(L, copy_protected, &copying, 1, 1);
   release_fields(&copying.fields);
   free(copying.fields.values);
   if (status != LUA_OK)

@@ -2,6 +2,7 @@
 ** Functions of the module that reach other threads: interrupts, signals, dumps, the check for
 ** deadlocks.
 */
+#include "src/base/protected_call.h"
 #include "lib/libs.h"
 
 #include <string.h>
@@ -116,9 +117,7 @@ static int push_text(lua_State *L) {
 }
 
 static void push_dump(lua_State *L, lt_StringBuffer *text) {
-  lua_pushcfunction(L, push_text);
-  lua_pushlightuserdata(L, text);
-  int status = lua_pcall(L, 1, 1, 0);
+  int status = lt_protected_call(L, push_text, text, 0, 1);
   lt_string_buffer_free(text);
   if (status != LUA_OK)
     lt_throw(L);

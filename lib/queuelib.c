@@ -2,6 +2,7 @@
 ** The module lthread.queue: queues, as Lua sees them. All kinds share their methods, but a
 ** SimpleQueue has only some of them.
 */
+#include "src/base/protected_call.h"
 #include "lib/libs.h"
 
 #include <limits.h>
@@ -451,9 +452,7 @@ static void push_batch(lua_State *L, GettingMany *getting) {
   lt_Queue *queue = getting->use.queue;
   lt_QueueBatch *batch = &getting->batch;
   getting->received = SIZE_MAX;
-  lua_pushcfunction(L, receive_batch);
-  lua_pushlightuserdata(L, getting);
-  int status = lua_pcall(L, 1, 1, 0);
+  int status = lt_protected_call(L, receive_batch, getting, 0, 1);
   bool is_lost = getting->received < batch->count;
   if (batch->count > 0 && status == LUA_OK)
     lt_queue_batch_free(queue, getting->use.parker, batch);

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "src/base/protected_call.h"
 #include "src/object/exception.h"
 
 const char lt_proxy_mark;
@@ -263,9 +264,7 @@ static int object_push_protected(lua_State *L) {
 }
 
 void lt_object_push_own(lua_State *L, lt_Object *object) {
-  lua_pushcfunction(L, object_push_protected);
-  lua_pushlightuserdata(L, object);
-  int status = lua_pcall(L, 1, 1, 0);
+  int status = lt_protected_call(L, object_push_protected, object, 0, 1);
   lt_object_release(object);
   if (status != LUA_OK)
     lua_error(L);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "src/base/protected_call.h"
 #include "src/object/exception.h"
 #include "src/shared/to_shared.h"
 
@@ -69,9 +70,7 @@ static bool push_references(lua_State *L, lt_TakenValue *taken, int count) {
     if (!taken[i].has_reference)
       continue;
     if (status == LUA_OK) {
-      lua_pushcfunction(L, from_shared_push_protected);
-      lua_pushlightuserdata(L, &taken[i].value);
-      status = lua_pcall(L, 1, 1, 0);
+      status = lt_protected_call(L, from_shared_push_protected, &taken[i].value, 0, 1);
       taken[i].place = lua_gettop(L);
     }
     lt_shared_value_release(&taken[i].value);

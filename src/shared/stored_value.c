@@ -4,6 +4,7 @@
 */
 #include "src/shared/stored_value.h"
 
+#include "src/base/protected_call.h"
 #include "src/base/shared_memory.h"
 #include "src/object/exception.h"
 
@@ -123,10 +124,8 @@ lt_StoredValue *lt_stored_value_new(lua_State *L, int index, lt_DescribeValue de
   new.stored = lt_memory_alloc_zeroed(sizeof(lt_StoredValue));
   if (new.stored == NULL)
     lt_raise_memory(L);
-  lua_pushcfunction(L, new_protected);
-  lua_pushlightuserdata(L, &new);
   lua_pushvalue(L, index);
-  if (lua_pcall(L, 2, 0, 0) == LUA_OK)
+  if (lt_protected_call(L, new_protected, &new, 1, 0) == LUA_OK)
     return new.stored;
   if (new.stored->message != NULL)
     lt_object_release(&new.stored->traced.object);

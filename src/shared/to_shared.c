@@ -298,10 +298,8 @@ static lt_SharedTable *convert_whole(lua_State *L, lt_BiasUser user, int index, 
   lt_QuietCall quiet;
   index = lua_absindex(L, index);
   luaL_checkstack(L, 4, "too many values");
-  lua_pushcfunction(L, convert_protected);
-  lua_pushlightuserdata(L, &conversion);
   lua_pushvalue(L, index);
-  int status = lt_quiet_call(L, &quiet, 2, 0);
+  int status = lt_quiet_call(L, &quiet, convert_protected, &conversion, 1, 0);
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &sources_key); /* no memory is needed for a nil */
   lt_SharedTable *root = conversion.count > 0 ? conversion.targets[0] : NULL;

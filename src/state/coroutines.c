@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "platform/platform.h"
+#include "src/base/protected_call.h"
 
 typedef struct Saved {
   lua_Hook hook;
@@ -191,9 +192,7 @@ static bool find_layout(lt_Coroutines *coroutines, lua_State *L) {
   coroutines->offset = atomic_load_explicit(&layout.offset, memory_order_relaxed);
   if (coroutines->size != 0)
     return true;
-  lua_pushcfunction(L, learn_layout);
-  lua_pushlightuserdata(L, coroutines);
-  if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+  if (lt_protected_call(L, learn_layout, coroutines, 0, 0) == LUA_OK)
     return true;
   lua_pop(L, 1);
   return false;

@@ -211,9 +211,7 @@ void lt_lent_string_push(lua_State *L, lt_LentString *string) {
     return;
   }
   luaL_checkstack(L, 2, "too many values");
-  lua_pushcfunction(L, lent_push_protected);
-  lua_pushlightuserdata(L, string);
-  if (lt_quiet_call(L, &quiet, 1, 1) == LUA_OK)
+  if (lt_quiet_call(L, &quiet, lent_push_protected, string, 0, 1) == LUA_OK)
     return;
   if (atomic_load_explicit(&string->state, memory_order_relaxed) == pinned())
     unpin(string); /* there was no memory */

@@ -15,6 +15,8 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "src/base/protected_call.h"
+
 /* A host with libraries of its own need not have all of Lua's. */
 #if defined(__GNUC__)
 #pragma weak luaopen_package
@@ -280,9 +282,7 @@ static int look_at(Look *look) {
   lua_State *L = lt_pool_new_state(&look->pool);
   if (L == NULL)
     return LUA_ERRMEM;
-  lua_pushcfunction(L, look_protected);
-  lua_pushlightuserdata(L, look);
-  int status = lua_pcall(L, 1, 0, 0);
+  int status = lt_protected_call(L, look_protected, look, 0, 0);
   lua_close(L);
   return status;
 }

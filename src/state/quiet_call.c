@@ -12,6 +12,8 @@
 
 #include <stddef.h>
 
+#include "src/base/protected_call.h"
+
 /* More than memory holds, in kilobytes: even if several calls within each other add theirs. */
 #define KILOBYTES (sizeof(ptrdiff_t) > 4 ? 1 << 30 : 1 << 19)
 
@@ -43,14 +45,15 @@ static void release(lua_State *L, const lt_QuietCall *quiet) {
   }
 }
 
-int lt_quiet_call(lua_State *L, lt_QuietCall *quiet, int argument_count, int result_count) {
+int lt_quiet_call(lua_State *L, lt_QuietCall *quiet, lua_CFunction function, void *first,
+                  int others, int result_count) {
   quiet->memory_was_short = false;
   quiet->allocate = lua_getallocf(L, &quiet->allocator);
   bool held = is_running(L);
   if (held)
     lua_gc(L, LUA_GCSTEP, -KILOBYTES);
   lua_setallocf(L, allocate_and_note, quiet);
-  int status = lua_pcall(L, argument_count, result_count, 0);
+  int status = lt_protected_call(L, function, first, others, result_count);
   lua_setallocf(L, quiet->allocate, quiet->allocator);
   if (held)
     release(L, quiet);

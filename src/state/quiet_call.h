@@ -19,8 +19,9 @@ typedef struct lt_QuietCall {
   bool memory_was_short;
 } lt_QuietCall;
 
-/* As lua_pcall without a message handler. Finalizers that are due run before it returns. */
-int lt_quiet_call(lua_State *L, lt_QuietCall *quiet, int argument_count, int result_count);
+/* As lt_protected_call, see there. Finalizers that are due run before it returns. */
+int lt_quiet_call(lua_State *L, lt_QuietCall *quiet, lua_CFunction function, void *first,
+                  int others, int result_count);
 
 /* Within the call, when memory was short: has the collector wait again. */
 void lt_quiet_call_again(lua_State *L);

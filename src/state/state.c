@@ -6,6 +6,7 @@
 
 #include <lualib.h>
 
+#include "src/base/protected_call.h"
 #include "src/object/exception.h"
 #include "src/state/files.h"
 #include "src/state/libraries.h"
@@ -83,12 +84,6 @@ static int begin_state(lua_State *L) {
   return 0;
 }
 
-static bool call_with_pointer(lua_State *L, lua_CFunction function, void *argument) {
-  lua_pushcfunction(L, function);
-  lua_pushlightuserdata(L, argument);
-  return lua_pcall(L, 1, 0, 0) == LUA_OK;
-}
-
 lt_FreshState *lt_state_make(const luaL_Reg *modules, lua_CFunction on_close, bool again) {
   lt_FreshState *fresh = malloc(sizeof(*fresh));
   if (fresh == NULL)
@@ -101,10 +96,10 @@ lt_FreshState *lt_state_make(const luaL_Reg *modules, lua_CFunction on_close, bo
     return NULL;
   }
   Opening opening = {fresh->pool, modules, 0};
-  bool opened = call_with_pointer(fresh->L, open_libraries, &opening);
+  bool opened = lt_protected_call(fresh->L, open_libraries, &opening, 0, 0) == LUA_OK;
   if (opened)
     lt_pool_opened(fresh->pool, again && lt_libraries_are_standard(opening.trace));
-  if (!opened || !call_with_pointer(fresh->L, begin_state, fresh)) {
+  if (!opened || lt_protected_call(fresh->L, begin_state, fresh, 0, 0) != LUA_OK) {
     lt_state_discard(fresh);
     return NULL;
   }
@@ -129,7 +124,7 @@ bool lt_state_close(lt_FreshState *fresh) {
 
 bool lt_state_renew(lt_FreshState *fresh) {
   fresh->L = lt_pool_restore(fresh->pool);
-  bool begun = call_with_pointer(fresh->L, begin_state, fresh);
+  bool begun = lt_protected_call(fresh->L, begin_state, fresh, 0, 0) == LUA_OK;
   if (!begun)
     lt_state_discard(fresh);
   return begun;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/protected_call.h"
 #include "src/state/running_handlers.h"
 #include "src/state/replacement.h"
 #include "src/thread/repeated_poke.h"
@@ -243,10 +244,8 @@ static bool is_overflow(lua_State *L, int status) {
 /* Raises the exception or, if it can't be made, the error that says why. */
 static _Noreturn void raise_request(lua_State *L, lt_Thread *thread, lt_InterruptRequest *request,
                                     int level) {
-  lua_pushcfunction(L, make_exception);
-  lua_pushlightuserdata(L, request);
   lua_pushinteger(L, level + 1);
-  int status = lua_pcall(L, 2, 1, 0);
+  int status = lt_protected_call(L, make_exception, request, 1, 1);
   if (status == LUA_ERRMEM || (status != LUA_OK && is_overflow(L, status)))
     put_back(thread, request);
   else if (request != NULL)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "src/base/library_functions.h"
+#include "src/base/protected_call.h"
 #include "src/object/exception.h"
 #include "src/shared/shared_table.h"
 #include "src/state/files.h"
@@ -103,9 +104,7 @@ void lt_main_state_open(lua_State *L) {
   lt_workers_open();
   plat_pin_library(&anchor);
   lt_library_functions_learn();
-  lua_pushcfunction(L, adopt_main);
-  lua_pushlightuserdata(L, main);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+  if (lt_protected_call(L, adopt_main, main, 0, 0) != LUA_OK) {
     discard_runtime(L, main);
     lt_throw(L);
   }

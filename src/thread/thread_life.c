@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/protected_call.h"
 #include "src/base/string_buffer.h"
 #include "src/object/arguments.h"
 #include "src/object/exception.h"
@@ -106,23 +107,14 @@ static int pack_result(lua_State *L) {
   return 0;
 }
 
-/* Pops the values. On failure leaves the error in their place. */
-static bool try_pack_result(lua_State *L, lt_Thread *thread, int count) {
-  lua_pushcfunction(L, pack_result);
-  lua_insert(L, -1 - count);
-  lua_pushlightuserdata(L, thread);
-  lua_insert(L, -1 - count);
-  return lua_pcall(L, count + 1, 0, 0) == LUA_OK;
-}
-
 /* An error that can't be transferred, or a result, is replaced by the error that says so. */
 static void keep_result(lua_State *L, lt_Thread *thread, int count, bool failed) {
   thread->failed = thread->failed || failed;
   if (!lua_checkstack(L, 8)) {
     thread->failed = true;
-  } else if (!try_pack_result(L, thread, count)) {
+  } else if (lt_protected_call(L, pack_result, thread, count, 0) != LUA_OK) {
     thread->failed = true;
-    if (!try_pack_result(L, thread, 1))
+    if (lt_protected_call(L, pack_result, thread, 1, 0) != LUA_OK)
       lua_pop(L, 1);
   }
 }
@@ -155,9 +147,7 @@ static void prefer_interrupt(lua_State *L, lt_Thread *thread) {
   if (!lt_interrupted(thread) || !lt_files_tells_of_signal(L, -1) || !lua_checkstack(L, 4))
     return;
   thread->bottom = deliver;
-  lua_pushcfunction(L, deliver);
-  lua_pushlightuserdata(L, thread);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+  if (lt_protected_call(L, deliver, thread, 0, 0) != LUA_OK)
     lua_replace(L, -2);
 }
 
@@ -265,9 +255,7 @@ static int get_package(lua_State *L) {
 static void pack_start(lua_State *L, int argument_count, lt_Message **message,
                        lt_Object **package) {
   *message = lt_pack(L, argument_count + 1, LT_LEND_STRINGS, describe_argument);
-  lua_pushcfunction(L, get_package);
-  lua_pushlightuserdata(L, package);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+  if (lt_protected_call(L, get_package, package, 0, 0) != LUA_OK) {
     lt_message_free(*message);
     lt_throw(L);
   }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/protected_call.h"
 #include "src/object/exception.h"
 
 static bool from_short_string(lua_State *L, int index, lt_MessageItem *item) {
@@ -108,9 +109,7 @@ int lt_message_item_receive(lua_State *L, lt_MessageItem *item) {
   if (item->kind == LT_ITEM_MESSAGE) {
     status = lt_try_unpack(L, item->value.as.message, LT_KEEP_GLOBALS);
   } else {
-    lua_pushcfunction(L, item_push_protected);
-    lua_pushlightuserdata(L, item);
-    status = lua_pcall(L, 1, 1, 0);
+    status = lt_protected_call(L, item_push_protected, item, 0, 1);
   }
   lt_message_item_free(item);
   return status;

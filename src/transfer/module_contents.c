@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/protected_call.h"
 #include "src/object/exception.h"
 #include "src/transfer/module_index.h"
 
@@ -440,11 +441,9 @@ static void complete_once(lua_State *L, const lt_ModuleContents *module, const c
   lua_pop(L, 1);
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, module->id);
-  lua_pushcfunction(L, complete);
-  lua_pushlightuserdata(L, (void *)module);
   lua_pushlightuserdata(L, (void *)name);
-  lua_pushvalue(L, -5);
-  if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
+  lua_pushvalue(L, -3);
+  if (lt_protected_call(L, complete, (void *)module, 2, 0) != LUA_OK) {
     lua_pushnil(L);
     lua_rawseti(L, -3, module->id); /* no memory is needed for a nil */
     lt_throw(L);

@@ -93,14 +93,12 @@ lt_Message *lt_pack_in_batch(lua_State *L, int count, lt_StringsRule strings,
   lt_Packer packer;
   luaL_checkstack(L, 4, "too many values");
   lt_packer_init(&packer, strings, describe, batch == NULL ? 0 : batch->first);
-  lua_pushcfunction(L, pack_protected);
-  lua_pushlightuserdata(L, &packer);
   if (batch == NULL)
     lua_pushnil(L);
   else
     lua_pushvalue(L, batch->names);
-  lua_rotate(L, -3 - count, LT_FIRST_VALUE_PLACE);
-  int status = lt_quiet_call(L, &packer.quiet, count + LT_FIRST_VALUE_PLACE - 1, 0);
+  lua_insert(L, -1 - count);
+  int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, 1 + count, 0);
   lt_packer_free(&packer);
   if (status == LUA_OK)
     return packer.message;

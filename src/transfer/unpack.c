@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/protected_call.h"
 #include "src/object/arguments.h"
 #include "src/object/exception.h"
 #include "src/transfer/bytecode.h"
@@ -440,9 +441,8 @@ int lt_try_unpack(lua_State *L, const lt_Message *message, lt_GlobalsRule global
     lua_pushliteral(L, "stack overflow (too many values)");
     return LUA_ERRRUN;
   }
-  lua_pushcfunction(L, unpack_protected);
-  lua_pushlightuserdata(L, &unpacker);
-  int status = lua_pcall(L, 1, LUA_MULTRET, 0); /* a fixed number must fit into a short */
+  /* LUA_MULTRET: a fixed number must fit into a short */
+  int status = lt_protected_call(L, unpack_protected, &unpacker, 0, LUA_MULTRET);
   free(unpacker.cells);
   if (unpacker.frames != unpacker.own_frames)
     free(unpacker.frames);
