@@ -13,6 +13,8 @@
 
 #include <stdlib.h>
 
+#include "src/base/growing_array.h"
+
 typedef struct Life {
   atomic_uint references;
   atomic_bool dead; /* no state has the object any more */
@@ -119,14 +121,9 @@ static void drop_dead(lua_State *L, Stranded *stranded) {
 static void local_make_room(lua_State *L, Stranded *stranded, const Life *life) {
   if (stranded->count >= stranded->limit)
     drop_dead(L, stranded);
-  if (stranded->needed == stranded->capacity) {
-    size_t capacity = stranded->capacity == 0 ? 16 : stranded->capacity * 2;
-    Life **lives = realloc(stranded->lives, capacity * sizeof(Life *));
-    if (lives == NULL)
-      lt_raise_memory(L);
-    stranded->lives = lives;
-    stranded->capacity = capacity;
-  }
+  if (stranded->needed == stranded->capacity &&
+      !lt_array_grow(&stranded->lives, NULL, &stranded->capacity, 16, sizeof(Life *)))
+    lt_raise_memory(L);
   lua_pushboolean(L, 0);
   lua_rawsetp(L, -2, life);
   stranded->needed++;

@@ -40,6 +40,7 @@ local function lthread(define, libraries, ...)
                "lib/queuelib.c",
                "lib/sharedlib.c",
                "lthread.c",
+               "src/base/growing_array.c",
                "src/base/library_functions.c",
                "src/base/shared_memory.c",
                "src/base/string_buffer.c",

@@ -87,15 +87,6 @@ void *lt_memory_alloc_zeroed(size_t size) {
   return block;
 }
 
-void *lt_memory_realloc(void *block, size_t old_size, size_t new_size) {
-  void *moved = realloc(block, new_size);
-  if (moved == NULL)
-    return NULL;
-  lt_memory_add(new_size);
-  lt_memory_subtract(old_size);
-  return moved;
-}
-
 void lt_memory_free(void *block, size_t size) {
   if (block != NULL)
     lt_memory_subtract(size);

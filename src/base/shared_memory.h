@@ -14,7 +14,6 @@ void *lt_memory_alloc_zeroed(size_t size);
 /* Of a size of whole cache lines, which the block shares with no other one. */
 void *lt_memory_alloc_lines(size_t size);
 
-void *lt_memory_realloc(void *block, size_t old_size, size_t new_size);
 void lt_memory_free(void *block, size_t size); /* NULL is fine */
 
 /* Counts memory that comes from elsewhere. */

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/growing_array.h"
 #include "src/base/shared_memory.h"
 #include "src/sync/lock.h"
 
@@ -105,32 +106,16 @@ typedef struct Collector {
   lt_Collection *collection;
 } Collector;
 
-static bool reserve(void **array, size_t *capacity, size_t needed, size_t element) {
-  if (needed <= *capacity)
-    return true;
-  size_t larger = needed + needed / 2;
-  void *moved = realloc(*array, larger * element);
-  if (moved == NULL)
-    return false;
-  *array = moved;
-  *capacity = larger;
-  return true;
-}
-
 static bool reserve_nodes(Collector *collector) {
-  void *nodes = collector->nodes;
-  bool done =
-      reserve(&nodes, &collector->node_capacity, collector->node_count + BATCH, sizeof(Node));
-  collector->nodes = nodes;
-  return done;
+  size_t needed = collector->node_count + BATCH;
+  return needed <= collector->node_capacity ||
+         lt_array_grow(&collector->nodes, NULL, &collector->node_capacity, needed, sizeof(Node));
 }
 
 static bool reserve_edges(Collector *collector) {
-  void *edges = collector->edges;
-  bool done = reserve(&edges, &collector->edge_capacity, collector->edge_count + LT_TRAVERSE_STEP,
-                      sizeof(size_t));
-  collector->edges = edges;
-  return done;
+  size_t needed = collector->edge_count + LT_TRAVERSE_STEP;
+  return needed <= collector->edge_capacity ||
+         lt_array_grow(&collector->edges, NULL, &collector->edge_capacity, needed, sizeof(size_t));
 }
 
 /*

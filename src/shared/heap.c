@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/base/growing_array.h"
 #include "src/base/shared_memory.h"
 
 void lt_heap_entry_free(lt_HeapEntry *entry) {
@@ -69,18 +70,8 @@ bool lt_heap_fits(const lt_Heap *heap, const lt_MessageItem *key) {
 */
 
 bool lt_heap_reserve(lt_Heap *heap) {
-  if (heap->count + heap->reserved < heap->capacity)
-    return true;
-  size_t capacity = heap->capacity == 0 ? 16 : heap->capacity * 2;
-  if (capacity > SIZE_MAX / sizeof(lt_HeapEntry))
-    return false;
-  lt_HeapEntry *entries = lt_memory_realloc(heap->entries, heap->capacity * sizeof(lt_HeapEntry),
-                                            capacity * sizeof(lt_HeapEntry));
-  if (entries == NULL)
-    return false;
-  heap->entries = entries;
-  heap->capacity = capacity;
-  return true;
+  return heap->count + heap->reserved < heap->capacity ||
+         lt_array_grow_shared(&heap->entries, &heap->capacity, 16, sizeof(lt_HeapEntry));
 }
 
 /* Places an entry at 'hole' or above it. */

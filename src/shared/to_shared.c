@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "src/base/growing_array.h"
 #include "src/object/arguments.h"
 #include "src/object/exception.h"
 #include "src/object/printable.h"
@@ -185,14 +186,10 @@ static _Noreturn void refuse_key(lua_State *L, size_t number) {
 */
 
 static lt_SharedTable *add_target(lua_State *L, Conversion *conversion) {
-  if (conversion->count == conversion->capacity) {
-    size_t capacity = conversion->capacity == 0 ? 4 : conversion->capacity * 2;
-    lt_SharedTable **targets = realloc(conversion->targets, capacity * sizeof(lt_SharedTable *));
-    if (targets == NULL)
-      lt_raise_memory(L);
-    conversion->targets = targets;
-    conversion->capacity = capacity;
-  }
+  if (conversion->count == conversion->capacity &&
+      !lt_array_grow(&conversion->targets, NULL, &conversion->capacity, 4,
+                     sizeof(lt_SharedTable *)))
+    lt_raise_memory(L);
   lt_SharedTable *target = lt_shared_table_new(false);
   if (target == NULL)
     lt_raise_memory(L);

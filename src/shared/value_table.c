@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "platform/platform.h"
+#include "src/base/growing_array.h"
 #include "src/base/shared_memory.h"
 
 #define FEW 8            /* entries that are looked through one by one, without an index */
@@ -197,17 +198,8 @@ static bool array_to_entries(lt_ValueTable *table) {
 }
 
 static bool grow_array(lt_ValueTable *table) {
-  size_t capacity = table->array_capacity == 0 ? SMALLEST_ARRAY : table->array_capacity * 2;
-  if (capacity > SIZE_MAX / 2 / sizeof(lt_SharedValue))
-    return false;
-  lt_SharedValue *array =
-      lt_memory_realloc(table->array, table->array_capacity * sizeof(lt_SharedValue),
-                        capacity * sizeof(lt_SharedValue));
-  if (array == NULL)
-    return false;
-  table->array = array;
-  table->array_capacity = capacity;
-  return true;
+  return lt_array_grow_shared(&table->array, &table->array_capacity, SMALLEST_ARRAY,
+                              sizeof(lt_SharedValue));
 }
 
 static void append_value(lt_ValueTable *table, const lt_SharedValue *value) {

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "platform/platform.h"
+#include "src/base/address_map.h"
 #include "src/base/protected_call.h"
 
 typedef struct Saved {
@@ -64,8 +65,11 @@ static const char removed_mark;
 /* The compiler may not move what the handler sees across this. */
 #define HANDLER_FENCE() atomic_signal_fence(memory_order_seq_cst)
 
-static size_t coroutines_hash(const Table *table, const void *address) {
-  return (size_t)((uint64_t)(uintptr_t)address * UINT64_C(0x9E3779B97F4A7C15) >> 24) & table->mask;
+/*
+** Not an lt_AddressMap: entries leave this table, and a handler may see it between two instructions.
+*/
+static size_t coroutines_place(const Table *table, const void *address) {
+  return lt_address_hash(address) & table->mask;
 }
 
 static Table *new_table(size_t capacity) {
@@ -76,7 +80,7 @@ static Table *new_table(size_t capacity) {
 }
 
 static void coroutines_insert(Table *table, const Entry *entry) {
-  size_t place = coroutines_hash(table, entry->L);
+  size_t place = coroutines_place(table, entry->L);
   while (table->entries[place].L != NULL)
     place = (place + 1) & table->mask;
   table->used++;
@@ -88,7 +92,7 @@ static void coroutines_insert(Table *table, const Entry *entry) {
 }
 
 static Entry *coroutines_find(Table *table, const lua_State *L) {
-  size_t place = coroutines_hash(table, L);
+  size_t place = coroutines_place(table, L);
   while (table->entries[place].L != NULL && table->entries[place].L != L)
     place = (place + 1) & table->mask;
   return table->entries[place].L == NULL ? NULL : &table->entries[place];

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/growing_array.h"
 #include "src/object/exception.h"
 
 static const char cache_key;
@@ -141,20 +142,17 @@ static size_t *find_place(const Reader *reader, const lt_Bytecode *code, lt_Glob
 
 /* Makes room for twice as many names. */
 static bool grow_names(Reader *reader, lt_Bytecode *code) {
-  size_t capacity = reader->capacity == 0 ? 8 : 2 * reader->capacity;
-  lt_GlobalName *names = realloc(code->names, capacity * sizeof(lt_GlobalName));
-  if (names != NULL)
-    code->names = names;
-  size_t *places = names == NULL ? NULL : calloc(2 * capacity, sizeof(size_t));
+  size_t *places = NULL;
+  if (lt_array_grow(&code->names, NULL, &reader->capacity, 8, sizeof(lt_GlobalName)))
+    places = calloc(2 * reader->capacity, sizeof(size_t));
   if (places == NULL) {
     reader->no_memory = true;
     return false;
   }
   free(reader->places);
   reader->places = places;
-  reader->capacity = capacity;
   for (size_t i = 0; i < code->name_count; i++)
-    *find_place(reader, code, names[i]) = i + 1;
+    *find_place(reader, code, code->names[i]) = i + 1;
   return true;
 }
 

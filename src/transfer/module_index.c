@@ -13,6 +13,9 @@
 
 #include <lauxlib.h>
 
+#include "src/base/address_map.h"
+#include "src/object/exception.h"
+
 static const char index_key;
 
 #define DEEPEST_FIELD                                                                              \
@@ -32,15 +35,14 @@ typedef struct Entry {
 /* These hold Lua's own libraries and a few modules. */
 enum { FIRST_ENTRIES = 256, FIRST_TEXTS = 2048 };
 
-enum { INDEX_ENTRIES = 1, INDEX_SLOTS, INDEX_TEXTS, INDEX_KEPT, INDEX_USER_VALUES = INDEX_KEPT };
+enum { INDEX_ENTRIES = 1, INDEX_PLACES, INDEX_TEXTS, INDEX_KEPT, INDEX_USER_VALUES = INDEX_KEPT };
 
 struct lt_ModuleIndex {
   uint64_t modules; /* the fingerprint of package.loaded */
   size_t count;     /* entry 0 is unused */
   size_t capacity;
   Entry *entries;
-  size_t slot_mask;
-  size_t *slots; /* hashed by address: the number of an entry, 0 for none */
+  lt_AddressMap map; /* of the entries */
   size_t text_size;
   size_t text_capacity;
   char *texts;
@@ -93,25 +95,8 @@ static bool is_everywhere(lua_State *L, const char *module, const char *field) {
 ** Entries
 */
 
-static size_t module_index_hash(const lt_ModuleIndex *names, const void *address) {
-  return (size_t)((uint64_t)(uintptr_t)address * UINT64_C(0x9E3779B97F4A7C15) >> 20) &
-         names->slot_mask;
-}
-
-static size_t module_index_find_entry(const lt_ModuleIndex *names, const void *address) {
-  if (names->slots == NULL)
-    return 0;
-  size_t slot = module_index_hash(names, address);
-  while (names->slots[slot] != 0 && names->entries[names->slots[slot]].address != address)
-    slot = (slot + 1) & names->slot_mask;
-  return names->slots[slot];
-}
-
-static void insert_slot(lt_ModuleIndex *names, size_t entry) {
-  size_t slot = module_index_hash(names, names->entries[entry].address);
-  while (names->slots[slot] != 0)
-    slot = (slot + 1) & names->slot_mask;
-  names->slots[slot] = entry;
+static uint32_t *place_of(const lt_ModuleIndex *names, const void *address) {
+  return lt_address_map_place(&names->map, names->entries, sizeof(Entry), address);
 }
 
 /* A larger array, with what the old one holds, and then nothing in particular. */
@@ -127,15 +112,15 @@ static void *module_index_enlarge(lua_State *L, const Maker *maker, int which, c
 static void grow(lua_State *L, const Maker *maker) {
   lt_ModuleIndex *names = maker->names;
   size_t capacity = names->capacity == 0 ? FIRST_ENTRIES : names->capacity * 2;
+  if (capacity > UINT32_MAX / 2)
+    lt_raise_memory(L);
   names->entries = module_index_enlarge(L, maker, INDEX_ENTRIES, names->entries,
                                         names->capacity * sizeof(Entry), capacity * sizeof(Entry));
-  names->slots =
-      module_index_enlarge(L, maker, INDEX_SLOTS, NULL, 0, capacity * 2 * sizeof(size_t));
-  memset(names->slots, 0, capacity * 2 * sizeof(size_t));
-  names->slot_mask = capacity * 2 - 1;
+  size_t size = 2 * capacity * sizeof(uint32_t);
+  uint32_t *places = memset(module_index_enlarge(L, maker, INDEX_PLACES, NULL, 0, size), 0, size);
   names->capacity = capacity;
-  for (size_t entry = 1; entry < names->count; entry++)
-    insert_slot(names, entry);
+  lt_address_map_fill(&names->map, places, 2 * capacity, names->entries, sizeof(Entry),
+                      names->count);
 }
 
 static size_t add_text(lua_State *L, const Maker *maker, const char *text) {
@@ -198,7 +183,7 @@ static size_t new_entry(lua_State *L, const Maker *maker, const void *address) {
     grow(L, maker);
   size_t entry = names->count++;
   names->entries[entry] = (Entry){.address = address};
-  insert_slot(names, entry);
+  *place_of(names, address) = (uint32_t)entry;
   return entry;
 }
 
@@ -206,7 +191,7 @@ static size_t new_entry(lua_State *L, const Maker *maker, const void *address) {
 static bool enter_path(lua_State *L, const Maker *maker, size_t parent, const char *step) {
   lt_ModuleIndex *names = maker->names;
   const void *address = lua_topointer(L, -1);
-  size_t entry = module_index_find_entry(names, address);
+  size_t entry = *place_of(names, address);
   bool is_new = entry == 0;
   if (!is_new && (entry < maker->first || !is_path_before(names, parent, step, entry)))
     return false;
@@ -338,6 +323,7 @@ static void make_index(lua_State *L, uint64_t modules) {
   maker.names = names;
   lua_insert(L, -2);
   maker.index = lua_gettop(L) - 1;
+  grow(L, &maker);
   enter_all(L, &maker);
   lua_pop(L, 1);
   lua_pushvalue(L, -1);
@@ -379,7 +365,7 @@ void lt_module_index_push(lua_State *L, bool anew) {
 
 bool lt_module_index_find(lua_State *L, int names_index, const void *address, lt_ModulePath *path) {
   const lt_ModuleIndex *names = lua_touserdata(L, names_index);
-  size_t entry = module_index_find_entry(names, address);
+  size_t entry = *place_of(names, address);
   path->length = 0;
   for (size_t e = entry; e != 0; e = names->entries[e].parent) {
     path->module = e;

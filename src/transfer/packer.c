@@ -7,17 +7,14 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "src/base/growing_array.h"
 #include "src/object/exception.h"
 
-/* Replaces an array by a larger one; 'own' is the one that was not allocated. */
-static void *packer_enlarge(lua_State *L, void *array, const void *own, size_t size,
-                            size_t larger) {
-  void *moved = realloc(array == own ? NULL : array, larger);
-  if (moved == NULL)
+/* Makes an array larger; 'own' is where it was not allocated. */
+static void packer_grow(lua_State *L, void *pointer, const void *own, size_t *capacity,
+                        size_t least, size_t element_size) {
+  if (!lt_array_grow(pointer, own, capacity, least, element_size))
     lt_raise_memory(L);
-  if (array == own && size > 0)
-    memcpy(moved, own, size);
-  return moved;
 }
 
 static void free_unless(void *array, const void *own) {
@@ -26,9 +23,7 @@ static void free_unless(void *array, const void *own) {
 }
 
 void lt_packer_grow_bytes(lua_State *L, lt_Packer *packer, size_t size) {
-  size_t capacity = packer->capacity * 2 + size;
-  packer->bytes = packer_enlarge(L, packer->bytes, packer->own_bytes, packer->size, capacity);
-  packer->capacity = capacity;
+  packer_grow(L, &packer->bytes, packer->own_bytes, &packer->capacity, packer->size + size, 1);
 }
 
 /*
@@ -36,15 +31,12 @@ void lt_packer_grow_bytes(lua_State *L, lt_Packer *packer, size_t size) {
 */
 
 void lt_packer_reserve_reference(lua_State *L, lt_Packer *packer) {
-  size_t capacity = packer->reference_capacity;
-  if (packer->reference_count < capacity)
+  if (packer->reference_count < packer->reference_capacity)
     return;
-  if (capacity > UINT32_MAX / 2)
+  if (packer->reference_count > UINT32_MAX / 2)
     lt_raise_memory(L);
-  packer->references =
-      packer_enlarge(L, packer->references, packer->own_references, capacity * sizeof(lt_Reference),
-                     2 * capacity * sizeof(lt_Reference));
-  packer->reference_capacity = 2 * capacity;
+  packer_grow(L, &packer->references, packer->own_references, &packer->reference_capacity, 0,
+              sizeof(lt_Reference));
 }
 
 uint32_t lt_packer_add_object(lua_State *L, lt_Packer *packer, lt_Object *object) {
@@ -66,29 +58,17 @@ void lt_packer_release_references(const lt_Reference *references, size_t count) 
 ** Nodes
 */
 
-static void hash_node(lt_Packer *packer, size_t node) {
-  size_t place = lt_packer_hash(packer, packer->nodes[node].address);
-  while (packer->table[place] != 0)
-    place = (place + 1) & packer->table_mask;
-  packer->table[place] = (uint32_t)node;
-}
-
 static void grow_nodes(lua_State *L, lt_Packer *packer) {
-  size_t capacity = packer->node_capacity * 2;
-  if (capacity > UINT32_MAX)
+  if (packer->node_count > UINT32_MAX / 2)
     lt_raise_memory(L);
-  packer->nodes =
-      packer_enlarge(L, packer->nodes, packer->own_nodes, packer->node_count * sizeof(lt_PackNode),
-                     capacity * sizeof(lt_PackNode));
-  uint32_t *table = calloc(capacity * 2, sizeof(uint32_t));
-  if (table == NULL)
+  packer_grow(L, &packer->nodes, packer->own_nodes, &packer->node_capacity, 0, sizeof(lt_PackNode));
+  size_t place_count = 2 * packer->node_capacity;
+  uint32_t *places = calloc(place_count, sizeof(uint32_t));
+  if (places == NULL)
     lt_raise_memory(L);
-  free_unless(packer->table, packer->own_table);
-  packer->table = table;
-  packer->table_mask = capacity * 2 - 1;
-  packer->node_capacity = capacity;
-  for (size_t node = 1; node < packer->node_count; node++)
-    hash_node(packer, node);
+  free_unless(packer->met.places, packer->own_places);
+  lt_address_map_fill(&packer->met, places, place_count, packer->nodes, sizeof(lt_PackNode),
+                      packer->node_count);
 }
 
 size_t lt_packer_add_node(lua_State *L, lt_Packer *packer, const void *address, bool open) {
@@ -103,7 +83,7 @@ size_t lt_packer_add_node(lua_State *L, lt_Packer *packer, const void *address, 
   size_t node = packer->node_count++;
   packer->nodes[node] = (lt_PackNode){address, packer->size, 0, 0, open};
   lt_packer_put(packer, &none, sizeof(none));
-  hash_node(packer, node);
+  *lt_packer_place(packer, address) = (uint32_t)node;
   return node;
 }
 
@@ -126,11 +106,9 @@ bool lt_packer_find_path(lua_State *L, const void *address, lt_ModulePath *path)
 lt_PackFrame *lt_packer_push_frame(lua_State *L, lt_Packer *packer, size_t node) {
   if (!lt_message_room_for_level(L, packer->depth))
     lt_pack_refuse_depth(L, packer);
-  if (packer->depth == packer->frame_capacity) {
-    size_t size = packer->depth * sizeof(lt_PackFrame);
-    packer->frames = packer_enlarge(L, packer->frames, packer->own_frames, size, 2 * size);
-    packer->frame_capacity *= 2;
-  }
+  if (packer->depth == packer->frame_capacity)
+    packer_grow(L, &packer->frames, packer->own_frames, &packer->frame_capacity, 0,
+                sizeof(lt_PackFrame));
   lt_PackFrame *frame = &packer->frames[packer->depth++];
   memset(frame, 0, sizeof(*frame));
   frame->base = lua_gettop(L);
@@ -147,11 +125,8 @@ void lt_packer_close_frame(lua_State *L, lt_Packer *packer, const lt_PackFrame *
 
 void lt_packer_note_late_metatable(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame,
                                    size_t metatable) {
-  if (packer->late_count == packer->late_capacity) {
-    size_t capacity = packer->late_capacity * 2 + 4;
-    packer->late = packer_enlarge(L, packer->late, NULL, 0, capacity * sizeof(packer->late[0]));
-    packer->late_capacity = capacity;
-  }
+  if (packer->late_count == packer->late_capacity)
+    packer_grow(L, &packer->late, NULL, &packer->late_capacity, 4, sizeof(packer->late[0]));
   packer->late[packer->late_count][0] = frame->node;
   packer->late[packer->late_count][1] = metatable;
   packer->late_count++;
@@ -170,8 +145,7 @@ static void packer_begin(lt_Packer *packer) {
   packer->nodes = packer->own_nodes;
   packer->node_count = 1;
   packer->node_capacity = LT_PACKER_NODES;
-  packer->table = packer->own_table;
-  packer->table_mask = 2 * LT_PACKER_NODES - 1;
+  packer->met = (lt_AddressMap){packer->own_places, 2 * LT_PACKER_NODES - 1};
   packer->frames = packer->own_frames;
   packer->frame_capacity = LT_PACKER_FRAMES;
 }
@@ -191,7 +165,7 @@ void lt_packer_free(lt_Packer *packer) {
   free_unless(packer->bytes, packer->own_bytes);
   free_unless(packer->references, packer->own_references);
   free_unless(packer->nodes, packer->own_nodes);
-  free_unless(packer->table, packer->own_table);
+  free_unless(packer->met.places, packer->own_places);
   free_unless(packer->frames, packer->own_frames);
   free(packer->late);
 }

@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "src/base/address_map.h"
 #include "src/transfer/bytecode.h"
 #include "src/transfer/message.h"
 #include "src/state/quiet_call.h"
@@ -102,8 +103,7 @@ typedef struct lt_Packer {
   lt_PackNode *nodes; /* node 0 is unused */
   size_t node_count;
   size_t node_capacity;
-  uint32_t *table; /* hashed by address: the number of a node, 0 for none */
-  size_t table_mask;
+  lt_AddressMap met; /* the nodes, by address */
   lt_PackFrame *frames;
   size_t depth;
   size_t frame_capacity;
@@ -118,7 +118,7 @@ typedef struct lt_Packer {
   bool answer;
   size_t text_size; /* of the long strings that are not lent */
   unsigned string_count;
-  uint32_t own_table[2 * LT_PACKER_NODES];
+  uint32_t own_places[2 * LT_PACKER_NODES];
   lt_RecentString recent[LT_RECENT_STRINGS]; /* all 0 from the string on after the uncounted ones */
   lt_PackNode own_nodes[LT_PACKER_NODES];
   lt_PackFrame own_frames[LT_PACKER_FRAMES];
@@ -201,17 +201,13 @@ void lt_packer_release_references(const lt_Reference *references, size_t count);
 ** Nodes
 */
 
-static inline size_t lt_packer_hash(const lt_Packer *packer, const void *address) {
-  return (size_t)((uint64_t)(uintptr_t)address * UINT64_C(0x9E3779B97F4A7C15) >> 24) &
-         packer->table_mask;
+static inline uint32_t *lt_packer_place(const lt_Packer *packer, const void *address) {
+  return lt_address_map_place(&packer->met, packer->nodes, sizeof(lt_PackNode), address);
 }
 
 /* Returns 0 where the address has not been met. */
 static inline size_t lt_packer_find_address(const lt_Packer *packer, const void *address) {
-  size_t place = lt_packer_hash(packer, address);
-  while (packer->table[place] != 0 && packer->nodes[packer->table[place]].address != address)
-    place = (place + 1) & packer->table_mask;
-  return packer->table[place];
+  return *lt_packer_place(packer, address);
 }
 
 /* The node is of an upvalue cell that is not there any more. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/growing_array.h"
 #include "src/base/protected_call.h"
 #include "src/object/arguments.h"
 #include "src/object/exception.h"
@@ -118,21 +119,11 @@ static void push_long_string(lua_State *L, Unpacker *unpacker) {
   unpack_keep(L, slot);
 }
 
-static void grow_frames(lua_State *L, Unpacker *unpacker) {
-  bool own = unpacker->frames == unpacker->own_frames;
-  size_t capacity = unpacker->frame_capacity * 2 + 1;
-  Frame *frames = realloc(own ? NULL : unpacker->frames, capacity * sizeof(Frame));
-  if (frames == NULL)
-    lt_raise_memory(L);
-  if (own)
-    memcpy(frames, unpacker->own_frames, sizeof(unpacker->own_frames));
-  unpacker->frames = frames;
-  unpacker->frame_capacity = capacity;
-}
-
 static Frame *push_frame(lua_State *L, Unpacker *unpacker) {
-  if (unpacker->depth == unpacker->frame_capacity)
-    grow_frames(L, unpacker);
+  if (unpacker->depth == unpacker->frame_capacity &&
+      !lt_array_grow(&unpacker->frames, unpacker->own_frames, &unpacker->frame_capacity, 0,
+                     sizeof(Frame)))
+    lt_raise_memory(L);
   if (!lt_message_room_for_level(L, unpacker->depth))
     lt_raise(L, &lt_ValueError, "Lua's stack has no room for a value that is nested %I levels deep",
              (lua_Integer)unpacker->depth + 1);
