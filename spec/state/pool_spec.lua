@@ -108,6 +108,25 @@ describe("a thread's memory", function()
     assert.equal("gone\nstatus 0\n", output)
   end)
 
+  -- The thread asks for no collection: it goes on with little.
+  where_measured("goes back to the system while the thread does other things", function()
+    local output = child(prelude .. [[
+      call(function()
+        local before, all = megabytes(), {}
+        for i = 1, 500000 do all[i] = { i, name = {} } end
+        local most = megabytes()
+        all = nil
+        for i = 1, 1000 do
+          for j = 1, 20000 do local _ = { i } end
+          if megabytes() - before < (most - before) / 4 then return end
+        end
+        error(megabytes() - before)
+      end)
+      print "gone"
+    ]])
+    assert.equal("gone\nstatus 0\n", output)
+  end)
+
   where_measured("goes back when the thread ends", function()
     local output = child(prelude .. [[
       local before = megabytes()

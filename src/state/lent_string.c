@@ -23,6 +23,7 @@
 
 #include "src/object/exception.h"
 #include "src/object/object.h"
+#include "src/state/collection.h"
 #include "src/state/quiet_call.h"
 
 enum { OWN, LENT, OVER, PINNED };
@@ -31,7 +32,6 @@ enum { OWN, LENT, OVER, PINNED };
 #define LEAST_LENT ((size_t)32 * 1024)
 
 static const char anchors_key;
-static const char watcher_key;
 
 /*
 ** A pin counts only in the process where it was made: in the child of a fork its thread is not
@@ -94,32 +94,18 @@ static lt_Lender *lender_of(lua_State *L) {
   return lender != NULL && !lender->closed ? lender : NULL;
 }
 
-static void watch_collections(lua_State *L, lt_Lender *lender);
-
-/*
-** The __gc of a userdata that nobody refers to: each collection finds it, so that what is over does
-** not stay in a state that lends no more. Its successor is a new one: the collector soon takes
-** an old one for what it need not look at.
-*/
+/* After each collection, so that what is over does not stay in a state that lends no more. */
 static int look_at_all(lua_State *L) {
   lt_Lender *lender = lender_of(L);
   if (lender == NULL)
     return 0;
   lender->watched = false;
   look_at_oldest(L, lender, lender->count);
-  if (lender->newest != NULL)
-    watch_collections(L, lender);
+  if (lender->newest != NULL) {
+    lt_collection_call(L, look_at_all);
+    lender->watched = true;
+  }
   return 0;
-}
-
-static void watch_collections(lua_State *L, lt_Lender *lender) {
-  lua_newuserdatauv(L, 0, 0);
-  lt_push_registered(L, &watcher_key, NULL);
-  lua_pushcfunction(L, look_at_all);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
-  lua_pop(L, 1);
-  lender->watched = true;
 }
 
 /*
@@ -130,8 +116,10 @@ static lt_LentString *lend(lua_State *L, int index, lt_Lender *lender) {
   index = lua_absindex(L, index);
   luaL_checkstack(L, 8, "too many values");
   look_at_oldest(L, lender, 2); /* one that comes, at most two that go: they don't pile up */
-  if (!lender->watched)
-    watch_collections(L, lender);
+  if (!lender->watched) {
+    lt_collection_call(L, look_at_all);
+    lender->watched = true;
+  }
   lt_push_registered(L, &anchors_key, NULL);
   lua_pushvalue(L, index);
   int anchor = luaL_ref(L, -2);

@@ -4,7 +4,7 @@
 **
 ** Blocks are cut from chunks one after the other, in the order in which they are asked for. Those
 ** that are freed wait, in a list for each length, for the next of that length. Which chunks are
-** wholly free is found out, from these lists, only when three quarters of all memory is.
+** wholly free is found out, from these lists, only when three quarters of all memory stay free.
 **
 ** The first chunk also takes the long blocks of a state that is being opened, so that the whole
 ** state lies in one piece. A snapshot is a copy of that piece, with the pool in it. What is
@@ -14,7 +14,6 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,10 +54,6 @@ typedef struct Chunk {
   size_t free; /* bytes in the lists; only known while chunks are given back */
 } Chunk;
 
-typedef struct Snapshot {
-  char bytes[FIRST_CHUNK];
-} Snapshot;
-
 /* It lies in the first chunk, which therefore is never wholly free. */
 struct lt_Pool {
   _Alignas(STEP) Free *free[POOLED / STEP + 1]; /* by length / STEP */
@@ -70,17 +65,15 @@ struct lt_Pool {
   size_t most_large;
   size_t chunk_count;
   Chunk *chunks;
-  size_t shrink_below; /* so few bytes used make it look for chunks to give back */
-  size_t searched;     /* 'total' after it has last done so */
+  size_t remained;     /* of 'used' after the latest collection */
+  size_t scarce_below; /* so few bytes used make it look at once; 0 unless there was no memory */
+  unsigned idle;       /* collections since which three quarters have been free */
   void *first_block;   /* which Lua frees last */
   lua_State *L;        /* NULL: it is not complete */
-  Snapshot *snapshot;  /* or NULL */
+  void *snapshot;      /* or NULL */
   uint64_t trace;      /* see lt_pool_end_trace */
   bool spilt;          /* a long block came from elsewhere */
   bool opened;         /* long blocks do not come from the first chunk any more */
-  bool closing;
-  bool warns;
-  bool in_warning; /* a part of a warning has been written */
 };
 
 static size_t length_of(size_t size) {
@@ -105,10 +98,6 @@ static void give_chunk(Chunk *chunk) {
     plat_pages_give(chunk, chunk->size);
 }
 
-static bool may_shrink(const lt_Pool *pool) {
-  return pool->total > KEPT && !pool->closing;
-}
-
 static void use_chunk(lt_Pool *pool, Chunk *chunk, char *uncut) {
   chunk->next = pool->chunks;
   pool->chunks = chunk;
@@ -116,8 +105,6 @@ static void use_chunk(lt_Pool *pool, Chunk *chunk, char *uncut) {
   pool->total += chunk->size;
   pool->uncut = uncut;
   pool->end = (char *)chunk + chunk->size;
-  if (may_shrink(pool) && pool->total / 5 * 4 > pool->searched)
-    pool->shrink_below = pool->total / 4;
 }
 
 static inline void enlist(lt_Pool *pool, void *block, size_t length) {
@@ -158,10 +145,14 @@ static bool find_uncut(lt_Pool *pool) {
 ** Giving chunks back
 */
 
+static int by_place(const void *block, const void *place_of_chunk) {
+  const Chunk *chunk = *(Chunk *const *)place_of_chunk;
+  bool is_behind = (uintptr_t)block >= (uintptr_t)chunk + chunk->size;
+  return is_behind - ((uintptr_t)block < (uintptr_t)chunk);
+}
+
 static int by_address(const void *a, const void *b) {
-  const Chunk *first = *(Chunk *const *)a;
-  const Chunk *second = *(Chunk *const *)b;
-  return ((uintptr_t)first > (uintptr_t)second) - ((uintptr_t)first < (uintptr_t)second);
+  return by_place(*(Chunk *const *)a, b);
 }
 
 static Chunk **sort_chunks(const lt_Pool *pool) {
@@ -178,16 +169,7 @@ static Chunk **sort_chunks(const lt_Pool *pool) {
 }
 
 static Chunk *chunk_of(Chunk *const *sorted, size_t count, const void *block) {
-  size_t low = 0;
-  size_t high = count;
-  while (high - low > 1) {
-    size_t middle = (low + high) / 2;
-    if ((uintptr_t)sorted[middle] < (uintptr_t)block)
-      low = middle;
-    else
-      high = middle;
-  }
-  return sorted[low];
+  return *(Chunk **)bsearch(block, sorted, count, sizeof(Chunk *), by_place);
 }
 
 static bool pool_is_free(const Chunk *chunk) {
@@ -211,19 +193,6 @@ static void unlist_blocks(lt_Pool *pool, Chunk *const *sorted) {
     }
     *place = NULL;
   }
-}
-
-/*
-** A search that has found little is repeated when half of what is used is freed, or, by use_chunk,
-** when there is a quarter more memory.
-*/
-static void set_limit(lt_Pool *pool) {
-  size_t quarter = pool->total / 4;
-  size_t half = pool->used / 2;
-  pool->searched = pool->total;
-  pool->shrink_below = 0;
-  if (may_shrink(pool))
-    pool->shrink_below = quarter < half ? quarter : half;
 }
 
 /* As long as something is left of the latest chunk, which is in no list, that one stays. */
@@ -250,7 +219,20 @@ static void give_chunks_back(lt_Pool *pool) {
     drop_free_chunks(pool);
     free(sorted);
   }
-  set_limit(pool);
+  pool->scarce_below = 0;
+}
+
+/*
+** Bursts pay nothing: one collection may come between two of them, and within one more remains
+** after each. A search that has found little is repeated after twice as many collections.
+*/
+void lt_pool_collected(lt_Pool *pool) {
+  bool grows = pool->used / 3 * 2 > pool->remained;
+  pool->remained = pool->used;
+  if (grows || pool->total <= KEPT || pool->used >= pool->total / 4)
+    pool->idle = 0;
+  else if (++pool->idle > 1 && (pool->idle & (pool->idle - 1)) == 0)
+    give_chunks_back(pool);
 }
 
 static Chunk *first_chunk(lt_Pool *pool) {
@@ -296,7 +278,7 @@ static inline void free_small(lt_Pool *pool, void *block, size_t size) {
   size_t length = length_of(size);
   enlist(pool, block, length);
   pool->used -= length;
-  if (pool->used < pool->shrink_below)
+  if (pool->used < pool->scarce_below)
     give_chunks_back(pool);
 }
 
@@ -359,7 +341,10 @@ static void free_large(lt_Pool *pool, void *block, size_t size) {
 }
 
 static void *take_block(lt_Pool *pool, size_t size) {
-  return size > POOLED ? take_large(pool, size) : take_small(pool, size);
+  void *block = size > POOLED ? take_large(pool, size) : take_small(pool, size);
+  if (block == NULL)
+    pool->scarce_below = pool->total / 4;
+  return block;
 }
 
 static void free_block(lt_Pool *pool, void *block, size_t size) {
@@ -367,15 +352,6 @@ static void free_block(lt_Pool *pool, void *block, size_t size) {
     free_large(pool, block, size);
   else
     free_small(pool, block, size);
-}
-
-/*
-** A block that becomes shorter is cut only for want of memory: cut blocks do not come together
-** again before their chunk is free.
-*/
-static void *cut(lt_Pool *pool, void *block, size_t old_length, size_t new_length) {
-  free_pieces(pool, (char *)block + new_length, old_length - new_length);
-  return block;
 }
 
 static void *resize_large(lt_Pool *pool, void *block, size_t old_size, size_t new_size) {
@@ -387,6 +363,10 @@ static void *resize_large(lt_Pool *pool, void *block, size_t old_size, size_t ne
   return moved;
 }
 
+/*
+** A block that becomes shorter is cut only for want of memory: cut blocks do not come together
+** again before their chunk is free.
+*/
 static void *resize(lt_Pool *pool, void *block, size_t old_size, size_t new_size) {
   size_t old_length = length_of(old_size);
   size_t new_length = length_of(new_size);
@@ -396,8 +376,10 @@ static void *resize(lt_Pool *pool, void *block, size_t old_size, size_t new_size
   if (old_length == new_length)
     return block;
   void *moved = take_block(pool, new_size);
-  if (moved == NULL && new_length < old_length && is_pooled)
-    return cut(pool, block, old_length, new_length);
+  if (moved == NULL && new_length < old_length && is_pooled) {
+    free_pieces(pool, (char *)block + new_length, old_length - new_length);
+    return block;
+  }
   if (moved == NULL)
     return NULL;
   memcpy(moved, block, old_size < new_size ? old_size : new_size);
@@ -432,58 +414,13 @@ uint64_t lt_pool_end_trace(lt_Pool *pool) {
   return pool->trace | 2;
 }
 
-/*
-** What malloc keeps of the large blocks of states that have ended, at most. It keeps what is freed
-** for the thread's own use later, which may never come.
-**
-** Relaxed: it is only counted.
-*/
-static atomic_size_t freed_by_ended;
-
-#define WORTH_COUNTING ((size_t)64 * 1024)
-#define WORTH_TRIMMING ((size_t)16 * 1024 * 1024)
-
-void lt_pool_closing(lt_Pool *pool) {
-  pool->closing = true;
-  pool->shrink_below = 0;
-  if (pool->most_large >= WORTH_COUNTING)
-    atomic_fetch_add_explicit(&freed_by_ended, pool->most_large, memory_order_relaxed);
-}
-
-void lt_pool_trim(void) {
-  if (atomic_load_explicit(&freed_by_ended, memory_order_relaxed) >= WORTH_TRIMMING &&
-      atomic_exchange_explicit(&freed_by_ended, 0, memory_order_relaxed) >= WORTH_TRIMMING)
-    plat_memory_trim();
+size_t lt_pool_most_large(const lt_Pool *pool) {
+  return pool->most_large;
 }
 
 /*
 ** States
 */
-
-/* As luaL_newstate has it: they are off; "@on" and "@off", in one piece, turn them on and off. */
-static void warn(void *context, const char *message, int continues) {
-  lt_Pool *pool = context;
-  if (!pool->in_warning && !continues && message[0] == '@') {
-    if (strcmp(message, "@on") == 0)
-      pool->warns = true;
-    else if (strcmp(message, "@off") == 0)
-      pool->warns = false;
-  } else if (pool->warns) {
-    const char *begin = pool->in_warning ? "" : "Lua warning: ";
-    fprintf(stderr, "%s%s%s", begin, message, continues ? "" : "\n");
-    fflush(stderr);
-    pool->in_warning = continues;
-  }
-}
-
-/* As luaL_newstate has it. Lua aborts the process when this returns. */
-static int panic(lua_State *L) {
-  const char *message = lua_tostring(L, -1);
-  fprintf(stderr, "PANIC: unprotected error in call to Lua API (%s)\n",
-          message == NULL ? "error object is not a string" : message);
-  fflush(stderr);
-  return 0;
-}
 
 static lt_Pool *new_pool(void) {
   Chunk *chunk = take_chunk(FIRST_CHUNK);
@@ -506,8 +443,6 @@ lua_State *lt_pool_new_state(lt_Pool **pool) {
   }
   made->L = L;
   memset(lua_getextraspace(L), 0, LUA_EXTRASPACE);
-  lua_atpanic(L, panic);
-  lua_setwarnf(L, warn, made);
   *pool = made;
   return L;
 }
@@ -531,20 +466,16 @@ static void discount_snapshot(void) {
 }
 
 /* Of the whole chunk: there may be blocks behind 'uncut', if that lies in one that was free. */
-static Snapshot *take_snapshot(lt_Pool *pool) {
-  Snapshot *snapshot = malloc(sizeof(*snapshot));
-  if (snapshot == NULL)
-    return NULL;
-  pool->snapshot = snapshot;
-  memcpy(snapshot->bytes, first_chunk(pool), sizeof(snapshot->bytes));
-  return snapshot;
-}
-
 void lt_pool_opened(lt_Pool *pool, bool again) {
   bool in_one_piece = !pool->spilt && pool->chunk_count == 1;
   pool->opened = true;
-  if (again && in_one_piece && count_snapshot() && take_snapshot(pool) == NULL)
+  if (!again || !in_one_piece || !count_snapshot())
+    return;
+  pool->snapshot = malloc(FIRST_CHUNK);
+  if (pool->snapshot == NULL)
     discount_snapshot();
+  else
+    memcpy(pool->snapshot, first_chunk(pool), FIRST_CHUNK);
 }
 
 bool lt_pool_has_snapshot(const lt_Pool *pool) {
@@ -552,8 +483,7 @@ bool lt_pool_has_snapshot(const lt_Pool *pool) {
 }
 
 lua_State *lt_pool_restore(lt_Pool *pool) {
-  const Snapshot *snapshot = pool->snapshot;
-  memcpy(first_chunk(pool), snapshot->bytes, sizeof(snapshot->bytes));
+  memcpy(first_chunk(pool), pool->snapshot, FIRST_CHUNK);
   return pool->L;
 }
 

@@ -8,6 +8,8 @@
 
 #include "src/base/protected_call.h"
 #include "src/object/exception.h"
+#include "src/state/collection.h"
+#include "src/state/error_output.h"
 #include "src/state/files.h"
 #include "src/state/libraries.h"
 #include "src/state/os_commands.h"
@@ -51,6 +53,16 @@ typedef struct Opening {
   uint64_t trace;
 } Opening;
 
+/* Of one that no thread has yet, or has any more, it is of no use. */
+static int look_at_pool(lua_State *L) {
+  lt_context_push(L);
+  const lt_Context *context = lua_touserdata(L, -1);
+  if (context != NULL && context->thread != NULL)
+    lt_pool_collected(context->pool);
+  lt_collection_call(L, look_at_pool);
+  return 0;
+}
+
 /* The collector would find nothing while the libraries are opened. */
 static int open_libraries(lua_State *L) {
   Opening *opening = lua_touserdata(L, 1);
@@ -58,6 +70,7 @@ static int open_libraries(lua_State *L) {
   opening->trace = lt_libraries_open(L, opening->pool);
   lt_os_commands_replace(L);
   lt_files_replace(L);
+  lt_collection_call(L, look_at_pool);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, opening->modules, 0);
   lua_gc(L, LUA_GCRESTART);
@@ -95,6 +108,7 @@ lt_FreshState *lt_state_make(const luaL_Reg *modules, lua_CFunction on_close, bo
     free(fresh);
     return NULL;
   }
+  lt_error_output_set(fresh->L);
   Opening opening = {fresh->pool, modules, 0};
   bool opened = lt_protected_call(fresh->L, open_libraries, &opening, 0, 0) == LUA_OK;
   if (opened)
@@ -111,10 +125,30 @@ lua_State *lt_state_take(const lt_FreshState *fresh, lt_Context **context) {
   return fresh->L;
 }
 
+/*
+** What malloc keeps of the large blocks of states that have ended, at most. It keeps what is freed
+** for the thread's own use later, which may never come.
+**
+** Relaxed: it is only counted.
+*/
+static atomic_size_t freed_by_ended;
+
+#define WORTH_COUNTING ((size_t)64 * 1024)
+#define WORTH_TRIMMING ((size_t)16 * 1024 * 1024)
+
+static void trim_memory(size_t freed) {
+  if (freed >= WORTH_COUNTING &&
+      atomic_fetch_add_explicit(&freed_by_ended, freed, memory_order_relaxed) + freed >=
+          WORTH_TRIMMING &&
+      atomic_exchange_explicit(&freed_by_ended, 0, memory_order_relaxed) >= WORTH_TRIMMING)
+    plat_memory_trim();
+}
+
 bool lt_state_close(lt_FreshState *fresh) {
   bool renewable = lt_pool_has_snapshot(fresh->pool);
+  size_t large = lt_pool_most_large(fresh->pool);
   lua_close(fresh->L);
-  lt_pool_trim();
+  trim_memory(large);
   fresh->L = NULL;
   fresh->context = NULL;
   if (!renewable)

@@ -1,0 +1,13 @@
+/*
+** What a state itself writes to the standard error: warnings, and the message of an error that
+** nobody catches. As in a state of luaL_newstate, of which Lua gives only the whole.
+*/
+#ifndef lt_error_output_h
+#define lt_error_output_h
+
+#include <lua.h>
+
+/* Has the main coroutine's state write them; warnings are off. */
+void lt_error_output_set(lua_State *L);
+
+#endif
