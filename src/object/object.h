@@ -38,10 +38,11 @@ typedef struct lt_Type {
 } lt_Type;
 
 /*
-** 'references' counts in its lower half who has a reference, and in its upper half how often one
-** was taken since the collector has last begun to look: who finds it as it was knows that nobody
-** has come in between. Neither half wraps. An object that 2^31 have at once stays for ever, and a
-** number of takings that is as large only goes back to one that is about as large.
+** 'references' counts in its lower half the references that there are, and in its upper half how
+** often one was taken since the collector last began to look: if the collector finds the word as
+** it was, nobody has taken one in between. Neither half wraps. An object with 2^31 references
+** stays for ever; a number of takings that is as large goes back only to one that is about as
+** large.
 */
 struct lt_Object {
   atomic_uint_least64_t references;
@@ -73,8 +74,8 @@ void lt_object_push_own(lua_State *L, lt_Object *object);
 int lt_object_collect(lua_State *L);
 
 /*
-** Whether the value at 'index' is a proxy that a collection has found dead: not if its state is
-** being closed, nor if a script calls its __gc.
+** For a __gc: whether a collection has found the proxy at 'index' dead. It has not if the state is
+** being closed, or if a script calls the __gc.
 */
 bool lt_proxy_is_garbage(lua_State *L, int index);
 

@@ -32,13 +32,13 @@ void lt_from_shared_push(lua_State *L, const lt_SharedValue *value);
 void lt_from_shared_push_taken(lua_State *L, lt_TakenValue *taken, int count);
 
 /*
-** What a state makes of a stored value is kept as long as the proxy of the table from which it
-** was read, by its key: so it is the same for every read, and goes with the proxy even if it
-** refers to it. Keeps the value on the top, of the field whose key is at 'key'.
+** Remembers what the state has made of a stored value: the value on the top, of the field whose key
+** is at 'key'. It is kept with the proxy of the table, so every read of the field gives the same
+** value, and it goes with the proxy even if it refers to that.
 */
 void lt_from_shared_remember(lua_State *L, lt_BiasUser user, int proxy, int key);
 
-/* The field that had a stored value has one no more. */
+/* The field has no stored value any more. */
 void lt_from_shared_forget(lua_State *L, int proxy, int key);
 
 /* As lt_to_shared, for the value at 'index' that is about to be set in the field. */

@@ -15,17 +15,17 @@
 int lt_interrupt_setup(void);
 
 /*
-** The calling OS thread runs this thread's state, and is its home; false without memory. Whichever
-** OS thread has the state may detach it.
+** Attached, a thread can be reached: the calling OS thread, which runs its state, becomes its home.
+** False without memory. Whichever OS thread has the state may detach it.
 */
 bool lt_interrupt_attach(lt_Thread *thread);
 void lt_interrupt_detach(lt_Thread *thread);
 
 /*
-** Asks a thread to raise an exception of a class or, with a message, that one; takes the message.
-** In a wait of ours it does so at once, in Lua code before the next instruction, elsewhere
-** when it is back in Lua; in a __close or __gc handler when that has ended. Returns false when
-** there is no memory; 'alive' tells whether the thread will still see it.
+** Asks a thread to raise an exception: a new one of the class, or the one in the message, which is
+** taken over. The thread raises it at once in a wait of lthread, before the next instruction in Lua
+** code, in a C function when that returns, and in a __close or __gc handler when that has ended.
+** False without memory; 'alive' tells whether the thread will still see it.
 */
 bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message, bool *alive);
 
@@ -36,15 +36,15 @@ bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message
 void lt_interrupt_to_exit(lt_Thread *thread, bool must_end);
 
 /*
-** Raises what the thread of the caller has been asked to raise. Returns if there is nothing, or,
-** with true, if it is in a handler that must finish first. 'level' is the stack level of the
-** function that is interrupted, counted from the caller.
+** Raises what the calling thread has been asked to raise. Returns false if that is nothing, and
+** true if it is in a handler that must finish first. 'level' is the stack level of the interrupted
+** function, counted from the caller.
 */
 bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level);
 
 /*
-** Whether L has the hook that is set for a request; and takes it from all coroutines of the thread,
-** unless it is asked at the moment.
+** Whether L has the hook that a poke sets; and takes that hook from all coroutines of the thread,
+** unless somebody asks it for something at the moment.
 */
 bool lt_interrupt_armed(lua_State *L);
 void lt_interrupt_disarm(lua_State *L, lt_Thread *thread);
@@ -53,8 +53,8 @@ void lt_interrupt_disarm(lua_State *L, lt_Thread *thread);
 void lt_interrupt_replace_sethook(lua_State *L);
 
 /*
-** What the caller returns must reach the next instruction of its caller, which takes care of it.
-** Of no thread nothing is asked.
+** The next instruction is not interrupted: it takes what the calling C function returns, which must
+** not be lost. NULL, for a state without a thread, is fine.
 */
 static inline void lt_interrupt_spare_next(lt_Thread *thread) {
   if (thread != NULL)
@@ -62,8 +62,8 @@ static inline void lt_interrupt_spare_next(lt_Thread *thread) {
 }
 
 /*
-** The function of the thread has ended: from now on none is accepted. Raises what has come before,
-** so that none is lost.
+** The thread's function has ended: no interrupt is accepted from now on. Raises those that were
+** accepted before.
 */
 void lt_interrupt_finish(lua_State *L, lt_Thread *thread);
 
@@ -71,15 +71,16 @@ void lt_interrupt_finish(lua_State *L, lt_Thread *thread);
 void lt_interrupt_accept(lt_Thread *thread);
 
 /*
-** Forgets all requests, and takes the hook away. With 'for_good' no others are accepted, but for
-** the one to exit while the thread has a home. The first leaves the hook to a state that is closed.
+** Both forget all requests; the second takes the hook away, too, the first is for a state that is
+** closed. With 'for_good' no others are accepted, but for the one to exit while the thread has a
+** home.
 */
 void lt_interrupt_forget(lt_Thread *thread, bool for_good);
 void lt_interrupt_clear(lua_State *L, lt_Thread *thread, bool for_good);
 
 /*
-** In the child of a fork, where this OS thread is the only one: the runtimes that it works for lose
-** their other threads. Returns whether there were none in the process.
+** In the child of a fork, where this OS thread is the only one: the runtimes whose threads it runs
+** lose all others. Returns whether the process had no other thread of any runtime.
 */
 bool lt_interrupt_after_fork(void);
 

@@ -36,7 +36,7 @@ typedef enum lt_ThreadStatus {
 
 #define LT_NAME_BYTES 64
 
-/* A thread is what its handles refer to; it is there before the OS thread and after it. */
+/* What handles refer to: it is there before the OS thread and after it. */
 struct lt_Thread {
   union {
     lt_Object object;
