@@ -47,6 +47,10 @@ int lt_construct(lua_State *L, const lt_Class *class_object, lua_CFunction calle
 /* A string without zeros within; 'length' may be NULL. */
 const char *lt_check_string(lua_State *L, int arg, size_t *length);
 lua_Integer lt_check_integer(lua_State *L, int arg);
+
+/* A list; returns how long it is: its field 'n', if there is one, or its length. */
+size_t lt_check_list(lua_State *L, int arg);
+
 void lt_check_type(lua_State *L, int arg, int type);
 void lt_check_callable(lua_State *L, int arg);
 void lt_check_any(lua_State *L, int arg);

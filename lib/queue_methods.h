@@ -1,0 +1,42 @@
+/*
+** What the methods of queues share: their arguments, how they wait, and what they raise.
+*/
+#ifndef lt_queue_methods_h
+#define lt_queue_methods_h
+
+#include <limits.h>
+
+#include "lib/libs.h"
+#include "src/shared/queue.h"
+
+extern lt_Class lt_Empty, lt_Full, lt_ShutDown;
+
+/* That many are put or got at one time. */
+enum { LT_QUEUE_MOST = (INT_MAX < SIZE_MAX / 64 ? INT_MAX : SIZE_MAX / 64) };
+
+/* Argument 1. */
+lt_Queue *lt_queue_check(lua_State *L);
+
+/* A timeout in seconds; nil is for ever. Returns the deadline. */
+plat_Time lt_queue_opt_timeout(lua_State *L, int arg);
+
+/* The arguments (block = true [, timeout]) from 'arg' on. Without 'block' no timeout counts. */
+plat_Time lt_queue_opt_patience(lua_State *L, int arg);
+
+/*
+** Once 'take' was in vain. Only who has to wait needs a thread, which there is none any more when a
+** state is being closed.
+*/
+bool lt_queue_wait_longer(lua_State *L, lt_Wait *wait);
+
+/* What to raise for an outcome that is neither LT_QUEUE_DONE nor for want of memory. */
+lt_Class *lt_queue_error_class(lt_QueueOutcome outcome);
+const char *lt_queue_error_text(lt_QueueOutcome outcome);
+int lt_queue_raise(lua_State *L, lt_QueueOutcome outcome);
+
+/* The methods that put. */
+int lt_queue_method_put(lua_State *L);
+int lt_queue_method_put_nowait(lua_State *L);
+int lt_queue_method_put_many(lua_State *L);
+
+#endif
