@@ -54,14 +54,14 @@ int lt_interrupt_thread(lua_State *L, lt_Thread *thread, int arg) {
 }
 
 /*
-** interrupt(ident [, exception = SystemExit]) -> boolean Makes the thread with this ident raise
-** an exception, a copy of the given one or a new one of the given class: at once in a wait of
-** this library, before the next instruction in Lua code, also in a coroutine, and when it comes
-** back to Lua from other C code. In a __close or __gc handler the thread first finishes that.
-** Pending ones are delivered one at a time: SystemExit first, then KeyboardInterrupt, then the
-** others in the order in which they came; a class that is pending already is not entered again.
-** Returns whether the thread was alive and will see it. Raises TypeError for what is no exception
-** or can't be transferred. Follows PyThreadState_SetAsyncExc.
+** interrupt(ident [, exception = SystemExit]) -> boolean
+** Makes the thread with this ident raise an exception, a copy of the given one or a new one of the
+** given class: at once in a wait of this library; in Lua code, also in a coroutine, before the next
+** instruction; in other C code when that comes back to Lua. In a __close or __gc handler the thread
+** first finishes that. Pending ones are delivered one at a time: SystemExit first, then
+** KeyboardInterrupt, then the others in the order in which they came; a class that is pending
+** already is not entered again. Returns whether the thread was alive and will see it. Raises
+** TypeError for what is no exception or can't be transferred. Follows PyThreadState_SetAsyncExc.
 */
 static int interrupt(lua_State *L) {
   if (lt_object_of_type(L, 1, &lt_thread_type) != NULL)

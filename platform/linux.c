@@ -78,19 +78,18 @@ int plat_processor(void) {
 }
 
 /*
-** The heavy barrier. membarrier makes every thread of the process that runs at the moment pass a
-** full barrier. But a filter of system calls that is set later may forbid it, in some threads or in
-** all. From the first failure on the light barriers are full ones and the heavy ones are too, for
-** good; that leaves the threads which have passed a light barrier that was none, because they had
-** not heard of it yet.
+** The heavy barrier: membarrier makes every running thread of the process pass a full barrier.
 **
-** Such a thread has written its step before, in the order of its program, it read that there are
-** heavy barriers. That can't have been later than a moment after it was written that there are
-** none. From then on nothing holds its step back but the processor: what has been written leaves
-** the store buffer by itself, in less than a microsecond, whatever the thread does meanwhile, and a
-** thread that is interrupted between the two leaves the processor with its step written. So who
-** finds the failure waits for many times as long before it looks, and so does everybody who comes
-** while it waits.
+** A filter of system calls that is set later may forbid it, in some threads or in all. From the
+** first failure on both barriers are full ones, for good. That leaves the threads that have passed
+** a light barrier which was none, because they had not seen the failure yet.
+**
+** Such a thread had written its step before it read, in the order of its program, that there are
+** heavy barriers; and it read that no later than a moment after the failure was written. From then
+** on only the processor holds its step back: what is written leaves the store buffer by itself, in
+** less than a microsecond, whatever the thread does meanwhile, and a thread that is taken off its
+** processor between the two leaves it with its step written. So whoever finds the failure waits for
+** many times as long before it looks, and so does everybody who comes while it waits.
 **
 ** Shared state: 'plat_has_heavy_barrier' becomes false once and for all; then 'all_are_full' true.
 */

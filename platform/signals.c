@@ -27,10 +27,11 @@ extern int __sigaction(int signal, const struct sigaction *action, struct sigact
 #endif
 
 /*
-** Pokes. The signals are such as do nothing by default and programs hardly use. A signal that was
-** no poke goes to the action that was there when ours was installed or, if that was found replaced
-** since, to the latest one that was found. That one may pass it on to us, as another copy of this
-** library does: what comes back goes to the first.
+** Pokes. Their signals are two that do nothing by default and that programs hardly use. A signal
+** that was no poke is somebody else's: it goes to the action that was there when ours was installed
+** or, if somebody has replaced ours since, to the latest such action that was found. That one may
+** pass the signal on to ours, as another copy of this library does; what comes back goes to the
+** first.
 */
 
 static const int poke_signals[PLAT_POKES] = {SIGURG, SIGWINCH}; /* by plat_Poke */

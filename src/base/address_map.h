@@ -1,7 +1,7 @@
 /*
-** Finding entries by an address. They begin with it, and lie in an array of the owner's, where the
-** first one is unused; the map holds their numbers. Their memory is the owner's business: he calls
-** lt_address_map_fill where it has become larger.
+** Address maps: which entry of an array has a given address. Each entry begins with its address,
+** the first one is unused, and the map holds the numbers of the others. The owner gives the map
+** its memory, and calls lt_address_map_fill when that has become larger.
 */
 #ifndef lt_address_map_h
 #define lt_address_map_h

@@ -1,5 +1,5 @@
 /*
-** Arrays that grow, for who keeps their address and their capacity.
+** Arrays that grow. The owner keeps an array's address and its capacity.
 */
 #ifndef lt_growing_array_h
 #define lt_growing_array_h
@@ -8,9 +8,9 @@
 #include <stddef.h>
 
 /*
-** Gives an array twice its capacity, or 'least' if that is more, and sets the owner's pointer, whose
-** address is 'pointer', to where it lies then. False: no memory, and it stays as it is. 'own' is
-** memory of the owner's in which it has begun, and which is not freed; or NULL.
+** Gives an array twice its capacity, or 'least' if that is more, and sets the owner's pointer,
+** whose address is 'pointer', to where it lies then. False: no memory, and it stays as it is.
+** 'own' is memory of the owner's in which it has begun, and which is not freed; or NULL.
 */
 bool lt_array_grow(void *pointer, const void *own, size_t *capacity, size_t least,
                    size_t element_size);

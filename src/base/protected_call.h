@@ -1,5 +1,5 @@
 /*
-** Calls of functions in C that may raise, for who has something to give back when they have.
+** Protected calls of C functions: for a caller that has something to give back when they raise.
 */
 #ifndef lt_protected_call_h
 #define lt_protected_call_h

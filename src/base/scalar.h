@@ -1,6 +1,6 @@
 /*
-** Values of Lua that are whole by themselves. Wherever a value lies outside of Lua (in a message,
-** in an item of a queue, in a shared table), its kind is one of these or comes after them.
+** Scalars: values of Lua that are whole by themselves. Wherever a value lies outside of Lua (in a
+** message, a message item, a shared table), its kind is one of these or a number above them.
 */
 #ifndef lt_scalar_h
 #define lt_scalar_h

@@ -79,9 +79,9 @@ static void add_function(lt_Line *lines, const lua_Debug *call) {
 }
 
 /*
-** To find a name, Lua reads the code of the caller from its beginning; so it is not asked for that
-** of the function that catches, which whoever polls pays for each time. Returns the length of the
-** place.
+** To find a function's name, Lua reads the code of its caller from the beginning. So it is not
+** asked for the name of the function that catches: whoever polls would pay for that each time.
+** Returns the length of the place.
 */
 static size_t add_call(lua_State *L, lt_Line *lines, lua_Debug *call, bool with_name) {
   lua_getinfo(L, "Slt", call);

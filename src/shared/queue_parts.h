@@ -1,6 +1,6 @@
 /*
-** What queues consist of: only the files of the queue look into it. What of it is written under
-** which lock, and how it is read without, says queue.c.
+** The parts of a queue, private to its files: queue.c, queue_batch.c and queue_tracing.c. Which
+** part is written under which lock, and how it is read without, is told in queue.c.
 */
 #ifndef lt_queue_parts_h
 #define lt_queue_parts_h

@@ -1,5 +1,5 @@
 /*
-** What is to be done after each collection of a state's garbage, such as giving memory back.
+** What is to be done after a collection of a state's garbage, such as giving memory back.
 */
 #ifndef lt_collection_h
 #define lt_collection_h

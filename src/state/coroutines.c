@@ -66,7 +66,8 @@ static const char removed_mark;
 #define HANDLER_FENCE() atomic_signal_fence(memory_order_seq_cst)
 
 /*
-** Not an lt_AddressMap: entries leave this table, and a handler may see it between two instructions.
+** Not an lt_AddressMap: entries leave this table, and a handler may see it between two
+** instructions.
 */
 static size_t coroutines_place(const Table *table, const void *address) {
   return lt_address_hash(address) & table->mask;

@@ -1,6 +1,7 @@
 /*
 ** What a state itself writes to the standard error: warnings, and the message of an error that
-** nobody catches. As in a state of luaL_newstate, of which Lua gives only the whole.
+** nobody catches. luaL_newstate sets that up for its states; this does the same for those that are
+** made otherwise.
 */
 #ifndef lt_error_output_h
 #define lt_error_output_h

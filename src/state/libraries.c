@@ -58,9 +58,8 @@ uint64_t lt_libraries_open(lua_State *L, lt_Pool *pool) {
 }
 
 /*
-** A description of all values in a state, as a number. Objects are numbered in the order in which
-** they are come to, and the fields of a table are gone through in the order of their keys' own
-** numbers.
+** All values in a state, described by a number. Objects are numbered in the order in which they are
+** met, and the fields of a table are visited in the order of their keys' numbers.
 */
 
 typedef struct Description {

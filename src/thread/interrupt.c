@@ -117,9 +117,9 @@ void lt_interrupt_to_exit(lt_Thread *thread, bool must_end) {
 */
 
 /*
-** While a handler has to finish, it is looked up once in so many instructions whether it has. Those
-** in a hook of the script count too, but call nobody; it is a prime number so that not every look
-** of a loop falls there.
+** While a handler has to finish, the hook looks once in so many instructions whether it has. The
+** instructions of a hook of the script count too, but there ours is not called; the number is a
+** prime, so that not every look of a loop falls there.
 */
 #define NEXT_LOOK 997
 
@@ -151,9 +151,9 @@ void lt_interrupt_disarm(lua_State *L, lt_Thread *thread) {
 }
 
 /*
-** Where the script has a hook for lines, Lua counts instructions: a poke that comes while it takes
-** the old count, and before it stores the new one, is overwritten. So the events of that hook start
-** the count again, though seldom enough for it to run out where it is to be a longer one.
+** Where the script has a hook for lines, a poke may be overwritten: it comes after Lua has read the
+** old count of instructions and before it stores the new one. So the events of the script's hook
+** start the count again, though seldom enough for a longer count to run out.
 */
 static void count_anew(lt_Thread *thread) {
   if (++thread->other_events % 16 == 0)

@@ -5,9 +5,9 @@
 #include "src/thread/wait.h"
 
 /*
-** How long threads have to end, and how often they are asked. One that goes on, because it catches
-** SystemExit or is in a handler, is insisted on when it has heard so many of these that it could
-** have ended: a thread that gets no processor hears none. Towards the end all are insisted on.
+** How long threads have to end, and how often they are asked. A thread that goes on, because it
+** catches SystemExit or is in a handler, must end once it has heard so many requests that it could
+** have ended: one that gets no processor hears none. Towards the end of the grace all must.
 */
 #define GRACE (2 * PLAT_SECOND)
 #define PATIENCE (PLAT_SECOND / 4)

@@ -170,9 +170,10 @@ static bool add_name(Reader *reader, lt_Bytecode *code, lt_GlobalName name) {
 }
 
 /*
-** A field of an upvalue has a constant that is a short string with an index of 8 bits. Names beyond
-** that go through a register, after the environment was loaded: all constants that can only be
-** reached so are taken for names.
+** An instruction that reads or writes a field of an upvalue names it by a constant, a short string
+** whose index has 8 bits. A name with a larger index, or a longer one, goes through a register
+** after the environment has been loaded: all constants that can be reached only so are taken for
+** names.
 */
 static bool add_indirect_names(Reader *reader, lt_Bytecode *code, const Constants *constants) {
   for (size_t i = 0; i < constants->count; i++) {

@@ -19,9 +19,9 @@
 static const char complete_key;
 
 /*
-** The text is four lists, one after the other, each of strings that end with a zero, and of an
-** empty one: the names, without the first; the members; modules that have made members; modules
-** that may have.
+** The text is four lists of strings, one after the other. Each string ends with a zero, each list
+** with an empty string: the names, without the first; the members; the modules that have made
+** members; the modules that may have.
 */
 struct lt_ModuleContents {
   lt_Object object;
