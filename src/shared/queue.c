@@ -74,8 +74,7 @@ lt_Queue *lt_queue_new(const lt_Type *type, lt_QueueOrder order, uint64_t maxsiz
   if (queue == NULL)
     return NULL;
   memset(queue, 0, sizeof(*queue));
-  if (order == LT_FIRST_FIRST &&
-      !lt_segments_init(&queue->tail.place, &queue->head.place, &queue->spare)) {
+  if (order == LT_FIRST_FIRST && !lt_segments_init(&queue->tail.place, &queue->head.place)) {
     lt_memory_free(queue, sizeof(*queue));
     return NULL;
   }
@@ -94,7 +93,7 @@ void lt_queue_destroy(lt_Object *object) {
   lt_Queue *queue = (lt_Queue *)object;
   lt_traced_finish(&queue->traced);
   if (queue->order == LT_FIRST_FIRST)
-    lt_segments_free(&queue->head.place, &queue->spare,
+    lt_segments_free(&queue->head.place,
                      lt_queue_count_at(&queue->tail) - lt_queue_count_at(&queue->head));
   else
     lt_heap_free(&queue->heap);
@@ -149,7 +148,7 @@ static size_t put_items(lt_Queue *queue, const lt_MessageItem *items, const lt_M
                         size_t count, lt_QueueOutcome *outcome) {
   if (queue->order != LT_FIRST_FIRST)
     return put_in_heap(queue, items, keys, count, outcome);
-  size_t put = lt_segments_append(&queue->tail.place, &queue->spare, items, count);
+  size_t put = lt_segments_append(&queue->tail.place, items, count);
   if (put < count)
     *outcome = LT_QUEUE_NO_MEMORY;
   return put;
@@ -209,7 +208,7 @@ uint64_t lt_queue_gettable(lt_Queue *queue, size_t wanted, lt_QueueOutcome *outc
 /* The first of those that are there. */
 static void take_item(lt_Queue *queue, lt_MessageItem *item) {
   if (queue->order == LT_FIRST_FIRST) {
-    lt_segments_take(&queue->head.place, &queue->spare, item, 1);
+    lt_segments_take(&queue->head.place, item, 1);
   } else {
     lt_HeapEntry entry;
     lt_heap_take(&queue->heap, &entry);

@@ -29,8 +29,7 @@ static void free_room(lt_QueueBatch *batch) {
 
 static void take_batch(lt_Queue *queue, lt_QueueBatch *batch) {
   if (batch->segment != NULL)
-    lt_segments_take(&queue->head.place, &queue->spare, lt_segment_items(batch->segment),
-                     batch->count);
+    lt_segments_take(&queue->head.place, lt_segment_items(batch->segment), batch->count);
   else
     for (size_t i = 0; i < batch->count; i++)
       lt_heap_take(&queue->heap, &batch->entries[i]);

@@ -43,8 +43,7 @@ typedef struct lt_Queue {
   lt_QueueEnd tail;
   lt_QueueEnd head;
   alignas(PLAT_CACHE_LINE) _Atomic(uint64_t) done; /* of the items ever put */
-  lt_SpareSegment spare;
-  uint64_t returned; /* how many items were ever put back */
+  uint64_t returned;                               /* how many items were ever put back */
   lt_QueueCursor cursor;
 } lt_Queue;
 

@@ -44,38 +44,20 @@ lt_MessageItem *lt_segment_items(lt_Segment *segment) {
   return segment->items;
 }
 
-bool lt_segments_init(lt_SegmentPlace *tail, lt_SegmentPlace *head, lt_SpareSegment *spare) {
+bool lt_segments_init(lt_SegmentPlace *tail, lt_SegmentPlace *head) {
   tail->segment = lt_segment_new(FIRST_CAPACITY);
   tail->index = 0;
   *head = *tail;
-  atomic_init(spare, NULL);
   return tail->segment != NULL;
 }
 
-/* Each is larger than the one before, up to a bound. */
-static lt_Segment *next_segment(lt_SegmentPlace *tail, lt_SpareSegment *spare) {
+/* Each segment is larger than the one before, up to a bound. */
+static bool has_room(lt_SegmentPlace *tail) {
   uint32_t capacity = tail->segment->capacity;
-  /* Acquire: pairs with the release in recycle. */
-  lt_Segment *segment = atomic_exchange_explicit(spare, NULL, memory_order_acquire);
-  if (segment == NULL)
-    segment = lt_segment_new(capacity < LARGEST_CAPACITY ? capacity * 2 : LARGEST_CAPACITY);
-  return segment;
-}
-
-static void recycle(lt_Segment *segment, lt_SpareSegment *spare) {
-  if (segment->capacity == LARGEST_CAPACITY) {
-    segment->next = NULL;
-    segment->begin = 0;
-    /* Release: the appender finds it as it is left here. Acquire: so do we with the other one. */
-    segment = atomic_exchange_explicit(spare, segment, memory_order_acq_rel);
-  }
-  lt_segment_free(segment);
-}
-
-static bool has_room(lt_SegmentPlace *tail, lt_SpareSegment *spare) {
-  if (tail->index < tail->segment->capacity)
+  if (tail->index < capacity)
     return true;
-  lt_Segment *segment = next_segment(tail, spare);
+  lt_Segment *segment =
+      lt_segment_new(capacity < LARGEST_CAPACITY ? capacity * 2 : LARGEST_CAPACITY);
   if (segment == NULL)
     return false;
   tail->segment->next = segment;
@@ -84,22 +66,20 @@ static bool has_room(lt_SegmentPlace *tail, lt_SpareSegment *spare) {
   return true;
 }
 
-size_t lt_segments_append(lt_SegmentPlace *tail, lt_SpareSegment *spare,
-                          const lt_MessageItem *items, size_t count) {
+size_t lt_segments_append(lt_SegmentPlace *tail, const lt_MessageItem *items, size_t count) {
   size_t done = 0;
-  for (; done < count && has_room(tail, spare); done++)
+  for (; done < count && has_room(tail); done++)
     lt_message_item_copy(&tail->segment->items[tail->index++], &items[done]);
   return done;
 }
 
-void lt_segments_take(lt_SegmentPlace *head, lt_SpareSegment *spare, lt_MessageItem *items,
-                      size_t count) {
+void lt_segments_take(lt_SegmentPlace *head, lt_MessageItem *items, size_t count) {
   while (count > 0) {
     while (head->index == head->segment->capacity) {
       lt_Segment *emptied = head->segment;
       head->segment = emptied->next;
       head->index = head->segment->begin;
-      recycle(emptied, spare);
+      lt_segment_free(emptied);
     }
     size_t there = head->segment->capacity - head->index;
     size_t portion = count < there ? count : there;
@@ -128,10 +108,10 @@ void lt_segments_put_back(lt_SegmentPlace *head, lt_Segment *segment, size_t cou
   head->index = begin;
 }
 
-void lt_segments_free(lt_SegmentPlace *head, lt_SpareSegment *spare, uint64_t count) {
+void lt_segments_free(lt_SegmentPlace *head, uint64_t count) {
   lt_MessageItem item;
   for (; count > 0; count--) {
-    lt_segments_take(head, spare, &item, 1);
+    lt_segments_take(head, &item, 1);
     lt_message_item_free(&item);
   }
   while (head->segment != NULL) {
@@ -139,5 +119,4 @@ void lt_segments_free(lt_SegmentPlace *head, lt_SpareSegment *spare, uint64_t co
     lt_segment_free(head->segment);
     head->segment = next;
   }
-  lt_segment_free(atomic_load(spare));
 }

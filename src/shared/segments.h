@@ -6,8 +6,6 @@
 #ifndef lt_segments_h
 #define lt_segments_h
 
-#include <stdatomic.h>
-
 #include "src/transfer/message_item.h"
 
 typedef struct lt_Segment lt_Segment;
@@ -17,22 +15,17 @@ typedef struct lt_SegmentPlace {
   uint32_t index;
 } lt_SegmentPlace;
 
-/* The segment that is emptied goes to the spare, and from there to the appender. */
-typedef _Atomic(lt_Segment *) lt_SpareSegment;
-
 /* Both places of a new chain; false without memory. */
-bool lt_segments_init(lt_SegmentPlace *tail, lt_SegmentPlace *head, lt_SpareSegment *spare);
+bool lt_segments_init(lt_SegmentPlace *tail, lt_SegmentPlace *head);
 
 /* Nothing else may use the chain; the items are those that have not been taken. */
-void lt_segments_free(lt_SegmentPlace *head, lt_SpareSegment *spare, uint64_t count);
+void lt_segments_free(lt_SegmentPlace *head, uint64_t count);
 
 /* Appends as many of the items as there is memory for, and returns how many. */
-size_t lt_segments_append(lt_SegmentPlace *tail, lt_SpareSegment *spare,
-                          const lt_MessageItem *items, size_t count);
+size_t lt_segments_append(lt_SegmentPlace *tail, const lt_MessageItem *items, size_t count);
 
 /* Takes items that have been appended. */
-void lt_segments_take(lt_SegmentPlace *head, lt_SpareSegment *spare, lt_MessageItem *items,
-                      size_t count);
+void lt_segments_take(lt_SegmentPlace *head, lt_MessageItem *items, size_t count);
 
 /* The item at a place, where there must be one; goes to the next segment if it has to. */
 const lt_MessageItem *lt_segments_at(lt_SegmentPlace *place);
