@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "src/base/stack_room.h"
+
 static lt_Class *check_class(lua_State *L, int arg) {
   return (lt_Class *)lt_check_object(L, arg, &lt_class_type);
 }
@@ -23,7 +25,7 @@ static int class_call(lua_State *L) {
     return lt_construct(L, class_object, class_call);
   }
   int count = lua_gettop(L) - 1;
-  luaL_checkstack(L, 8, "too many arguments");
+  lt_check_stack(L, 8);
   if (count == 0)
     lua_pushliteral(L, "");
   else

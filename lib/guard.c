@@ -6,6 +6,7 @@
 */
 #include "lib/guard.h"
 
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 
 struct lt_Guard {
@@ -97,7 +98,7 @@ static void take_from_list(lua_State *L) {
 }
 
 lt_Guard *lt_guard_push(lua_State *L) {
-  luaL_checkstack(L, 4, "too many values");
+  lt_check_stack(L, 4);
   if (lua_getiuservalue(L, 1, FIRST) == LUA_TNIL) {
     lua_pop(L, 1);
     return push_new(L);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "src/base/growing_array.h"
+#include "src/base/stack_room.h"
 
 typedef struct Life {
   atomic_uint references;
@@ -176,7 +177,7 @@ static bool find_stranded(lua_State *L, const Life *life) {
 /* Pushes the fields that the object at index 1 has in this state. */
 static void push_fields(lua_State *L) {
   LocalObject *local = (LocalObject *)lt_check_object(L, 1, &lt_local_type);
-  luaL_checkstack(L, 8, "too many values");
+  lt_check_stack(L, 8);
   if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE)
     return;
   lua_pop(L, 1);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "lib/guard.h"
+#include "src/base/stack_room.h"
 #include "src/diagnose/deadlock.h"
 #include "src/sync/lock.h"
 #include "src/thread/interrupt.h"
@@ -401,7 +402,7 @@ static void acquire_for(lua_State *L, const lt_Proxy *proxy, lt_Guard *guard) {
 */
 static int hold(lua_State *L) {
   const lt_Proxy *lock = check_either(L);
-  lua_settop(L, 1);
+  lt_check_most(L, 1, 0);
   acquire_for(L, lock, lt_guard_push(L));
   lt_interrupt_spare_next(lt_calling_thread(L));
   return 1;
@@ -412,7 +413,7 @@ static int finish_with(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   int count = lua_gettop(L) - 2;
-  if (!lua_checkstack(L, 2 * LUA_MINSTACK)) {
+  if (!lt_stack_room(L, 2 * LUA_MINSTACK)) {
     lua_settop(L, 2);
     lt_raise(L, &lt_ValueError, "too many results (%d) for Lua's stack; return them in one table",
              count);

@@ -46,6 +46,7 @@ local function lthread(define, libraries, ...)
                "src/base/growing_array.c",
                "src/base/library_functions.c",
                "src/base/shared_memory.c",
+               "src/base/stack_room.c",
                "src/base/string_buffer.c",
                "src/diagnose/deadlock.c",
                "src/diagnose/diagnosis.c",

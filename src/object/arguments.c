@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "src/base/stack_room.h"
+
 /*
 ** A class that is a type is called in Lua, and one C function is called for all of them: which
 ** class it is for, of the last one that was called in this OS thread.
@@ -32,7 +34,7 @@ static const char *name_of_class(const lt_Class *class_object) {
 */
 static const char *push_function_name(lua_State *L, lua_Debug *call) {
   lt_Method method;
-  luaL_checkstack(L, 8, "too many values");
+  lt_check_stack(L, 8);
   lua_getinfo(L, "f", call);
   if (lua_tocfunction(L, -1) == constructor)
     return name_of_class(constructed);
@@ -58,7 +60,7 @@ static const char *push_function_name(lua_State *L, lua_Debug *call) {
 /* The thread that receives the values needs some more room than this one. */
 bool lt_make_room(lua_State *L, lua_Integer count) {
   enum { MOST = LUAI_MAXSTACK - 2000 };
-  return count <= MOST && lua_checkstack(L, (int)count + lt_working_room(count));
+  return count <= MOST && lt_stack_room(L, (int)count + lt_working_room(count));
 }
 
 /*
@@ -119,7 +121,7 @@ static _Noreturn void raise_arg(lua_State *L, lt_Class *class_object, int arg,
 }
 
 int lt_arg_error(lua_State *L, lt_Class *class_object, int arg, const char *format, ...) {
-  luaL_checkstack(L, 12, "too many values");
+  lt_check_stack(L, 12);
   const char *field = push_field_name(L, &arg);
   va_list values;
   va_start(values, format);
@@ -169,7 +171,7 @@ static bool is_shared_table(lua_State *L, int arg) {
 
 /* Of a field the value is told too, as the call may be long ago. */
 int lt_arg_type_error(lua_State *L, int arg, const char *expected) {
-  luaL_checkstack(L, 12, "too many values");
+  lt_check_stack(L, 12);
   int place = arg;
   const char *field = push_field_name(L, &place);
   if (field != NULL && lua_isnil(L, arg))
@@ -332,7 +334,7 @@ void lt_spread_keywords(lua_State *L, int arg, const char *const *names) {
     lua_pop(L, 1);
     return;
   }
-  luaL_checkstack(L, 12, "too many arguments");
+  lt_check_stack(L, 12);
   lua_pushnil(L);
   while (lua_next(L, arg)) {
     lua_pop(L, 1);

@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 
 #include "src/base/line.h"
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 
 #define MOST_BYTES 100 /* of all fields; a longer one that began before is written to its end */
@@ -149,7 +150,7 @@ static void push_table(lua_State *L, int index) {
 static void push_plain(lua_State *L, int index) {
   int top = lua_gettop(L);
   index = lua_absindex(L, index);
-  luaL_checkstack(L, 10, "too many values");
+  lt_check_stack(L, 10);
   if (lua_type(L, index) == LUA_TTABLE)
     push_table(L, index);
   else if (lua_type(L, index) == LUA_TSTRING)
@@ -187,7 +188,7 @@ static bool has_own_text(lua_State *L, int index) {
 
 void lt_error_text_push(lua_State *L, int index) {
   index = lua_absindex(L, index);
-  luaL_checkstack(L, 10, "too many values");
+  lt_check_stack(L, 10);
   int failure = lua_gettop(L) + 1;
   if (!has_own_text(L, index)) {
     push_plain(L, index);

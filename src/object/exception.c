@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/stack_room.h"
 #include "src/object/traceback.h"
 
 /*
@@ -155,7 +156,7 @@ static void push_new_metatable(lua_State *L, lt_Class *class_object) {
 
 /* A metatable keeps its class: so the registry has only those whose classes go never. */
 void lt_class_push_metatable(lua_State *L, lt_Class *class_object) {
-  luaL_checkstack(L, 6, "too many values");
+  lt_check_stack(L, 6);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, class_object) == LUA_TTABLE)
     return;
   lua_pop(L, 1);
@@ -196,7 +197,7 @@ lt_Class *lt_class_of(lua_State *L, int index) {
 
 void lt_exception_make(lua_State *L, lt_Class *class_object, int level) {
   size_t place;
-  luaL_checkstack(L, 8, "too many values");
+  lt_check_stack(L, 8);
   const char *traceback = lt_traceback_push(L, level, &place);
   lua_createtable(L, 0, place > 0 ? 4 : 2);
   lua_insert(L, -3);
@@ -211,7 +212,7 @@ void lt_exception_make(lua_State *L, lt_Class *class_object, int level) {
 }
 
 void lt_exception_push(lua_State *L, lt_Class *class_object, const char *message, int level) {
-  luaL_checkstack(L, 6, "too many values");
+  lt_check_stack(L, 6);
   lua_pushstring(L, message);
   lt_exception_make(L, class_object, level);
 }
@@ -248,7 +249,7 @@ void lt_throw_again(lua_State *L) {
 
 int lt_raise(lua_State *L, lt_Class *class_object, const char *format, ...) {
   va_list values;
-  luaL_checkstack(L, 8, "too many values");
+  lt_check_stack(L, 8);
   va_start(values, format);
   if (strchr(format, '%') == NULL)
     lua_pushstring(L, format); /* Lua knows literals again */

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "src/base/protected_call.h"
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 
 const char lt_proxy_mark;
@@ -240,7 +241,7 @@ static void push_new_proxy(lua_State *L, lt_Object *object) {
 }
 
 void lt_object_push(lua_State *L, lt_Object *object) {
-  luaL_checkstack(L, 6, "too many values");
+  lt_check_stack(L, 6);
   lt_push_registered(L, &proxies_key, "v");
   lua_rawgetp(L, -1, object);
   if (is_alive(lua_touserdata(L, -1))) {
@@ -288,7 +289,7 @@ static void object_set_field(lua_State *L, const void *key, void *value) {
 
 /* A field of the registry that is there can be set without memory. */
 void *lt_context_memory(lua_State *L, const void *key, size_t size, void (*finish)(void *block)) {
-  luaL_checkstack(L, 2, "too many values");
+  lt_check_stack(L, 2);
   lua_rawgetp(L, LUA_REGISTRYINDEX, key);
   void *block = lua_touserdata(L, -1);
   lua_pop(L, 1);
@@ -364,7 +365,7 @@ static const char *find_name(lua_State *L, const lt_Type *type) {
 }
 
 bool lt_method_find(lua_State *L, int index, lt_Method *method) {
-  luaL_checkstack(L, 10, "too many values");
+  lt_check_stack(L, 10);
   lua_pushvalue(L, index);
   lt_push_registered(L, &types_key, NULL);
   lua_insert(L, -2);
@@ -381,7 +382,7 @@ bool lt_method_find(lua_State *L, int index, lt_Method *method) {
 }
 
 void lt_method_push(lua_State *L, const lt_Method *method) {
-  luaL_checkstack(L, 8, "too many values");
+  lt_check_stack(L, 8);
   push_methods(L, method->type);
   lua_pushstring(L, method->name);
   lua_rawget(L, -2);

@@ -5,6 +5,7 @@
 
 #include "src/base/library_functions.h"
 #include "src/base/line.h"
+#include "src/base/stack_room.h"
 
 #define HEADER "stack traceback:"
 #define MOST_CALLS 20
@@ -132,7 +133,7 @@ const char *lt_traceback_push(lua_State *L, int level, size_t *place) {
   static const char last_key;
   lt_Line lines;
   size_t length;
-  luaL_checkstack(L, 4, "too many values");
+  lt_check_stack(L, 4);
   write_calls(L, &lines, level, place);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &last_key);
   const char *last = lua_tolstring(L, -1, &length);
@@ -176,7 +177,7 @@ static bool traceback_push_own(lua_State *L, int error) {
 
 /* An exception is made by the function that has called error, or one of ours; or by a hook. */
 void lt_traceback_push_whole(lua_State *L, int error, int level) {
-  luaL_checkstack(L, 8, "too many values");
+  lt_check_stack(L, 8);
   if (!traceback_push_own(L, error)) {
     luaL_traceback(L, L, NULL, level);
     return;
@@ -230,7 +231,7 @@ static bool has_local_function(lua_State *L, const lua_Debug *call, lua_CFunctio
 */
 bool lt_traceback_in_handler(lua_State *L) {
   lua_Debug call;
-  luaL_checkstack(L, 4, "too many values");
+  lt_check_stack(L, 4);
   if (!lua_getstack(L, 1, &call))
     return false;
   lua_getinfo(L, "n", &call);

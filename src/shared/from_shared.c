@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "src/base/protected_call.h"
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/shared/to_shared.h"
 
@@ -165,7 +166,7 @@ static lua_Integer integer_field(lua_State *L, int index, lua_Integer i) {
 
 void lt_from_shared_remember(lua_State *L, lt_BiasUser user, int proxy, int key) {
   int value = lua_gettop(L);
-  luaL_checkstack(L, 16, "too many values");
+  lt_check_stack(L, 16);
   push_record(L, proxy);
   lua_rawgeti(L, -1, RECORD_KEPT);
   lua_pushvalue(L, key);

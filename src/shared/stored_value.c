@@ -6,6 +6,7 @@
 
 #include "src/base/protected_call.h"
 #include "src/base/shared_memory.h"
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 
 static const char origins_key;
@@ -56,7 +57,7 @@ const lt_Type lt_stored_value_type = {"stored value", NULL, stored_destroy, &sto
 lt_StoredValue *lt_stored_value_origin(lua_State *L, int index) {
   lt_Object *object = NULL;
   index = lua_absindex(L, index);
-  luaL_checkstack(L, 4, "too many values");
+  lt_check_stack(L, 4);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &origins_key) == LUA_TTABLE) {
     lua_pushvalue(L, index);
     lua_rawget(L, -2);
@@ -74,7 +75,7 @@ lt_StoredValue *lt_stored_value_of(lua_State *L, int index) {
 
 /* Remembers that the value on the top is what the state has of the stored one. */
 static void stored_remember(lua_State *L, lt_StoredValue *stored) {
-  luaL_checkstack(L, 8, "too many values");
+  lt_check_stack(L, 8);
   lt_push_registered(L, &origins_key, "k");
   lua_pushvalue(L, -2);
   lt_object_push(L, &stored->traced.object);
@@ -120,7 +121,7 @@ static int new_protected(lua_State *L) {
 lt_StoredValue *lt_stored_value_new(lua_State *L, int index, lt_DescribeValue describe) {
   New new = {NULL, describe};
   index = lua_absindex(L, index);
-  luaL_checkstack(L, 4, "too many values");
+  lt_check_stack(L, 4);
   new.stored = lt_memory_alloc_zeroed(sizeof(lt_StoredValue));
   if (new.stored == NULL)
     lt_raise_memory(L);
@@ -146,7 +147,7 @@ bool lt_stored_value_push_known(lua_State *L, const lt_StoredValue *stored) {
 }
 
 void lt_stored_value_push(lua_State *L, lt_StoredValue *stored) {
-  luaL_checkstack(L, 8, "too many values");
+  lt_check_stack(L, 8);
   if (lt_stored_value_push_known(L, stored))
     return;
   lt_unpack(L, stored->message, LT_KEEP_GLOBALS);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "src/base/growing_array.h"
+#include "src/base/stack_room.h"
 #include "src/object/arguments.h"
 #include "src/object/exception.h"
 #include "src/object/printable.h"
@@ -158,7 +159,7 @@ static void prepend_path(lua_State *L, int sources, size_t number) {
 
 static void describe_value(lua_State *L, int value) {
   (void)value;
-  luaL_checkstack(L, 12, "too many values");
+  lt_check_stack(L, 12);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &sources_key) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_pushliteral(L, "value");
@@ -265,7 +266,7 @@ static void convert_table(lua_State *L, Conversion *conversion, size_t number) {
 /* No code of the state changes a table while it is walked: see quiet_call.h. */
 static int convert_protected(lua_State *L) {
   Conversion *conversion = lua_touserdata(L, CONVERSION);
-  luaL_checkstack(L, 24, "too many values");
+  lt_check_stack(L, 24);
   if (conversion->plain && !is_plain_table(L, ROOT))
     return 0;
   lua_newtable(L);
@@ -294,7 +295,7 @@ static lt_SharedTable *convert_whole(lua_State *L, lt_BiasUser user, int index, 
   Conversion conversion = {user, plain, NULL, 0, 0};
   lt_QuietCall quiet;
   index = lua_absindex(L, index);
-  luaL_checkstack(L, 4, "too many values");
+  lt_check_stack(L, 4);
   lua_pushvalue(L, index);
   int status = lt_quiet_call(L, &quiet, convert_protected, &conversion, 1, 0);
   lua_pushnil(L);

@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/state/context.h"
 #include "src/state/replacement.h"
@@ -84,7 +85,7 @@ static const char written_key;
 
 void lt_files_enter(lua_State *L, int index) {
   index = lua_absindex(L, index);
-  luaL_checkstack(L, 4, "too many values");
+  lt_check_stack(L, 4);
   lt_push_registered(L, &written_key, "k");
   lua_pushvalue(L, index);
   lua_pushboolean(L, 1);
@@ -101,7 +102,7 @@ static void flush(FILE *file) {
 }
 
 void lt_files_flush(lua_State *L) {
-  luaL_checkstack(L, 4, "too many values");
+  lt_check_stack(L, 4);
   flush(stdout);
   flush(stderr);
   lt_push_registered(L, &written_key, "k");
@@ -136,7 +137,7 @@ int lt_files_iterator(lua_State *L) {
   if (stream->closef == NULL)
     return luaL_error(L, "file is already closed");
   lua_settop(L, 0);
-  luaL_checkstack(L, formats + 1, "too many arguments");
+  lt_check_stack(L, formats + 1);
   lua_pushvalue(L, lua_upvalueindex(FILE_OF));
   for (int i = 0; i < formats; i++)
     lua_pushvalue(L, lua_upvalueindex(FORMATS + i));
@@ -153,7 +154,7 @@ int lt_files_iterator(lua_State *L) {
 /* In the place of Lua's own at 'index'. */
 static void replace_iterator(lua_State *L, int index) {
   int count = 0;
-  luaL_checkstack(L, 256, "too many arguments");
+  lt_check_stack(L, 256);
   while (lua_getupvalue(L, index, count + 1) != NULL)
     count++;
   lua_pushcclosure(L, lt_files_iterator, count);
@@ -203,7 +204,7 @@ static int print_line(lua_State *L) {
 
 static void replace_method(lua_State *L) {
   int top = lua_gettop(L);
-  luaL_checkstack(L, 4, "too many values");
+  lt_check_stack(L, 4);
   if (lt_library_function(LT_LIBRARY_FILE_LINES) != NULL &&
       luaL_getmetatable(L, LUA_FILEHANDLE) == LUA_TTABLE &&
       lua_getfield(L, -1, "__index") == LUA_TTABLE) {

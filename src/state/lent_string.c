@@ -21,6 +21,7 @@
 
 #include <lauxlib.h>
 
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/object/object.h"
 #include "src/state/collection.h"
@@ -114,7 +115,7 @@ static int look_at_all(lua_State *L) {
 
 static lt_LentString *lend(lua_State *L, int index, lt_Lender *lender) {
   index = lua_absindex(L, index);
-  luaL_checkstack(L, 8, "too many values");
+  lt_check_stack(L, 8);
   look_at_oldest(L, lender, 2); /* one that comes, at most two that go: they don't pile up */
   if (!lender->watched) {
     lt_collection_call(L, look_at_all);
@@ -198,7 +199,7 @@ void lt_lent_string_push(lua_State *L, lt_LentString *string) {
     push_own_copy(L, string);
     return;
   }
-  luaL_checkstack(L, 2, "too many values");
+  lt_check_stack(L, 2);
   if (lt_quiet_call(L, &quiet, lent_push_protected, string, 0, 1) == LUA_OK)
     return;
   if (atomic_load_explicit(&string->state, memory_order_relaxed) == pinned())

@@ -16,6 +16,7 @@
 #include <lualib.h>
 
 #include "src/base/protected_call.h"
+#include "src/base/stack_room.h"
 
 /* A host with libraries of its own need not have all of Lua's. */
 #if defined(__GNUC__)
@@ -220,7 +221,7 @@ static lua_Integer number_of(lua_State *L, Description *description) {
 
 /* Describes the value on the top. */
 static void describe(lua_State *L, Description *description) {
-  luaL_checkstack(L, 12, "too many values");
+  lt_check_stack(L, 12);
   if (is_plain(L, -1)) {
     description->sum = mix_plain(L, -1, description->sum);
     return;

@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 
 void lt_replacement_put(lua_State *L, const char *library, const char *name,
@@ -11,7 +12,7 @@ void lt_replacement_put(lua_State *L, const char *library, const char *name,
     lt_raise_memory(L);
   if (library_function == NULL)
     return;
-  luaL_checkstack(L, 4, "too many values");
+  lt_check_stack(L, 4);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_pushstring(L, library);
   if (lua_rawget(L, -2) == LUA_TTABLE) {

@@ -7,6 +7,7 @@
 #include <lualib.h>
 
 #include "src/base/protected_call.h"
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/state/collection.h"
 #include "src/state/error_output.h"
@@ -17,7 +18,7 @@
 const lt_StateUser *lt_state_user;
 
 lt_Context *lt_state_open_context(lua_State *L, lua_CFunction on_close) {
-  luaL_checkstack(L, 8, "too many values");
+  lt_check_stack(L, 8);
   lt_Context *context = lua_newuserdatauv(L, sizeof(*context), 0);
   memset(&context->lender, 0, sizeof(context->lender));
   context->thread = NULL;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/stack_room.h"
 #include "src/object/error_text.h"
 #include "src/object/exception.h"
 
@@ -72,7 +73,7 @@ void lt_excepthook_set(lua_State *L, lt_Runtime *runtime) {
 static void write_report(lua_State *L, const char *header) {
   luaL_Buffer report;
   lua_settop(L, 1);
-  luaL_checkstack(L, 10, "too many values");
+  lt_check_stack(L, 10);
   lua_getfield(L, 1, "exc_value");
   lua_getfield(L, 1, "exc_traceback");
   luaL_buffinit(L, &report);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/transfer/message.h"
 
@@ -156,7 +157,7 @@ static void package_keep(lua_State *L, int path, int cpath) {
 }
 
 lt_Object *lt_inherited_package_get(lua_State *L) {
-  luaL_checkstack(L, 20, "too many values");
+  lt_check_stack(L, 20);
   int top = lua_gettop(L);
   package_push_field(L, "path");
   package_push_field(L, "cpath");

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "src/base/protected_call.h"
+#include "src/base/stack_room.h"
 #include "src/state/running_handlers.h"
 #include "src/state/replacement.h"
 #include "src/thread/repeated_poke.h"
@@ -258,7 +259,7 @@ static _Noreturn void raise_request(lua_State *L, lt_Thread *thread, lt_Interrup
 bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level) {
   lt_InterruptRequest *request;
   atomic_store(&thread->heard, true);
-  luaL_checkstack(L, 6, "too many values");
+  lt_check_stack(L, 6);
   if (atomic_load(&thread->must_end))
     raise_request(L, thread, NULL, level);
   if (lt_running_handlers_in(L, thread->coroutines, thread->bottom))

@@ -4,6 +4,7 @@
 
 #include "src/base/library_functions.h"
 #include "src/base/protected_call.h"
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/shared/shared_table.h"
 #include "src/state/files.h"
@@ -92,7 +93,7 @@ static bool enter_new_runtime(lt_Thread *main) {
 }
 
 void lt_main_state_open(lua_State *L) {
-  luaL_checkstack(L, 4, "too many values");
+  lt_check_stack(L, 4);
   lt_biased_lock_setup();
   lt_Thread *main = lt_thread_new();
   if (main == NULL)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "src/base/protected_call.h"
+#include "src/base/stack_room.h"
 #include "src/base/string_buffer.h"
 #include "src/object/arguments.h"
 #include "src/object/exception.h"
@@ -55,7 +56,7 @@ static int run_function(lua_State *L) {
   if (lt_interrupted(thread))
     lt_interrupt_deliver(L, thread, 0);
   lua_call(L, count - 1, LUA_MULTRET);
-  if (!lua_checkstack(L, lt_working_room(lua_gettop(L))))
+  if (!lt_stack_room(L, lt_working_room(lua_gettop(L))))
     refuse_results(L, thread);
   lt_interrupt_finish(L, thread);
   return lua_gettop(L);

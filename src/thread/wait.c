@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "src/base/library_functions.h"
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/thread/interrupt.h"
 #include "src/thread/observer.h"
@@ -22,7 +23,7 @@ static bool has_hook(const lt_Thread *thread, lua_State *L) {
 
 /* A function that does nothing, but in Lua, so that every kind of hook is called. */
 static void call_hooks(lua_State *L) {
-  luaL_checkstack(L, 2, "too many values");
+  lt_check_stack(L, 2);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &heed_key) != LUA_TFUNCTION) {
     lua_pop(L, 1);
     if (luaL_loadbuffer(L, "return", 6, "=(signal)") != LUA_OK)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "src/base/growing_array.h"
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 
 static const char cache_key;
@@ -339,7 +340,7 @@ static lt_Bytecode *dump_function(lua_State *L, int environment) {
 
 lt_Bytecode *lt_bytecode_find(lua_State *L, int index, int environment) {
   index = lua_absindex(L, index);
-  luaL_checkstack(L, 4, "too many values");
+  lt_check_stack(L, 4);
   lt_push_registered(L, &cache_key, "k");
   lua_pushvalue(L, index);
   lua_rawget(L, -2);
@@ -349,7 +350,7 @@ lt_Bytecode *lt_bytecode_find(lua_State *L, int index, int environment) {
 }
 
 lt_Bytecode *lt_bytecode_new(lua_State *L, int index, int environment) {
-  luaL_checkstack(L, 1, "too many values");
+  lt_check_stack(L, 1);
   lua_pushvalue(L, index);
   lt_Bytecode *code = dump_function(L, environment);
   if (code == NULL)
@@ -360,7 +361,7 @@ lt_Bytecode *lt_bytecode_new(lua_State *L, int index, int environment) {
 
 void lt_bytecode_keep(lua_State *L, int index, lt_Bytecode *code) {
   index = lua_absindex(L, index);
-  luaL_checkstack(L, 4, "too many values");
+  lt_check_stack(L, 4);
   lt_push_registered(L, &cache_key, "k");
   lua_pushvalue(L, index);
   lt_object_push(L, &code->object);

@@ -35,6 +35,7 @@
 #include <stdint.h>
 
 #include "lthread.h"
+#include "src/base/stack_room.h"
 #include "src/base/scalar.h"
 #include "src/state/lent_string.h"
 #include "src/transfer/module_names.h"
@@ -133,7 +134,7 @@ size_t lt_message_size(const lt_Message *message);
 */
 static inline bool lt_message_room_for_level(lua_State *L, size_t depth) {
   enum { LEVELS_AT_ONCE = 8, VALUES_OF_LEVEL = 4 };
-  return depth % LEVELS_AT_ONCE != 0 || lua_checkstack(L, 20 + LEVELS_AT_ONCE * VALUES_OF_LEVEL);
+  return depth % LEVELS_AT_ONCE != 0 || lt_stack_room(L, 20 + LEVELS_AT_ONCE * VALUES_OF_LEVEL);
 }
 
 #endif

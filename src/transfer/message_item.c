@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/base/protected_call.h"
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 
 static bool from_short_string(lua_State *L, int index, lt_MessageItem *item) {
@@ -37,7 +38,7 @@ void lt_message_item_from(lua_State *L, int index, lt_MessageItem *item, lt_Stri
     item->value.as.text = lt_lent_string_new(L, index, strings);
     item->value.kind = LT_ITEM_LONG_STRING;
   } else {
-    luaL_checkstack(L, 1, "too many values");
+    lt_check_stack(L, 1);
     lua_pushvalue(L, index);
     item->value.as.message = lt_pack_in_batch(L, 1, strings, describe, batch);
     item->value.kind = LT_ITEM_MESSAGE;

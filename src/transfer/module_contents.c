@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "src/base/protected_call.h"
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/transfer/module_index.h"
 
@@ -307,7 +308,7 @@ lt_ModuleContents *lt_module_contents_new(lua_State *L, const char *name) {
   Search search = {top + 1, top + 2, top + 3, name, NULL, 0};
   if (!is_foreign(name))
     return NULL;
-  luaL_checkstack(L, 20, "too many values");
+  lt_check_stack(L, 20);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (!has_possible_members(L, name)) {
     lua_settop(L, top);
@@ -337,7 +338,7 @@ lt_ModuleContents *lt_module_contents_new(lua_State *L, const char *name) {
 
 /* Pushes the module. Returns false with the reason on the top; what ends the thread is raised. */
 static bool require(lua_State *L, const char *name) {
-  luaL_checkstack(L, 4, "too many values");
+  lt_check_stack(L, 4);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_getfield(L, -1, name);
   lua_remove(L, -2);
@@ -452,7 +453,7 @@ static void complete_once(lua_State *L, const lt_ModuleContents *module, const c
 }
 
 bool lt_module_contents_push(lua_State *L, const lt_ModuleContents *module, const char *name) {
-  luaL_checkstack(L, 10, "too many values");
+  lt_check_stack(L, 10);
   if (!require(L, name)) {
     if (module == NULL || !is_not_found(L, name) || !require_other_name(L, module))
       return false;

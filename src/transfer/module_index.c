@@ -14,6 +14,7 @@
 #include <lauxlib.h>
 
 #include "src/base/address_map.h"
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 
 static const char index_key;
@@ -315,7 +316,7 @@ static void enter_all(lua_State *L, Maker *maker) {
 /* package.loaded is on the top; the index takes its place. */
 static void make_index(lua_State *L, uint64_t modules) {
   Maker maker;
-  luaL_checkstack(L, 12, "too many values");
+  lt_check_stack(L, 12);
   lt_ModuleIndex *names = lua_newuserdatauv(L, sizeof(*names), INDEX_USER_VALUES);
   memset(names, 0, sizeof(*names));
   names->count = 1;
@@ -346,7 +347,7 @@ static uint64_t fingerprint(lua_State *L) {
 }
 
 void lt_module_index_push(lua_State *L, bool anew) {
-  luaL_checkstack(L, 8, "too many values");
+  lt_check_stack(L, 8);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   uint64_t modules = fingerprint(L);
   if (!anew && lua_rawgetp(L, LUA_REGISTRYINDEX, &index_key) == LUA_TUSERDATA &&
@@ -388,7 +389,7 @@ bool lt_module_index_kept(lua_State *L, int names_index, const lt_ModulePath *pa
 void lt_module_index_keep(lua_State *L, int names_index, const lt_ModulePath *path,
                           lt_Object *object) {
   const lt_ModuleIndex *names = lua_touserdata(L, names_index);
-  luaL_checkstack(L, 8, "too many values");
+  lt_check_stack(L, 8);
   if (object != NULL) {
     if (lua_getiuservalue(L, names_index, INDEX_KEPT) != LUA_TTABLE) {
       lua_pop(L, 1);

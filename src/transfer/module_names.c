@@ -8,6 +8,7 @@
 
 #include <lauxlib.h>
 
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/object/printable.h"
 
@@ -73,7 +74,7 @@ static _Noreturn void raise_missing(lua_State *L, const lt_ModulePath *path, con
 
 void lt_module_names_push(lua_State *L, const lt_ModulePath *path,
                           const lt_ModuleContents *module) {
-  luaL_checkstack(L, 10, "too many values");
+  lt_check_stack(L, 10);
   if (!lt_module_contents_push(L, module, path->steps[0]))
     raise_missing(L, path, luaL_tolstring(L, -1, NULL));
   for (int i = 1; i < path->length; i++)

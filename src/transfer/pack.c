@@ -9,6 +9,7 @@
 ** was short, weak tables may have lost what was met in them. Then packing starts over, and keeps
 ** all that it meets in a table.
 */
+#include "src/base/stack_room.h"
 #include "src/transfer/message.h"
 
 #include <stdlib.h>
@@ -77,7 +78,7 @@ static void pack_roots(lua_State *L, lt_Packer *packer, int count) {
 static int pack_protected(lua_State *L) {
   lt_Packer *packer = lua_touserdata(L, 1);
   int count = lua_gettop(L) - LT_FIRST_VALUE_PLACE + 1;
-  luaL_checkstack(L, 20, "too many values");
+  lt_check_stack(L, 20);
   pack_roots(L, packer, count);
   if (packer->starts_over || packer->quiet.memory_was_short) {
     start_over(L, packer, count);
@@ -91,7 +92,7 @@ static int pack_protected(lua_State *L) {
 lt_Message *lt_pack_in_batch(lua_State *L, int count, lt_StringsRule strings,
                              lt_DescribeValue describe, const lt_PackBatch *batch) {
   lt_Packer packer;
-  luaL_checkstack(L, 4, "too many values");
+  lt_check_stack(L, 4);
   lt_packer_init(&packer, strings, describe, batch == NULL ? 0 : batch->first);
   if (batch == NULL)
     lua_pushnil(L);

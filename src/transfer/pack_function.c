@@ -4,6 +4,7 @@
 */
 #include "platform/platform.h"
 #include "src/base/library_functions.h"
+#include "src/base/stack_room.h"
 #include "src/state/files.h"
 #include "src/transfer/packer.h"
 
@@ -28,7 +29,7 @@ static const lt_Bytecode *add_code(lua_State *L, lt_Packer *packer, int function
 
 static void pack_open_function(lua_State *L, lt_Packer *packer) {
   int function = lua_gettop(L);
-  if (!lua_checkstack(L, 20))
+  if (!lt_stack_room(L, 20))
     lt_pack_refuse_depth(L, packer);
   int environment = lt_pack_environment_find(L, packer, function);
   if (packer->starts_over) {

@@ -1,6 +1,7 @@
 /*
 ** Refusals: they name the path to the value, from the values that lie on the Lua stack.
 */
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/object/printable.h"
 #include "src/transfer/packer.h"
@@ -41,8 +42,7 @@ static void push_step(lua_State *L, const lt_PackFrame *frame) {
 
 _Noreturn void lt_pack_refuse(lua_State *L, lt_Packer *packer, const char *what) {
   size_t first = packer->depth > SHOWN_FRAMES ? packer->depth - SHOWN_FRAMES : 0;
-  if (!lua_checkstack(L, 10))
-    lt_raise_memory(L);
+  lt_check_stack(L, 10);
   lua_pushfstring(L, "cannot transfer %s (", what);
   if (packer->describe != NULL)
     packer->describe(L, packer->first + packer->root);
@@ -63,8 +63,7 @@ _Noreturn void lt_pack_refuse(lua_State *L, lt_Packer *packer, const char *what)
 }
 
 _Noreturn void lt_pack_refuse_depth(lua_State *L, lt_Packer *packer) {
-  if (!lua_checkstack(L, 12))
-    lt_raise_memory(L);
+  lt_check_stack(L, 12);
   lt_pack_refuse(L, packer,
                  lua_pushfstring(L, "a value that is nested more than %I levels deep",
                                  (lua_Integer)packer->depth));

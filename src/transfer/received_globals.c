@@ -4,6 +4,7 @@
 
 #include <lauxlib.h>
 
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 
 /* Where things lie on the stack of set_fields. */
@@ -47,7 +48,7 @@ static void restore_fields(lua_State *L, int table, int saved) {
 }
 
 void lt_received_globals_set(lua_State *L, int received, lt_GlobalsRule rule) {
-  luaL_checkstack(L, 12, "too many values");
+  lt_check_stack(L, 12);
   lua_pushglobaltable(L);
   lua_newtable(L);
   int saved = lua_gettop(L);

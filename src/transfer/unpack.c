@@ -8,6 +8,7 @@
 
 #include "src/base/growing_array.h"
 #include "src/base/protected_call.h"
+#include "src/base/stack_room.h"
 #include "src/object/arguments.h"
 #include "src/object/exception.h"
 #include "src/transfer/bytecode.h"
@@ -165,7 +166,7 @@ static void push_named(lua_State *L, Unpacker *unpacker) {
       reference == LT_NO_REFERENCE ? NULL : unpacker->message->references[reference].target;
   read_bytes(unpacker, &length, 1);
   int base = lua_gettop(L);
-  luaL_checkstack(L, LT_MODULE_PATH_LONGEST + 10, "too many values");
+  lt_check_stack(L, LT_MODULE_PATH_LONGEST + 10);
   path.length = length;
   for (int i = 0; i < path.length; i++) {
     size_t size;
@@ -195,7 +196,7 @@ static void unpack_method(lua_State *L, Unpacker *unpacker) {
 static void push_userdata(lua_State *L, Unpacker *unpacker) {
   const lt_Reference *reference = read_reference(unpacker);
   int top = lua_gettop(L);
-  luaL_checkstack(L, LUA_MINSTACK, "too many values");
+  lt_check_stack(L, LUA_MINSTACK);
   reference->rule->receive(L, reference->target);
   if (lua_gettop(L) == top)
     lua_pushnil(L);
@@ -407,7 +408,7 @@ static void make_slots(lua_State *L, Unpacker *unpacker) {
 static int unpack_protected(lua_State *L) {
   Unpacker *unpacker = lua_touserdata(L, UNPACKER);
   const lt_Message *message = unpacker->message;
-  if (!lua_checkstack(L, message->count + STACK_SLOTS + lt_working_room(message->count)))
+  if (!lt_stack_room(L, message->count + STACK_SLOTS + lt_working_room(message->count)))
     lt_raise(L, &lt_ValueError, "too many values (%d) for Lua's stack", message->count);
   lua_pushnil(L); /* the globals, when there are any */
   make_slots(L, unpacker);
