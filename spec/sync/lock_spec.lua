@@ -209,6 +209,8 @@ for _, class in ipairs { _thread.LockType, _thread.RLock } do
       raised(_thread.TypeError, lock.release, {})
       raised(_thread.TypeError, lock.locked, io.stdout)
       raised(_thread.TypeError, lock.hold, "lock")
+      assert.equal("hold takes no arguments (1 given)",
+        raised(_thread.TypeError, lock.hold, lock, false).message)
       raised(_thread.TypeError, lock.with, nil, print)
       assert.is_false(lock:locked())
     end)
