@@ -24,9 +24,13 @@
 
 #include "src/sync/biased_lock.h"
 
-/* A heavy barrier by the system takes long where others have work for the processors. */
+/*
+** Where others have work for the processors, a heavy barrier by the system takes long, and so may
+** the owner to come to its turn: then there are fewer rounds.
+*/
 #define ROUNDS 20000
 #define ROUNDS_OF_CALLS 2000
+#define LONG_ENOUGH (20 * PLAT_SECOND)
 
 static lt_BiasedLock lock;
 static atomic_int inside; /* who is: written by those who have the lock */
@@ -100,7 +104,9 @@ static void await_next_use(void) {
 
 static void take_away(bool is_forbidden) {
   const lt_BiasUser revoker = {lt_bias_slot_take(), NULL};
-  for (int round = 0; round < (is_forbidden ? ROUNDS : ROUNDS_OF_CALLS); round++) {
+  const int rounds = is_forbidden ? ROUNDS : ROUNDS_OF_CALLS;
+  const plat_Time finish = plat_after(plat_now(), LONG_ENOUGH);
+  for (int round = 0; round < rounds && plat_now() < finish; round++) {
     while (atomic_load(&lock.bias) == LT_BIAS_NONE)
       plat_yield();
     if (round == 0 && is_forbidden && !forbid_membarrier())

@@ -21,6 +21,8 @@ describe("Threads of a host with libraries of its own find in each state", funct
 end)
 
 it("States with the libraries of Lua alone are copied, whoever opens them", function()
-  assert.equal(("integer\n"):rep(8) .. "states that were opened: few\nstatus 0\n",
+  -- The address sanitizer shall see each block by itself: for it none is copied.
+  local opened = os.getenv "LTHREAD_SANITIZER" == "asan" and "many" or "few"
+  assert.equal(("integer\n"):rep(8) .. "states that were opened: " .. opened .. "\nstatus 0\n",
     hosts.run("libraries", "standard"))
 end)
