@@ -12,6 +12,7 @@
 struct lt_Guard {
   const void *mark;     /* only guards begin with the address of this variable */
   const lt_Proxy *lock; /* its user value keeps that alive */
+  lt_GuardRelease release;
   bool holds;
   uint64_t ident;
 };
@@ -33,7 +34,7 @@ static const char *guard_let_go(lt_Guard *guard) {
   guard->holds = false;
   if (!holds || guard->lock->mark != &lt_proxy_mark)
     return "release of a guard that has no lock";
-  return lt_lock_let_go(guard->lock->object, guard->ident);
+  return guard->release(guard->lock->object, guard->ident);
 }
 
 /* The one at index 1. */
@@ -79,9 +80,9 @@ static void guard_push_metatable(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &guard_mark);
 }
 
-static lt_Guard *push_new(lua_State *L) {
+static lt_Guard *push_new(lua_State *L, lt_GuardRelease release) {
   lt_Guard *guard = lua_newuserdatauv(L, sizeof(*guard), 2);
-  *guard = (lt_Guard){&guard_mark, lua_touserdata(L, 1), false, 0};
+  *guard = (lt_Guard){.mark = &guard_mark, .lock = lua_touserdata(L, 1), .release = release};
   guard_push_metatable(L);
   lua_setmetatable(L, -2);
   lua_pushvalue(L, 1);
@@ -97,11 +98,11 @@ static void take_from_list(lua_State *L) {
   lua_setiuservalue(L, 1, FIRST);
 }
 
-lt_Guard *lt_guard_push(lua_State *L) {
+lt_Guard *lt_guard_push(lua_State *L, lt_GuardRelease release) {
   lt_check_stack(L, 4);
   if (lua_getiuservalue(L, 1, FIRST) == LUA_TNIL) {
     lua_pop(L, 1);
-    return push_new(L);
+    return push_new(L, release);
   }
   take_from_list(L);
   return lua_touserdata(L, -1);

@@ -376,7 +376,7 @@ static const char *let_go_lock(LockObject *lock, uint64_t ident) {
   return lt_lock_release(&lock->lock) ? NULL : not_locked;
 }
 
-const char *lt_lock_let_go(lt_Object *lock, uint64_t ident) {
+static const char *let_go_either(lt_Object *lock, uint64_t ident) {
   return lock->type == &lt_rlock_type ? let_go_rlock(&((RLockObject *)lock)->rlock, ident)
                                       : let_go_lock((LockObject *)lock, ident);
 }
@@ -403,7 +403,7 @@ static void acquire_for(lua_State *L, const lt_Proxy *proxy, lt_Guard *guard) {
 static int hold(lua_State *L) {
   const lt_Proxy *lock = check_either(L);
   lt_check_most(L, 1, 0);
-  acquire_for(L, lock, lt_guard_push(L));
+  acquire_for(L, lock, lt_guard_push(L, let_go_either));
   lt_interrupt_spare_next(lt_calling_thread(L));
   return 1;
 }
@@ -430,7 +430,7 @@ static int with(lua_State *L) {
   const lt_Proxy *lock = check_either(L);
   lt_check_callable(L, 2);
   int argument_count = lua_gettop(L) - 2;
-  lt_Guard *guard = lt_guard_push(L);
+  lt_Guard *guard = lt_guard_push(L, let_go_either);
   lua_insert(L, 2);
   acquire_for(L, lock, guard);
   lua_toclose(L, 2);

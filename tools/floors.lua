@@ -35,16 +35,20 @@ local function add(file, included)
   if unit ~= other then includes[unit][other] = true end
 end
 
+local files = list("platform/*.[ch] src/*/*.[ch] lib/*.[ch] lthread.[ch]")
+local is_here = {}
+for _, file in ipairs(files) do is_here[file] = true end
+
 local function check_file(file)
   local here = height[folder_of(file)]
   if not here then return complain("%s: the folder has no floor in tools/floors.lua", file) end
   for line in io.lines(file) do
-    local included = line:match('^#include "(.-)"')
+    local included = line:match('^%s*#%s*include%s*"(.-)"')
     if included and included ~= "lthread.h" then -- the C face knows nothing of what is behind it
       add(file, included)
       local there = height[folder_of(included)]
-      if not there then
-        complain("%s includes %s, whose folder has no floor in tools/floors.lua", file, included)
+      if not is_here[included] then
+        complain("%s includes %s, which is no path from the root to a file here", file, included)
       elseif there > here then
         complain("%s includes %s, which stands above it", file, included)
       end
@@ -56,15 +60,16 @@ end
 local mutual = {["src/object/object"] = "src/object/exception",
                 ["src/object/exception"] = "src/object/object"}
 
-local state = {} -- of a unit: "open" while the walk is below it, then "done"
+local state = {} -- of a unit: where in the trail it is while the walk is below it, then "done"
 local trail = {}
 
 local function walk(unit)
-  state[unit] = "open"
   trail[#trail + 1] = unit
+  state[unit] = #trail
   for other in pairs(includes[unit] or {}) do
-    if state[other] == "open" and mutual[unit] ~= other then
-      complain("a circle of files: %s -> %s", table.concat(trail, " -> "), other)
+    local place = state[other]
+    if math.type(place) and mutual[unit] ~= other then
+      complain("a circle of files: %s -> %s", table.concat(trail, " -> ", place), other)
     elseif not state[other] then
       walk(other)
     end
@@ -73,9 +78,9 @@ local function walk(unit)
   state[unit] = "done"
 end
 
-local files = list("platform/*.[ch] src/*/*.[ch] lib/*.[ch] *.[ch]")
 for _, file in ipairs(files) do check_file(file) end
-for unit in pairs(includes) do
+for _, file in ipairs(files) do
+  local unit = file:gsub("%.[ch]$", "")
   if not state[unit] then walk(unit) end
 end
 if #files == 0 then complain("no C files here: run it from the root of the tree") end
