@@ -3,8 +3,9 @@
 ** paths lead to a value, a shortest one is kept, and of those the first by the order of names: it
 ** does not depend on the order in which Lua walks tables.
 **
-** The arrays are userdata, the user values of the index: Lua's collector frees them, whatever error
-** comes or however the state ends.
+** The arrays are userdata, user values of the index as the list of anchors is, which has the strings
+** of the steps and the objects that are kept: Lua's collector frees them, whatever error comes or
+** however the state ends.
 */
 #include "src/transfer/module_index.h"
 
@@ -24,19 +25,17 @@ static const char index_key;
 
 typedef struct Entry {
   const void *address;
-  size_t parent;   /* 0: the step is the name of a module */
-  size_t step;     /* offset into the texts; NO_TEXT: the metatable */
-  bool in_library; /* the module is one of Lua's */
-  bool kept;       /* module: 'object' is known */
+  size_t parent;    /* 0: the step is the name of a module */
+  const char *step; /* NULL: to the metatable */
+  bool in_library;  /* the module is one of Lua's */
+  bool kept;        /* module: 'object' is known */
   lt_Object *object;
 } Entry;
 
-#define NO_TEXT SIZE_MAX
+/* They hold Lua's own libraries and a few modules. */
+enum { FIRST_ENTRIES = 256 };
 
-/* These hold Lua's own libraries and a few modules. */
-enum { FIRST_ENTRIES = 256, FIRST_TEXTS = 2048 };
-
-enum { INDEX_ENTRIES = 1, INDEX_PLACES, INDEX_TEXTS, INDEX_KEPT, INDEX_USER_VALUES = INDEX_KEPT };
+enum { INDEX_ENTRIES = 1, INDEX_PLACES, INDEX_ANCHORS, INDEX_USER_VALUES = INDEX_ANCHORS };
 
 struct lt_ModuleIndex {
   uint64_t modules; /* the fingerprint of package.loaded */
@@ -44,14 +43,12 @@ struct lt_ModuleIndex {
   size_t capacity;
   Entry *entries;
   lt_AddressMap map; /* of the entries */
-  size_t text_size;
-  size_t text_capacity;
-  char *texts;
+  size_t anchor_count;
 };
 
 typedef struct Maker {
   lt_ModuleIndex *names;
-  int index;    /* where on the stack the userdata is */
+  int index;    /* where on the stack the userdata is; its anchors lie above it */
   size_t first; /* the first entry whose path has as many steps as those that are entered now */
 } Maker;
 
@@ -124,18 +121,9 @@ static void grow(lua_State *L, const Maker *maker) {
                       names->count);
 }
 
-static size_t add_text(lua_State *L, const Maker *maker, const char *text) {
-  lt_ModuleIndex *names = maker->names;
-  size_t size = strlen(text) + 1;
-  if (size > names->text_capacity - names->text_size) {
-    size_t capacity = (names->text_capacity + size) * 2 + FIRST_TEXTS;
-    names->texts =
-        module_index_enlarge(L, maker, INDEX_TEXTS, names->texts, names->text_size, capacity);
-    names->text_capacity = capacity;
-  }
-  memcpy(names->texts + names->text_size, text, size);
-  names->text_size += size;
-  return names->text_size - size;
+/* Keeps the value on the top, which it pops, in the list of anchors. */
+static void add_anchor(lua_State *L, lt_ModuleIndex *names, int anchors) {
+  lua_rawseti(L, anchors, (lua_Integer)++names->anchor_count);
 }
 
 /*
@@ -143,13 +131,14 @@ static size_t add_text(lua_State *L, const Maker *maker, const char *text) {
 ** for them.
 */
 
-static const char *step_of(const lt_ModuleIndex *names, size_t entry) {
-  return names->texts + names->entries[entry].step;
-}
-
 static bool is_name_before(const char *name, const char *other) {
   bool is_library = lt_module_index_is_library(name);
   return is_library == lt_module_index_is_library(other) ? strcmp(name, other) < 0 : is_library;
+}
+
+/* Of two steps from the same place, neither to a metatable. */
+static bool is_step_before(size_t parent, const char *step, const char *other) {
+  return parent == 0 ? is_name_before(step, other) : strcmp(step, other) < 0;
 }
 
 /* Both have a step that is not to a metatable. */
@@ -157,9 +146,7 @@ static bool is_entry_before(const lt_ModuleIndex *names, size_t entry, size_t ot
   size_t parent = names->entries[entry].parent;
   if (parent != names->entries[other].parent)
     return is_entry_before(names, parent, names->entries[other].parent);
-  const char *step = step_of(names, entry);
-  return parent == 0 ? is_name_before(step, step_of(names, other))
-                     : strcmp(step, step_of(names, other)) < 0;
+  return is_step_before(parent, names->entries[entry].step, names->entries[other].step);
 }
 
 /* Whether the path that leads from 'parent' by 'step' is before that to the entry. */
@@ -168,10 +155,7 @@ static bool is_path_before(const lt_ModuleIndex *names, size_t parent, const cha
   size_t other = names->entries[entry].parent;
   if (parent != other)
     return is_entry_before(names, parent, other);
-  if (step == NULL)
-    return false;
-  return parent == 0 ? is_name_before(step, step_of(names, entry))
-                     : strcmp(step, step_of(names, entry)) < 0;
+  return step != NULL && is_step_before(parent, step, names->entries[entry].step);
 }
 
 /*
@@ -188,7 +172,7 @@ static size_t new_entry(lua_State *L, const Maker *maker, const void *address) {
   return entry;
 }
 
-/* A path to the value. Returns whether it is the first. */
+/* A path to the value, whose step lies below it. Returns whether it is the first. */
 static bool enter_path(lua_State *L, const Maker *maker, size_t parent, const char *step) {
   lt_ModuleIndex *names = maker->names;
   const void *address = lua_topointer(L, -1);
@@ -196,11 +180,14 @@ static bool enter_path(lua_State *L, const Maker *maker, size_t parent, const ch
   bool is_new = entry == 0;
   if (!is_new && (entry < maker->first || !is_path_before(names, parent, step, entry)))
     return false;
-  size_t text = step == NULL ? NO_TEXT : add_text(L, maker, step);
+  if (step != NULL) {
+    lua_pushvalue(L, -2);
+    add_anchor(L, names, maker->index + 1);
+  }
   if (is_new)
     entry = new_entry(L, maker, address);
   names->entries[entry].parent = parent;
-  names->entries[entry].step = text;
+  names->entries[entry].step = step;
   names->entries[entry].in_library =
       parent == 0 ? lt_module_index_is_library(step) : names->entries[parent].in_library;
   return is_new;
@@ -223,17 +210,17 @@ static bool has_identity(lua_State *L, int index) {
 
 /* The key below the value on the top, if it is a string without zero bytes; or NULL. */
 static const char *name_of(lua_State *L) {
+  size_t length;
   if (lua_type(L, -2) != LUA_TSTRING)
     return NULL;
-  const char *name = lua_tostring(L, -2);
-  return strlen(name) == lua_rawlen(L, -2) ? name : NULL;
+  const char *name = lua_tolstring(L, -2, &length);
+  return strlen(name) == length ? name : NULL;
 }
 
-/* The text moves when another is added. */
 static const char *module_of(const lt_ModuleIndex *names, size_t entry) {
   while (names->entries[entry].parent != 0)
     entry = names->entries[entry].parent;
-  return step_of(names, entry);
+  return names->entries[entry].step;
 }
 
 /* Those of package.loaded, which is on the top. */
@@ -316,17 +303,20 @@ static void enter_all(lua_State *L, Maker *maker) {
 /* package.loaded is on the top; the index takes its place. */
 static void make_index(lua_State *L, uint64_t modules) {
   Maker maker;
-  lt_check_stack(L, 12);
+  lt_check_stack(L, 16);
   lt_ModuleIndex *names = lua_newuserdatauv(L, sizeof(*names), INDEX_USER_VALUES);
   memset(names, 0, sizeof(*names));
   names->count = 1;
   names->modules = modules;
   maker.names = names;
-  lua_insert(L, -2);
-  maker.index = lua_gettop(L) - 1;
+  lua_createtable(L, FIRST_ENTRIES, 0);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, -3, INDEX_ANCHORS);
+  lua_rotate(L, -3, 2);
+  maker.index = lua_gettop(L) - 2;
   grow(L, &maker);
   enter_all(L, &maker);
-  lua_pop(L, 1);
+  lua_pop(L, 2);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &index_key);
 }
@@ -374,7 +364,7 @@ bool lt_module_index_find(lua_State *L, int names_index, const void *address, lt
   }
   int step = path->length;
   for (size_t e = entry; e != 0; e = names->entries[e].parent)
-    path->steps[--step] = names->entries[e].step == NO_TEXT ? NULL : step_of(names, e);
+    path->steps[--step] = names->entries[e].step;
   return entry != 0;
 }
 
@@ -385,20 +375,14 @@ bool lt_module_index_kept(lua_State *L, int names_index, const lt_ModulePath *pa
   return names->entries[path->module].kept;
 }
 
-/* What is kept is found through the entries, and kept by a list. */
 void lt_module_index_keep(lua_State *L, int names_index, const lt_ModulePath *path,
                           lt_Object *object) {
-  const lt_ModuleIndex *names = lua_touserdata(L, names_index);
+  lt_ModuleIndex *names = lua_touserdata(L, names_index);
   lt_check_stack(L, 8);
   if (object != NULL) {
-    if (lua_getiuservalue(L, names_index, INDEX_KEPT) != LUA_TTABLE) {
-      lua_pop(L, 1);
-      lua_newtable(L);
-      lua_pushvalue(L, -1);
-      lua_setiuservalue(L, names_index, INDEX_KEPT);
-    }
+    lua_getiuservalue(L, names_index, INDEX_ANCHORS);
     lt_object_push(L, object);
-    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    add_anchor(L, names, lua_gettop(L) - 1);
     lua_pop(L, 1);
   }
   names->entries[path->module].object = object;
