@@ -126,3 +126,10 @@ lua_CFunction lt_library_function(lt_LibraryFunction which) {
 lua_Hook lt_library_hook(void) {
   return atomic_load_explicit(&known_hook, memory_order_relaxed);
 }
+
+lua_CFunction lt_function_of_call(lua_State *L, lua_Debug *call) {
+  lua_getinfo(L, "f", call);
+  lua_CFunction function = lua_tocfunction(L, -1);
+  lua_pop(L, 1);
+  return function;
+}

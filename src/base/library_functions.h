@@ -37,6 +37,9 @@ lua_Hook lt_library_hook(void);
 /* NULL: not learnt, for want of memory, or there is no such library in the program. */
 lua_CFunction lt_library_function(lt_LibraryFunction which);
 
+/* The function in C of this call, to be compared with them; NULL: it is one of Lua. */
+lua_CFunction lt_function_of_call(lua_State *L, lua_Debug *call);
+
 /* Learns them, in a fresh state, unless they are known. */
 void lt_library_functions_learn(void);
 bool lt_library_functions_are_learnt(void);

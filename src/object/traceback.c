@@ -10,14 +10,6 @@
 #define HEADER "stack traceback:"
 #define MOST_CALLS 20
 
-/* NULL for one of Lua. */
-static lua_CFunction traceback_function_of(lua_State *L, lua_Debug *call) {
-  lua_getinfo(L, "f", call);
-  lua_CFunction function = lua_tocfunction(L, -1);
-  lua_pop(L, 1);
-  return function;
-}
-
 static const char more[] = "\n\t...";
 
 /* There is always room for 'more'. */
@@ -107,7 +99,7 @@ static void write_calls(lua_State *L, lt_Line *lines, int level, size_t *place) 
   lt_line_add_string(lines, HEADER);
   for (int count = 0; !is_last && lua_getstack(L, level + count, &call); count++) {
     size_t before = lines->length;
-    const char *line = line_of_protected_call(traceback_function_of(L, &call));
+    const char *line = line_of_protected_call(lt_function_of_call(L, &call));
     if (line != NULL) {
       lt_line_add_string(lines, line);
     } else {
@@ -237,7 +229,7 @@ bool lt_traceback_in_handler(lua_State *L) {
   lua_getinfo(L, "n", &call);
   if (call.namewhat[0] != '\0' && strcmp(call.namewhat, "hook") != 0)
     return false;
-  lua_CFunction handler = traceback_function_of(L, &call);
-  return handler != NULL && get_outermost(L, &call) && traceback_function_of(L, &call) != NULL &&
+  lua_CFunction handler = lt_function_of_call(L, &call);
+  return handler != NULL && get_outermost(L, &call) && lt_function_of_call(L, &call) != NULL &&
          has_local_function(L, &call, handler);
 }

@@ -18,14 +18,6 @@
 */
 #define DEEPEST 1000
 
-/* NULL for one of Lua. */
-static lua_CFunction handlers_function_of(lua_State *L, lua_Debug *frame) {
-  lua_getinfo(L, "f", frame);
-  lua_CFunction function = lua_tocfunction(L, -1);
-  lua_pop(L, 1);
-  return function;
-}
-
 /* The level of 'frame', which is below the one of a function it has called. */
 static bool has_local(lua_State *L, const lua_Debug *frame, int number) {
   if (lua_getlocal(L, frame, number) == NULL)
@@ -39,7 +31,7 @@ static bool has_local(lua_State *L, const lua_Debug *frame, int number) {
 ** message handler. When they call a handler there is more: the dead function, its variables.
 */
 static bool closes_after_error(lua_State *L, lua_Debug *frame) {
-  lua_CFunction function = handlers_function_of(L, frame);
+  lua_CFunction function = lt_function_of_call(L, frame);
   if (function == NULL)
     return false;
   return (function == lt_library_function(LT_LIBRARY_PCALL) && has_local(L, frame, 2)) ||
@@ -60,7 +52,7 @@ static bool is_closing_coroutine(lua_State *L) {
   lua_Debug frame;
   if (!lua_getstack(L, 0, &frame) || frame.i_ci == NULL)
     return false;
-  lua_CFunction function = handlers_function_of(L, &frame);
+  lua_CFunction function = lt_function_of_call(L, &frame);
   if (function == NULL)
     return false;
   return function == lt_library_function(LT_LIBRARY_COROUTINE_CLOSE) ||
@@ -74,8 +66,7 @@ static bool stack_has_closer(lua_State *L, lua_CFunction bottom) {
   for (; level < DEEPEST && lua_getstack(L, level, &frame); level++)
     if (is_named_closer(L, &frame) || (level > 0 && closes_after_error(L, &frame)))
       return true;
-  return bottom != NULL && level > 0 && level < DEEPEST &&
-         handlers_function_of(L, &frame) != bottom;
+  return bottom != NULL && level > 0 && level < DEEPEST && lt_function_of_call(L, &frame) != bottom;
 }
 
 typedef struct Search {

@@ -49,9 +49,8 @@ static void pack_open_function(lua_State *L, lt_Packer *packer) {
     frame->upvalue_count++;
   }
   unsigned char upvalue_count = (unsigned char)frame->upvalue_count;
-  lt_packer_reserve(L, packer, sizeof(reference) + 1);
-  lt_packer_put(packer, &reference, sizeof(reference));
-  lt_packer_put(packer, &upvalue_count, 1);
+  lt_packer_write(L, packer, &reference, sizeof(reference));
+  lt_packer_write(L, packer, &upvalue_count, 1);
 }
 
 /*
@@ -113,8 +112,7 @@ static void write_global(lua_State *L, lt_Packer *packer, int function, const vo
   static const uint32_t no_slot = 0;
   lt_packer_write_tag(L, packer, LT_TAG_GLOBAL);
   if (address == NULL) {
-    lt_packer_reserve(L, packer, sizeof(no_slot));
-    lt_packer_put(packer, &no_slot, sizeof(no_slot));
+    lt_packer_write(L, packer, &no_slot, sizeof(no_slot));
     return;
   }
   lua_pushvalue(L, function);
@@ -218,8 +216,7 @@ static bool pack_if_method(lua_State *L, lt_Packer *packer) {
     return false;
   lt_packer_write_tag(L, packer, LT_TAG_METHOD);
   lt_packer_add_node(L, packer, lua_topointer(L, -1), false);
-  lt_packer_reserve(L, packer, sizeof(method));
-  lt_packer_put(packer, &method, sizeof(method));
+  lt_packer_write(L, packer, &method, sizeof(method));
   lua_pop(L, 1);
   return true;
 }

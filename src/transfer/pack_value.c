@@ -6,6 +6,14 @@
 #include "src/object/printable.h"
 #include "src/transfer/packer.h"
 
+/* Whether it has come before: then it is written that it is the same. */
+static inline bool pack_if_met(lua_State *L, lt_Packer *packer, const void *address) {
+  size_t node = lt_packer_find_node(packer, address);
+  if (node != 0)
+    lt_packer_write_same(L, packer, lt_packer_slot_of(packer, node));
+  return node != 0;
+}
+
 /*
 ** Strings
 */
@@ -14,11 +22,8 @@
 static void pack_long_string(lua_State *L, lt_Packer *packer, int index, const char *string,
                              size_t length) {
   static const lthread_Transfer text_rule = {NULL, NULL, lt_lent_string_free};
-  size_t node = lt_packer_find_node(packer, string);
-  if (node != 0) {
-    lt_packer_write_same(L, packer, lt_packer_slot_of(packer, node));
+  if (pack_if_met(L, packer, string))
     return;
-  }
   lt_packer_write_tag(L, packer, LT_TAG_LONG_STRING);
   lua_pushvalue(L, index);
   lt_packer_add_node(L, packer, string, false);
@@ -27,8 +32,7 @@ static void pack_long_string(lua_State *L, lt_Packer *packer, int index, const c
   lt_LentString *text = lt_lent_string_new(L, index, packer->strings);
   uint32_t reference = lt_packer_add_reference(packer, &text_rule, text);
   packer->text_size += sizeof(lt_LentString) + (text->own != NULL ? length : 0);
-  lt_packer_reserve(L, packer, sizeof(reference));
-  lt_packer_put(packer, &reference, sizeof(reference));
+  lt_packer_write(L, packer, &reference, sizeof(reference));
 }
 
 /* Where a string would be among the recent ones; NULL while none are. */
@@ -95,9 +99,8 @@ static void pack_open_table(lua_State *L, lt_Packer *packer, const void *address
   static const char header[2 * sizeof(uint32_t) + 1] = {0};
   lt_packer_write_tag(L, packer, LT_TAG_TABLE);
   size_t node = lt_packer_add_node(L, packer, address, true);
-  lt_packer_reserve(L, packer, sizeof(header));
   size_t sizes_offset = packer->size;
-  lt_packer_put(packer, header, sizeof(header));
+  lt_packer_write(L, packer, header, sizeof(header));
   lt_PackFrame *frame = lt_packer_push_frame(L, packer, node);
   frame->sizes_offset = sizes_offset;
   frame->phase = LT_PACK_METATABLE;
@@ -161,17 +164,14 @@ static bool pack_if_named(lua_State *L, lt_Packer *packer, const void *address) 
   lt_packer_write_tag(L, packer, LT_TAG_NAMED);
   lt_packer_add_node(L, packer, address, false);
   unsigned char length = (unsigned char)path.length;
-  lt_packer_reserve(L, packer, sizeof(module) + 1);
-  lt_packer_put(packer, &module, sizeof(module));
-  lt_packer_put(packer, &length, 1);
+  lt_packer_write(L, packer, &module, sizeof(module));
+  lt_packer_write(L, packer, &length, 1);
   for (int i = 0; i < path.length; i++) {
     static const size_t no_step = LT_NO_STEP;
-    if (path.steps[i] != NULL) {
+    if (path.steps[i] != NULL)
       lt_packer_write_string(L, packer, path.steps[i], strlen(path.steps[i]));
-    } else {
-      lt_packer_reserve(L, packer, sizeof(no_step));
-      lt_packer_put(packer, &no_step, sizeof(no_step));
-    }
+    else
+      lt_packer_write(L, packer, &no_step, sizeof(no_step));
   }
   lua_pop(L, 1);
   return true;
@@ -180,9 +180,7 @@ static bool pack_if_named(lua_State *L, lt_Packer *packer, const void *address) 
 /* A table, a function or a userdata, which may have come before. */
 static void pack_by_identity(lua_State *L, lt_Packer *packer) {
   const void *address = lua_topointer(L, -1);
-  size_t node = lt_packer_find_node(packer, address);
-  if (node != 0) {
-    lt_packer_write_same(L, packer, lt_packer_slot_of(packer, node));
+  if (pack_if_met(L, packer, address)) {
     lua_pop(L, 1);
     return;
   }

@@ -145,6 +145,12 @@ static inline void lt_packer_put(lt_Packer *packer, const void *bytes, size_t si
   packer->size += size;
 }
 
+static inline void lt_packer_write(lua_State *L, lt_Packer *packer, const void *bytes,
+                                   size_t size) {
+  lt_packer_reserve(L, packer, size);
+  lt_packer_put(packer, bytes, size);
+}
+
 static inline void lt_packer_put_tag(lt_Packer *packer, lt_Tag tag) {
   packer->bytes[packer->size++] = (unsigned char)tag;
 }
