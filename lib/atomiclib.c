@@ -2,11 +2,11 @@
 ** Functions of the module on the shared data space: several steps on a field of a shared table as
 ** one, copies, and the memory of it all.
 */
-#include "src/base/protected_call.h"
 #include "lib/libs.h"
 
 #include <stdlib.h>
 
+#include "src/base/protected_call.h"
 #include "src/base/shared_memory.h"
 #include "src/shared/from_shared.h"
 #include "src/shared/to_shared.h"

@@ -2,11 +2,11 @@
 ** Functions of the module that reach other threads: interrupts, signals, dumps, the check for
 ** deadlocks.
 */
-#include "src/base/protected_call.h"
 #include "lib/libs.h"
 
 #include <string.h>
 
+#include "src/base/protected_call.h"
 #include "src/diagnose/deadlock.h"
 #include "src/diagnose/dump.h"
 #include "src/diagnose/dump_triggers.h"

@@ -2,9 +2,10 @@
 ** The module lthread.queue: queues, as Lua sees them. All kinds share their methods, but a
 ** SimpleQueue has only some of them. Those that put are in queueputlib.c.
 */
+#include "lib/queue_methods.h"
+
 #include <string.h>
 
-#include "lib/queue_methods.h"
 #include "src/base/protected_call.h"
 #include "src/thread/interrupt.h"
 

@@ -1,10 +1,11 @@
 /*
 ** The methods of queues that put messages.
 */
+#include "lib/queue_methods.h"
+
 #include <math.h>
 #include <string.h>
 
-#include "lib/queue_methods.h"
 #include "src/transfer/module_names.h"
 
 static void describe_message(lua_State *L, int value) {

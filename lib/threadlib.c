@@ -1,9 +1,10 @@
 /*
 ** The functions of the module that start threads, and that tell who they are.
 */
+#include "lib/libs.h"
+
 #include <stdlib.h>
 
-#include "lib/libs.h"
 #include "src/base/protected_call.h"
 #include "src/thread/runtime_threads.h"
 #include "src/thread/thread_life.h"

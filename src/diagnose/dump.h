@@ -7,8 +7,8 @@
 #ifndef lt_dump_h
 #define lt_dump_h
 
-#include "src/thread/thread.h"
 #include "src/base/string_buffer.h"
+#include "src/thread/thread.h"
 
 /* What a thread waits for, and since when. */
 typedef struct lt_Blocked {

@@ -5,9 +5,9 @@
 #ifndef lt_shared_table_h
 #define lt_shared_table_h
 
-#include "src/sync/biased_lock.h"
 #include "src/object/cycles.h"
 #include "src/shared/value_table.h"
+#include "src/sync/biased_lock.h"
 
 typedef struct lt_SharedTable {
   lt_Traced traced;

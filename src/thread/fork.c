@@ -5,9 +5,9 @@
 #include "src/state/lent_string.h"
 #include "src/sync/biased_lock.h"
 #include "src/sync/park.h"
-#include "src/thread/repeated_poke.h"
 #include "src/thread/interrupt.h"
 #include "src/thread/observer.h"
+#include "src/thread/repeated_poke.h"
 #include "src/thread/worker.h"
 
 /* The collector comes last: it works on only where no thread is missing, which interrupts know. */

@@ -16,10 +16,10 @@
 
 #include "src/base/protected_call.h"
 #include "src/base/stack_room.h"
-#include "src/state/running_handlers.h"
 #include "src/state/replacement.h"
-#include "src/thread/repeated_poke.h"
+#include "src/state/running_handlers.h"
 #include "src/thread/observer.h"
+#include "src/thread/repeated_poke.h"
 #include "src/thread/runtime_threads.h"
 
 /* The threads whose states run on this OS thread: several, if a host has several main states. */

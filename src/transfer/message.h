@@ -35,12 +35,12 @@
 #include <stdint.h>
 
 #include "lthread.h"
-#include "src/base/stack_room.h"
 #include "src/base/scalar.h"
+#include "src/base/stack_room.h"
+#include "src/object/object.h"
 #include "src/state/lent_string.h"
 #include "src/transfer/module_names.h"
 #include "src/transfer/received_globals.h"
-#include "src/object/object.h"
 
 typedef enum lt_Tag {
   LT_TAG_CFUNCTION = LT_SCALAR_KINDS,

@@ -9,12 +9,12 @@
 ** was short, weak tables may have lost what was met in them. Then packing starts over, and keeps
 ** all that it meets in a table.
 */
-#include "src/base/stack_room.h"
 #include "src/transfer/message.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/transfer/packer.h"
 

@@ -3,8 +3,9 @@
 ** falls back on it, the receiver's _G takes its place, and the globals that the function names are
 ** set there. Any other environment is copied: a sandbox stays one.
 */
-#include "src/object/exception.h"
 #include "src/transfer/packer.h"
+
+#include "src/object/exception.h"
 
 /* Lua itself follows no more (MAXTAGLOOP). */
 enum { LONGEST_CHAIN = 2000 };

@@ -2,11 +2,12 @@
 ** Functions. A Lua function takes along its code, its upvalues and the globals that it names. A C
 ** function goes by its address; a method of an object of lthread by its type and name.
 */
+#include "src/transfer/packer.h"
+
 #include "platform/platform.h"
 #include "src/base/library_functions.h"
 #include "src/base/stack_room.h"
 #include "src/state/files.h"
-#include "src/transfer/packer.h"
 
 /*
 ** Lua functions

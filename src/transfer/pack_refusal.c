@@ -1,10 +1,11 @@
 /*
 ** Refusals: they name the path to the value, from the values that lie on the Lua stack.
 */
+#include "src/transfer/packer.h"
+
 #include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/object/printable.h"
-#include "src/transfer/packer.h"
 
 enum { SHOWN_FRAMES = 12 };
 

@@ -2,9 +2,10 @@
 ** Values: first those without identity, then those that may come again, then the walk through what
 ** these hold.
 */
+#include "src/transfer/packer.h"
+
 #include "src/object/exception.h"
 #include "src/object/printable.h"
-#include "src/transfer/packer.h"
 
 /* Whether it has come before: then it is written that it is the same. */
 static inline bool pack_if_met(lua_State *L, lt_Packer *packer, const void *address) {

@@ -20,9 +20,9 @@
 #include <string.h>
 
 #include "src/base/address_map.h"
+#include "src/state/quiet_call.h"
 #include "src/transfer/bytecode.h"
 #include "src/transfer/message.h"
-#include "src/state/quiet_call.h"
 
 /* Where things lie on the Lua stack of pack_protected. */
 enum { LT_PACKER_PLACE = 1, LT_MODULE_INDEX_PLACE, LT_FIRST_VALUE_PLACE };

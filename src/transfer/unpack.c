@@ -2,6 +2,8 @@
 ** Unpacking walks as packing does, with a stack of frames of its own. What it makes is not seen by
 ** anyone before all of it is there; the globals come last, all or none.
 */
+#include "src/transfer/message.h"
+
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +14,6 @@
 #include "src/object/arguments.h"
 #include "src/object/exception.h"
 #include "src/transfer/bytecode.h"
-#include "src/transfer/message.h"
 #include "src/transfer/module_names.h"
 
 /*
