@@ -1,5 +1,6 @@
--- Checks that names say where they are: a static is in one file, so that gdb's break finds one, and
--- an enumerator is in one enum; those within a function name its places on the stack, and are free.
+-- Checks that names say where they are: a static and a type are in one file, so that gdb finds one,
+-- and an enumerator is in one enum. Those within a function name its places on the stack, and are
+-- free.
 -- usage: lua tools/names.lua
 
 local faults = 0
@@ -23,15 +24,28 @@ local function name_of_static(line)
     declarator:match "([%w_]+)%[" or declarator:match "([%w_]+)%s*$"
 end
 
-local statics = {} -- name -> the first file that has it
+local owners = {} -- name -> the first file that has it
+
+local function claim(file, what, name)
+  if owners[name] and owners[name] ~= file then
+    complain("%s: %s %s is in %s too", file, what, name, owners[name])
+  else
+    owners[name] = file
+  end
+end
 
 local function check_statics(file, text)
   for line in text:gmatch "[^\n]+" do
     local name = name_of_static(line)
-    if name and statics[name] and statics[name] ~= file then
-      complain("%s: static %s is in %s too", file, name, statics[name])
-    elseif name then
-      statics[name] = file
+    if name then claim(file, "static", name) end
+  end
+end
+
+-- Those with a body; the same type may be declared elsewhere.
+local function check_types(file, text)
+  for _, kind in ipairs {"struct", "enum", "union"} do
+    for name in ("\n" .. text):gmatch("\n[typedf]* ?" .. kind .. " ([%w_]+) {") do
+      claim(file, kind, name)
     end
   end
 end
@@ -59,7 +73,8 @@ local listing <close> = assert(io.popen("ls " .. FILES .. " 2>/dev/null"))
 for file in listing:lines() do
   local text = read(file)
   check_statics(file, text)
+  check_types(file, text)
   check_enumerators(file, text)
 end
-if not next(statics) then complain "no C files here: run it from the root of the tree" end
+if not next(owners) then complain "no C files here: run it from the root of the tree" end
 os.exit(faults == 0)

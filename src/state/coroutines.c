@@ -22,17 +22,17 @@ typedef struct Saved {
   int count;
 } Saved;
 
-typedef struct Entry {
+typedef struct CoroutineEntry {
   lua_State *L; /* NULL: never used; REMOVED: used no more */
   bool armed;
   Saved saved;
-} Entry;
+} CoroutineEntry;
 
 typedef struct Table {
   size_t mask;
   size_t used; /* entries that are not NULL */
   size_t live;
-  Entry entries[];
+  CoroutineEntry entries[];
 } Table;
 
 struct lt_Coroutines {
@@ -45,7 +45,7 @@ struct lt_Coroutines {
   Table *table;
   volatile bool closed;
   volatile bool changing; /* hooks are being set: a handler leaves them alone */
-  Entry first;            /* the main coroutine of the state, kept apart */
+  CoroutineEntry first;   /* the main coroutine of the state, kept apart */
 };
 
 /*
@@ -74,13 +74,13 @@ static size_t coroutines_place(const Table *table, const void *address) {
 }
 
 static Table *new_table(size_t capacity) {
-  Table *table = calloc(1, sizeof(Table) + capacity * sizeof(Entry));
+  Table *table = calloc(1, sizeof(Table) + capacity * sizeof(CoroutineEntry));
   if (table != NULL)
     table->mask = capacity - 1;
   return table;
 }
 
-static void coroutines_insert(Table *table, const Entry *entry) {
+static void coroutines_insert(Table *table, const CoroutineEntry *entry) {
   size_t place = coroutines_place(table, entry->L);
   while (table->entries[place].L != NULL)
     place = (place + 1) & table->mask;
@@ -92,7 +92,7 @@ static void coroutines_insert(Table *table, const Entry *entry) {
   table->entries[place].L = entry->L;
 }
 
-static Entry *coroutines_find(Table *table, const lua_State *L) {
+static CoroutineEntry *coroutines_find(Table *table, const lua_State *L) {
   size_t place = coroutines_place(table, L);
   while (table->entries[place].L != NULL && table->entries[place].L != L)
     place = (place + 1) & table->mask;
@@ -120,12 +120,12 @@ static bool coroutines_make_room(lt_Coroutines *coroutines) {
 }
 
 static void coroutines_enter(lt_Coroutines *coroutines, lua_State *L) {
-  Entry entry = {L, false, {NULL, 0, 0}};
+  CoroutineEntry entry = {L, false, {NULL, 0, 0}};
   coroutines_insert(coroutines->table, &entry);
 }
 
 static void coroutines_leave(lt_Coroutines *coroutines, const lua_State *L) {
-  Entry *entry = coroutines_find(coroutines->table, L);
+  CoroutineEntry *entry = coroutines_find(coroutines->table, L);
   if (entry != NULL) {
     entry->L = REMOVED;
     coroutines->table->live--;
@@ -250,7 +250,8 @@ void lt_coroutines_free(lt_Coroutines *coroutines) {
 */
 
 /* A coroutine that was made while its maker was armed has inherited the hook from it. */
-PLAT_IN_HANDLER static void arm(Entry *entry, lua_Hook hook, int interval, const Saved *inherited) {
+PLAT_IN_HANDLER static void arm(CoroutineEntry *entry, lua_Hook hook, int interval,
+                                const Saved *inherited) {
   lua_State *L = entry->L;
   if (lua_gethook(L) != hook) {
     entry->saved.hook = lua_gethook(L);
@@ -284,7 +285,7 @@ PLAT_IN_HANDLER void lt_coroutines_arm(lt_Coroutines *coroutines, lua_Hook hook,
   coroutines->changing = false;
 }
 
-static void disarm(Entry *entry, lua_Hook hook) {
+static void disarm(CoroutineEntry *entry, lua_Hook hook) {
   if (entry->armed) {
     entry->armed = false;
     if (lua_gethook(entry->L) == hook)
@@ -308,7 +309,7 @@ void lt_coroutines_disarm(lt_Coroutines *coroutines, lua_State *L, lua_Hook hook
 }
 
 void lt_coroutines_forward(lt_Coroutines *coroutines, lua_State *L, lua_Debug *event) {
-  const Entry *entry = coroutines_find(coroutines->table, L);
+  const CoroutineEntry *entry = coroutines_find(coroutines->table, L);
   Saved saved = entry != NULL && entry->armed ? entry->saved : coroutines->first.saved;
   int kind = event->event == LUA_HOOKTAILCALL ? LUA_HOOKCALL : event->event;
   if (saved.hook != NULL && (saved.mask & (1 << kind)) != 0)

@@ -111,14 +111,14 @@ static bool is_plain(lua_State *L, int index) {
 
 static void describe(lua_State *L, Description *description);
 
-typedef struct Field {
+typedef struct LibraryField {
   uint64_t number;   /* of the key */
   lua_Integer place; /* of the key in the list */
-} Field;
+} LibraryField;
 
 static int compare_fields(const void *a, const void *b) {
-  uint64_t first = ((const Field *)a)->number;
-  uint64_t second = ((const Field *)b)->number;
+  uint64_t first = ((const LibraryField *)a)->number;
+  uint64_t second = ((const LibraryField *)b)->number;
   return (first > second) - (first < second);
 }
 
@@ -138,13 +138,13 @@ static lua_Integer push_keys(lua_State *L, Description *description) {
 
 static void describe_fields(lua_State *L, Description *description) {
   lua_Integer count = push_keys(L, description);
-  Field *fields = lua_newuserdatauv(L, (size_t)count * sizeof(Field) + 1, 0);
+  LibraryField *fields = lua_newuserdatauv(L, (size_t)count * sizeof(LibraryField) + 1, 0);
   for (lua_Integer i = 0; i < count; i++) {
     lua_rawgeti(L, -2, i + 1);
-    fields[i] = (Field){mix_plain(L, -1, 0), i + 1};
+    fields[i] = (LibraryField){mix_plain(L, -1, 0), i + 1};
     lua_pop(L, 1);
   }
-  qsort(fields, (size_t)count, sizeof(Field), compare_fields);
+  qsort(fields, (size_t)count, sizeof(LibraryField), compare_fields);
   for (lua_Integer i = 0; i < count; i++) {
     description->sum = mix_number(description->sum, fields[i].number);
     lua_rawgeti(L, -2, fields[i].place);

@@ -69,16 +69,16 @@ static bool stack_has_closer(lua_State *L, lua_CFunction bottom) {
   return bottom != NULL && level > 0 && level < DEEPEST && lt_function_of_call(L, &frame) != bottom;
 }
 
-typedef struct Search {
+typedef struct HandlerSearch {
   lua_State *running;
   lua_State *main;
   lua_CFunction bottom; /* of the main one */
   bool found;
-} Search;
+} HandlerSearch;
 
 /* The others that have been resumed and are neither suspended nor dead wait for the running one. */
 static bool search(lua_State *L, void *context) {
-  Search *where = context;
+  HandlerSearch *where = context;
   if (L != where->running && lua_status(L) == LUA_OK && lua_checkstack(L, 2))
     where->found =
         is_closing_coroutine(L) || stack_has_closer(L, L == where->main ? where->bottom : NULL);
@@ -89,7 +89,7 @@ bool lt_running_handlers_in(lua_State *L, lt_Coroutines *coroutines, lua_CFuncti
   lua_State *main = lt_coroutines_main(coroutines);
   if (stack_has_closer(L, L == main ? bottom : NULL))
     return true;
-  Search where = {L, main, bottom, false};
+  HandlerSearch where = {L, main, bottom, false};
   lt_coroutines_each(coroutines, search, &where);
   return where.found;
 }

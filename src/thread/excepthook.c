@@ -12,13 +12,13 @@
 #include "src/object/error_text.h"
 #include "src/object/exception.h"
 
-typedef struct Hook {
+typedef struct ExceptHook {
   lt_Object object;
   lt_Message *message;
-} Hook;
+} ExceptHook;
 
 static void destroy_hook(lt_Object *object) {
-  Hook *hook = (Hook *)object;
+  ExceptHook *hook = (ExceptHook *)object;
   lt_message_free(hook->message);
   free(hook);
 }
@@ -45,7 +45,7 @@ static void describe_hook(lua_State *L, int value) {
 }
 
 void lt_excepthook_set(lua_State *L, lt_Runtime *runtime) {
-  Hook *hook = NULL;
+  ExceptHook *hook = NULL;
   if (!lua_isnil(L, -1)) {
     lt_Message *message = lt_pack(L, 1, LT_COPY_STRINGS, describe_hook);
     hook = malloc(sizeof(*hook));
@@ -132,7 +132,7 @@ void lt_excepthook_no_memory(lt_Thread *thread) {
 */
 static int call_protected(lua_State *L) {
   lt_Thread *thread = lua_touserdata(L, 1);
-  const Hook *hook = lua_touserdata(L, 2);
+  const ExceptHook *hook = lua_touserdata(L, 2);
   if (lua_isboolean(L, 4)) {
     lua_pushliteral(L, "(this was raised by the excepthook for the exception that follows)");
     lua_replace(L, 4);

@@ -14,17 +14,17 @@
 #define AGAIN (PLAT_SECOND / 50)
 #define HEARD_ENOUGH (PATIENCE / AGAIN)
 
-typedef struct Others {
+typedef struct OtherThreads {
   lt_Thread *self;
   bool daemons_too;
-} Others;
+} OtherThreads;
 
 static bool others_left(void *context) {
-  Others *others = context;
+  OtherThreads *others = context;
   return lt_runtime_threads_has_others(others->self->runtime, others->self, others->daemons_too);
 }
 
-static lt_Wait wait_for_others(Others *others, plat_Time deadline) {
+static lt_Wait wait_for_others(OtherThreads *others, plat_Time deadline) {
   return (lt_Wait){.address = others->self->runtime,
                    .context = others,
                    .validate = others_left,
@@ -33,7 +33,7 @@ static lt_Wait wait_for_others(Others *others, plat_Time deadline) {
 }
 
 void lt_shutdown_wait(lua_State *L, lt_Thread *self) {
-  Others others = {self, false};
+  OtherThreads others = {self, false};
   lt_Wait wait = wait_for_others(&others, PLAT_FOREVER);
   lt_wait(L, self, &wait);
 }
@@ -63,7 +63,7 @@ static void ask_others_to_end(lt_Runtime *runtime, const lt_Thread *self, plat_T
 }
 
 void lt_shutdown(lua_State *L, lt_Thread *main) {
-  Others others = {main, false};
+  OtherThreads others = {main, false};
   lt_Parked parked;
   lt_Wait wait;
   lt_interrupt_accept(main); /* in the child of a fork its function has ended, which accepts none */
