@@ -108,6 +108,7 @@ static int sleep_thread(lua_State *L) {
 
 /* monotonic() -> seconds, a float. Of a clock that never goes back. Follows time.monotonic. */
 static int monotonic(lua_State *L) {
+  (void)lt_calling_thread(L); /* the main one may be on another OS thread than before */
   lua_pushnumber(L, (lua_Number)plat_now() / (lua_Number)PLAT_SECOND);
   return 1;
 }

@@ -172,6 +172,7 @@ static int get_ident(lua_State *L) {
 ** _thread.get_native_id.
 */
 static int get_native_id(lua_State *L) {
+  (void)lt_calling_thread(L); /* the main one may be on another OS thread than before */
   lua_pushinteger(L, (lua_Integer)plat_native_id());
   return 1;
 }

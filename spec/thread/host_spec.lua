@@ -175,6 +175,22 @@ describe("two copies of the library in one process", function()
 end)
 
 describe("a main state that goes on in another OS thread", function()
+  for _, first in ipairs { "T.monotonic()", "T.get_native_id()", "T.get_ident()", "T.sleep(0)" } do
+    it("is interrupted there once it has called " .. first, function()
+      local text = run(([[
+        local state = native.state()
+        assert(state:run("T = require 'lthread'", true))
+        assert(state:run("H = T.start_joinable_thread(function() "
+          .. "local go = require 'lthread'.globals while not go.on do end "
+          .. "require 'lthread'.interrupt_main() end)", true))
+        local ok, e = state:run("local on = T.globals %s on.on = true while true do end", true)
+        print(ok, (e:match "KeyboardInterrupt"))
+        state:close(true)
+      ]]):format(first))
+      assert.equal("false\tKeyboardInterrupt\nstatus 0\n", text)
+    end)
+  end
+
   for what, code in pairs {
     ["computes"] = "there:release() while true do end",
     ["waits"] = "there:release() T.sleep(1e6)",
