@@ -123,7 +123,7 @@ uninstall:
 
 ## clean           remove what was built, here and by luarocks
 clean:
-	rm -rf build lthread.so liblthread.a $(patsubst %.c,%.o,$(filter %.c,$(TREE)))
+	$(call SAY,CLEAN build)rm -rf build lthread.so liblthread.a $(patsubst %.c,%.o,$(filter %.c,$(TREE)))
 
 ## help            this list
 help:
