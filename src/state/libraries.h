@@ -1,5 +1,9 @@
 /*
 ** The libraries of threads' states: what luaL_openlibs opens, be it Lua's or a host's own.
+**
+** Only a state that holds nothing but Lua's own may come back from a snapshot (see pool.h). Whether
+** it does is found out once in a process, which takes 0.24 ms. Without that there could be no
+** snapshots: a host's library might own more than the state's memory, which would be there twice.
 */
 #ifndef lt_libraries_h
 #define lt_libraries_h
