@@ -47,8 +47,8 @@ struct lt_ModuleIndex {
 };
 
 typedef struct Maker {
-  lt_ModuleIndex *names;
-  int index;    /* where on the stack the userdata is; its anchors lie above it */
+  lt_ModuleIndex *index;
+  int place;    /* where on the stack the userdata is; its anchors lie above it */
   size_t first; /* the first entry whose path has as many steps as those that are entered now */
 } Maker;
 
@@ -93,8 +93,8 @@ static bool is_everywhere(lua_State *L, const char *module, const char *field) {
 ** Entries
 */
 
-static uint32_t *place_of(const lt_ModuleIndex *names, const void *address) {
-  return lt_address_map_place(&names->map, names->entries, sizeof(Entry), address);
+static uint32_t *place_of(const lt_ModuleIndex *index, const void *address) {
+  return lt_address_map_place(&index->map, index->entries, sizeof(Entry), address);
 }
 
 /* A larger array, with what the old one holds, and then nothing in particular. */
@@ -103,27 +103,27 @@ static void *module_index_enlarge(lua_State *L, const Maker *maker, int which, c
   void *array = lua_newuserdatauv(L, larger, 0);
   if (size > 0)
     memcpy(array, old, size);
-  lua_setiuservalue(L, maker->index, which);
+  lua_setiuservalue(L, maker->place, which);
   return array;
 }
 
 static void grow(lua_State *L, const Maker *maker) {
-  lt_ModuleIndex *names = maker->names;
-  size_t capacity = names->capacity == 0 ? FIRST_ENTRIES : names->capacity * 2;
+  lt_ModuleIndex *index = maker->index;
+  size_t capacity = index->capacity == 0 ? FIRST_ENTRIES : index->capacity * 2;
   if (capacity > UINT32_MAX / 2)
     lt_raise_memory(L);
-  names->entries = module_index_enlarge(L, maker, INDEX_ENTRIES, names->entries,
-                                        names->capacity * sizeof(Entry), capacity * sizeof(Entry));
+  index->entries = module_index_enlarge(L, maker, INDEX_ENTRIES, index->entries,
+                                        index->capacity * sizeof(Entry), capacity * sizeof(Entry));
   size_t size = 2 * capacity * sizeof(uint32_t);
   uint32_t *places = memset(module_index_enlarge(L, maker, INDEX_PLACES, NULL, 0, size), 0, size);
-  names->capacity = capacity;
-  lt_address_map_fill(&names->map, places, 2 * capacity, names->entries, sizeof(Entry),
-                      names->count);
+  index->capacity = capacity;
+  lt_address_map_fill(&index->map, places, 2 * capacity, index->entries, sizeof(Entry),
+                      index->count);
 }
 
 /* Keeps the value on the top, which it pops, in the list of anchors. */
-static void add_anchor(lua_State *L, lt_ModuleIndex *names, int anchors) {
-  lua_rawseti(L, anchors, (lua_Integer)++names->anchor_count);
+static void add_anchor(lua_State *L, lt_ModuleIndex *index, int anchors) {
+  lua_rawseti(L, anchors, (lua_Integer)++index->anchor_count);
 }
 
 /*
@@ -142,20 +142,20 @@ static bool is_step_before(size_t parent, const char *step, const char *other) {
 }
 
 /* Both have a step that is not to a metatable. */
-static bool is_entry_before(const lt_ModuleIndex *names, size_t entry, size_t other) {
-  size_t parent = names->entries[entry].parent;
-  if (parent != names->entries[other].parent)
-    return is_entry_before(names, parent, names->entries[other].parent);
-  return is_step_before(parent, names->entries[entry].step, names->entries[other].step);
+static bool is_entry_before(const lt_ModuleIndex *index, size_t entry, size_t other) {
+  size_t parent = index->entries[entry].parent;
+  if (parent != index->entries[other].parent)
+    return is_entry_before(index, parent, index->entries[other].parent);
+  return is_step_before(parent, index->entries[entry].step, index->entries[other].step);
 }
 
 /* Whether the path that leads from 'parent' by 'step' is before that to the entry. */
-static bool is_path_before(const lt_ModuleIndex *names, size_t parent, const char *step,
+static bool is_path_before(const lt_ModuleIndex *index, size_t parent, const char *step,
                            size_t entry) {
-  size_t other = names->entries[entry].parent;
+  size_t other = index->entries[entry].parent;
   if (parent != other)
-    return is_entry_before(names, parent, other);
-  return step != NULL && is_step_before(parent, step, names->entries[entry].step);
+    return is_entry_before(index, parent, other);
+  return step != NULL && is_step_before(parent, step, index->entries[entry].step);
 }
 
 /*
@@ -163,33 +163,33 @@ static bool is_path_before(const lt_ModuleIndex *names, size_t parent, const cha
 */
 
 static size_t new_entry(lua_State *L, const Maker *maker, const void *address) {
-  lt_ModuleIndex *names = maker->names;
-  if (names->count >= names->capacity)
+  lt_ModuleIndex *index = maker->index;
+  if (index->count >= index->capacity)
     grow(L, maker);
-  size_t entry = names->count++;
-  names->entries[entry] = (Entry){.address = address};
-  *place_of(names, address) = (uint32_t)entry;
+  size_t entry = index->count++;
+  index->entries[entry] = (Entry){.address = address};
+  *place_of(index, address) = (uint32_t)entry;
   return entry;
 }
 
 /* A path to the value, whose step lies below it. Returns whether it is the first. */
 static bool enter_path(lua_State *L, const Maker *maker, size_t parent, const char *step) {
-  lt_ModuleIndex *names = maker->names;
+  lt_ModuleIndex *index = maker->index;
   const void *address = lua_topointer(L, -1);
-  size_t entry = *place_of(names, address);
+  size_t entry = *place_of(index, address);
   bool is_new = entry == 0;
-  if (!is_new && (entry < maker->first || !is_path_before(names, parent, step, entry)))
+  if (!is_new && (entry < maker->first || !is_path_before(index, parent, step, entry)))
     return false;
   if (step != NULL) {
     lua_pushvalue(L, -2);
-    add_anchor(L, names, maker->index + 1);
+    add_anchor(L, index, maker->place + 1);
   }
   if (is_new)
     entry = new_entry(L, maker, address);
-  names->entries[entry].parent = parent;
-  names->entries[entry].step = step;
-  names->entries[entry].in_library =
-      parent == 0 ? lt_module_index_is_library(step) : names->entries[parent].in_library;
+  index->entries[entry].parent = parent;
+  index->entries[entry].step = step;
+  index->entries[entry].in_library =
+      parent == 0 ? lt_module_index_is_library(step) : index->entries[parent].in_library;
   return is_new;
 }
 
@@ -197,9 +197,9 @@ static bool enter_path(lua_State *L, const Maker *maker, size_t parent, const ch
 static void enter_member(lua_State *L, const Maker *maker, int list, size_t parent,
                          const char *step) {
   if (enter_path(L, maker, parent, step) &&
-      (parent == 0 || !maker->names->entries[parent].in_library)) {
+      (parent == 0 || !maker->index->entries[parent].in_library)) {
     lua_pushvalue(L, -1);
-    lua_rawseti(L, list, (lua_Integer)(maker->names->count - maker->first));
+    lua_rawseti(L, list, (lua_Integer)(maker->index->count - maker->first));
   }
 }
 
@@ -217,10 +217,10 @@ static const char *name_of(lua_State *L) {
   return strlen(name) == length ? name : NULL;
 }
 
-static const char *module_of(const lt_ModuleIndex *names, size_t entry) {
-  while (names->entries[entry].parent != 0)
-    entry = names->entries[entry].parent;
-  return names->entries[entry].step;
+static const char *module_of(const lt_ModuleIndex *index, size_t entry) {
+  while (index->entries[entry].parent != 0)
+    entry = index->entries[entry].parent;
+  return index->entries[entry].step;
 }
 
 /* Those of package.loaded, which is on the top. */
@@ -240,8 +240,8 @@ static void enter_members(lua_State *L, const Maker *maker, int list, size_t par
   while (lua_next(L, -2)) {
     const char *name = name_of(L);
     if (name != NULL && has_identity(L, -1) &&
-        (!maker->names->entries[parent].in_library ||
-         is_everywhere(L, module_of(maker->names, parent), name)))
+        (!maker->index->entries[parent].in_library ||
+         is_everywhere(L, module_of(maker->index, parent), name)))
       enter_member(L, maker, list, parent, name);
     lua_pop(L, 1);
   }
@@ -253,7 +253,7 @@ static void enter_members(lua_State *L, const Maker *maker, int list, size_t par
 static void enter_level(lua_State *L, const Maker *maker, int parents, int list, size_t first,
                         size_t end) {
   for (size_t parent = first; parent < end; parent++) {
-    const Entry *entry = &maker->names->entries[parent];
+    const Entry *entry = &maker->index->entries[parent];
     if (entry->parent != 0 && entry->in_library)
       continue;
     lua_rawgeti(L, parents, (lua_Integer)parent - (lua_Integer)first + 1);
@@ -266,7 +266,7 @@ static void enter_level(lua_State *L, const Maker *maker, int parents, int list,
 /* The metatables of the entries from 'first' to 'end'. */
 static void enter_metatables(lua_State *L, const Maker *maker, int list, size_t first, size_t end) {
   for (size_t parent = first; parent < end; parent++) {
-    if (maker->names->entries[parent].in_library)
+    if (maker->index->entries[parent].in_library)
       continue;
     lua_rawgeti(L, list, (lua_Integer)parent - (lua_Integer)first + 1);
     if (lua_getmetatable(L, -1)) {
@@ -279,21 +279,21 @@ static void enter_metatables(lua_State *L, const Maker *maker, int list, size_t 
 
 /* package.loaded is on the top. The entries from 'first' to 'end' are those of the level above. */
 static void enter_all(lua_State *L, Maker *maker) {
-  lt_ModuleIndex *names = maker->names;
+  lt_ModuleIndex *index = maker->index;
   int loaded = lua_gettop(L);
-  size_t first = maker->first = names->count;
+  size_t first = maker->first = index->count;
   lua_newtable(L);
   int parents = lua_gettop(L);
   lua_pushvalue(L, loaded);
   enter_modules(L, maker, parents);
   lua_pop(L, 1);
-  size_t end = names->count;
+  size_t end = index->count;
   for (int depth = 1; depth <= DEEPEST_FIELD && first < end; depth++) {
     lua_newtable(L);
-    maker->first = names->count;
+    maker->first = index->count;
     enter_level(L, maker, parents, parents + 1, first, end);
     first = maker->first;
-    end = maker->first = names->count;
+    end = maker->first = index->count;
     enter_metatables(L, maker, parents + 1, first, end);
     lua_replace(L, parents);
   }
@@ -304,16 +304,16 @@ static void enter_all(lua_State *L, Maker *maker) {
 static void make_index(lua_State *L, uint64_t modules) {
   Maker maker;
   lt_check_stack(L, 16);
-  lt_ModuleIndex *names = lua_newuserdatauv(L, sizeof(*names), INDEX_USER_VALUES);
-  memset(names, 0, sizeof(*names));
-  names->count = 1;
-  names->modules = modules;
-  maker.names = names;
+  lt_ModuleIndex *index = lua_newuserdatauv(L, sizeof(*index), INDEX_USER_VALUES);
+  memset(index, 0, sizeof(*index));
+  index->count = 1;
+  index->modules = modules;
+  maker.index = index;
   lua_createtable(L, FIRST_ENTRIES, 0);
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, -3, INDEX_ANCHORS);
   lua_rotate(L, -3, 2);
-  maker.index = lua_gettop(L) - 2;
+  maker.place = lua_gettop(L) - 2;
   grow(L, &maker);
   enter_all(L, &maker);
   lua_pop(L, 2);
@@ -355,36 +355,36 @@ void lt_module_index_push(lua_State *L, bool anew) {
 */
 
 bool lt_module_index_find(lua_State *L, int names_index, const void *address, lt_ModulePath *path) {
-  const lt_ModuleIndex *names = lua_touserdata(L, names_index);
-  size_t entry = *place_of(names, address);
+  const lt_ModuleIndex *index = lua_touserdata(L, names_index);
+  size_t entry = *place_of(index, address);
   path->length = 0;
-  for (size_t e = entry; e != 0; e = names->entries[e].parent) {
+  for (size_t e = entry; e != 0; e = index->entries[e].parent) {
     path->module = e;
     path->length++;
   }
   int step = path->length;
-  for (size_t e = entry; e != 0; e = names->entries[e].parent)
-    path->steps[--step] = names->entries[e].step;
+  for (size_t e = entry; e != 0; e = index->entries[e].parent)
+    path->steps[--step] = index->entries[e].step;
   return entry != 0;
 }
 
 bool lt_module_index_kept(lua_State *L, int names_index, const lt_ModulePath *path,
                           lt_Object **object) {
-  const lt_ModuleIndex *names = lua_touserdata(L, names_index);
-  *object = names->entries[path->module].object;
-  return names->entries[path->module].kept;
+  const lt_ModuleIndex *index = lua_touserdata(L, names_index);
+  *object = index->entries[path->module].object;
+  return index->entries[path->module].kept;
 }
 
 void lt_module_index_keep(lua_State *L, int names_index, const lt_ModulePath *path,
                           lt_Object *object) {
-  lt_ModuleIndex *names = lua_touserdata(L, names_index);
+  lt_ModuleIndex *index = lua_touserdata(L, names_index);
   lt_check_stack(L, 8);
   if (object != NULL) {
     lua_getiuservalue(L, names_index, INDEX_ANCHORS);
     lt_object_push(L, object);
-    add_anchor(L, names, lua_gettop(L) - 1);
+    add_anchor(L, index, lua_gettop(L) - 1);
     lua_pop(L, 1);
   }
-  names->entries[path->module].object = object;
-  names->entries[path->module].kept = true;
+  index->entries[path->module].object = object;
+  index->entries[path->module].kept = true;
 }

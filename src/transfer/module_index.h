@@ -25,15 +25,15 @@ typedef struct lt_ModuleIndex lt_ModuleIndex;
 /* Pushes the index for package.loaded as it is, or, with 'anew', a new one at any rate. */
 void lt_module_index_push(lua_State *L, bool anew);
 
-/* Whether a value had this address when the index at 'names' was made, and what led to it then. */
-bool lt_module_index_find(lua_State *L, int names, const void *address, lt_ModulePath *path);
+/* Whether a value had this address when the index at 'index' was made, and what led to it then. */
+bool lt_module_index_find(lua_State *L, int index, const void *address, lt_ModulePath *path);
 
 /*
 ** What is kept for the module of a path, see module_contents.h: NULL, or an object that the index
 ** has a reference to. Returns false if nothing has been kept for it yet.
 */
-bool lt_module_index_kept(lua_State *L, int names, const lt_ModulePath *path, lt_Object **object);
-void lt_module_index_keep(lua_State *L, int names, const lt_ModulePath *path, lt_Object *object);
+bool lt_module_index_kept(lua_State *L, int index, const lt_ModulePath *path, lt_Object **object);
+void lt_module_index_keep(lua_State *L, int index, const lt_ModulePath *path, lt_Object *object);
 
 /* Whether this is the name of one of Lua's libraries. */
 bool lt_module_index_is_library(const char *module);

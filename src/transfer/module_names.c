@@ -37,15 +37,15 @@ static bool leads_to(lua_State *L, const lt_ModulePath *path, const void *addres
   return found;
 }
 
-bool lt_module_names_find(lua_State *L, int names, const void *address, lt_ModulePath *path) {
-  if (!lt_module_index_find(L, names, address, path))
+bool lt_module_names_find(lua_State *L, int index, const void *address, lt_ModulePath *path) {
+  if (!lt_module_index_find(L, index, address, path))
     return false;
   if (leads_to(L, path, address))
     return true;
-  names = lua_absindex(L, names);
+  index = lua_absindex(L, index);
   lt_module_index_push(L, true);
-  lua_replace(L, names);
-  return lt_module_index_find(L, names, address, path) && leads_to(L, path, address);
+  lua_replace(L, index);
+  return lt_module_index_find(L, index, address, path) && leads_to(L, path, address);
 }
 
 bool lt_module_names_is_standard_global(const lt_ModulePath *path, const char *name) {

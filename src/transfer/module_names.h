@@ -13,10 +13,10 @@
 #include "src/transfer/module_index.h"
 
 /*
-** Looks for the table, function or userdata with this address in the index at 'names', where a
+** Looks for the table, function or userdata with this address in the index at 'index', where a
 ** newer one may take its place. The steps are valid as long as that lies there.
 */
-bool lt_module_names_find(lua_State *L, int names, const void *address, lt_ModulePath *path);
+bool lt_module_names_find(lua_State *L, int index, const void *address, lt_ModulePath *path);
 
 /*
 ** Pushes what the path leads to, loading the module if need be, with all that belongs to it, or
