@@ -26,7 +26,10 @@ static _Noreturn void raise_message(lua_State *L, const char *message) {
   abort();
 }
 
-/* Enlarging the stack runs no code of the state: a collection for want of memory runs no finalizer. */
+/*
+** Enlarging the stack runs no code of the state: a collection for want of memory runs no
+** finalizer.
+*/
 bool lt_stack_room_retry(lua_State *L, int count) {
   Watch watch = {.memory_was_short = false};
   watch.allocate = lua_getallocf(L, &watch.allocator);

@@ -3,9 +3,9 @@
 ** paths lead to a value, a shortest one is kept, and of those the first by the order of names: it
 ** does not depend on the order in which Lua walks tables.
 **
-** The arrays are userdata, user values of the index as the list of anchors is, which has the strings
-** of the steps and the objects that are kept: Lua's collector frees them, whatever error comes or
-** however the state ends.
+** The arrays are userdata, user values of the index as the list of anchors is, which has the
+** strings of the steps and the objects that are kept: Lua's collector frees them, whatever error
+** comes or however the state ends.
 */
 #include "src/transfer/module_index.h"
 
