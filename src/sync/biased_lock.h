@@ -12,8 +12,8 @@
 ** each time.
 **
 ** It buys a tenth of the time in which a thread gets and sets a field of a shared table that it
-** has to itself (74 ns rather than 82), and of that in which two threads read one. Without biases
-** all of it is right, too.
+** has to itself (74 ns rather than 82); and readers of one do not write to a common word. Without
+** biases all of it is right, too.
 **
 ** While one of these locks is held, no second one is acquired, and no function of Lua is called
 ** that can raise, allocate or collect.
