@@ -20,6 +20,19 @@
 
 static const char anchor; /* an address in this library */
 
+static void end_runtime(lua_State *L, lt_Thread *main) {
+  lt_observer->runtime_closes(main->runtime);
+  lt_interrupt_detach(main);
+  if (main->coroutines != NULL) {
+    lt_coroutines_close(main->coroutines);
+    if (!lt_coroutines_unwrap(main->coroutines, L))
+      main->coroutines = NULL; /* the host's allocator still goes through it */
+  }
+  lt_runtime_threads_leave(main->runtime, main, LT_DONE, NULL);
+  lt_workers_close(main->parker);
+  lt_object_release(&main->object);
+}
+
 /* The main state is being closed: its runtime ends with it. */
 static int close_runtime(lua_State *L) {
   lt_Context *context = lua_touserdata(L, 1);
@@ -32,14 +45,7 @@ static int close_runtime(lua_State *L) {
   context->thread = NULL;
   lt_context_end(L, &context->lender.base);
   lt_lender_close(&context->lender, main->parker);
-  lt_observer->runtime_closes(main->runtime);
-  lt_interrupt_detach(main);
-  lt_coroutines_close(main->coroutines);
-  if (!lt_coroutines_unwrap(main->coroutines, L))
-    main->coroutines = NULL; /* the host's allocator still goes through it */
-  lt_runtime_threads_leave(main->runtime, main, LT_DONE, NULL);
-  lt_workers_close(main->parker);
-  lt_object_release(&main->object);
+  end_runtime(L, main);
   return 0;
 }
 
@@ -63,16 +69,6 @@ static int adopt_main(lua_State *L) {
   lt_thread_enter_state(main, lt_state_open_context(L, close_runtime));
   atomic_store(&main->status, LT_RUNNING);
   return 0;
-}
-
-static void discard_runtime(lua_State *L, lt_Thread *main) {
-  lt_observer->runtime_closes(main->runtime);
-  lt_interrupt_detach(main);
-  if (main->coroutines != NULL && !lt_coroutines_unwrap(main->coroutines, L))
-    main->coroutines = NULL;
-  lt_runtime_threads_leave(main->runtime, main, LT_DONE, NULL);
-  lt_workers_close(main->parker);
-  lt_object_release(&main->object);
 }
 
 /* False without memory. */
@@ -106,7 +102,7 @@ void lt_main_state_open(lua_State *L) {
   plat_pin_library(&anchor);
   lt_library_functions_learn();
   if (lt_protected_call(L, adopt_main, main, 0, 0) != LUA_OK) {
-    discard_runtime(L, main);
+    end_runtime(L, main);
     lt_throw(L);
   }
 }

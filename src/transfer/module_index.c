@@ -354,8 +354,8 @@ void lt_module_index_push(lua_State *L, bool anew) {
 ** Finding
 */
 
-bool lt_module_index_find(lua_State *L, int names_index, const void *address, lt_ModulePath *path) {
-  const lt_ModuleIndex *index = lua_touserdata(L, names_index);
+bool lt_module_index_find(lua_State *L, int place, const void *address, lt_ModulePath *path) {
+  const lt_ModuleIndex *index = lua_touserdata(L, place);
   size_t entry = *place_of(index, address);
   path->length = 0;
   for (size_t e = entry; e != 0; e = index->entries[e].parent) {
@@ -368,19 +368,17 @@ bool lt_module_index_find(lua_State *L, int names_index, const void *address, lt
   return entry != 0;
 }
 
-bool lt_module_index_kept(lua_State *L, int names_index, const lt_ModulePath *path,
-                          lt_Object **object) {
-  const lt_ModuleIndex *index = lua_touserdata(L, names_index);
+bool lt_module_index_kept(lua_State *L, int place, const lt_ModulePath *path, lt_Object **object) {
+  const lt_ModuleIndex *index = lua_touserdata(L, place);
   *object = index->entries[path->module].object;
   return index->entries[path->module].kept;
 }
 
-void lt_module_index_keep(lua_State *L, int names_index, const lt_ModulePath *path,
-                          lt_Object *object) {
-  lt_ModuleIndex *index = lua_touserdata(L, names_index);
+void lt_module_index_keep(lua_State *L, int place, const lt_ModulePath *path, lt_Object *object) {
+  lt_ModuleIndex *index = lua_touserdata(L, place);
   lt_check_stack(L, 8);
   if (object != NULL) {
-    lua_getiuservalue(L, names_index, INDEX_ANCHORS);
+    lua_getiuservalue(L, place, INDEX_ANCHORS);
     lt_object_push(L, object);
     add_anchor(L, index, lua_gettop(L) - 1);
     lua_pop(L, 1);
