@@ -38,7 +38,6 @@ typedef struct Reader {
   bool truncated;
   bool no_memory;
   size_t capacity; /* of the names */
-  size_t *places;  /* twice as many, hashed by text: the number of a name plus 1, 0 for none */
 } Reader;
 
 /* Which upvalues of one function are the environment. */
@@ -54,6 +53,7 @@ typedef struct Constants {
 enum { NIL = 0, FALSE = 1, TRUE = 17, INTEGER = 3, FLOAT = 19, SHORT_STRING = 4, LONG_STRING = 20 };
 enum { OP_GETUPVAL = 9, OP_GETTABUP = 11, OP_SETTABUP = 15 };
 #define INSTRUCTION_BYTES 4
+#define RECENT_NAMES 64
 #define LARGEST_FIELD_CONSTANT 255
 
 static bool is_environment(const Upvalues *upvalues, unsigned index) {
@@ -128,45 +128,25 @@ static bool same_name(const Reader *reader, lt_GlobalName a, lt_GlobalName b) {
          memcmp(reader->bytes + a.offset, reader->bytes + b.offset, a.length) == 0;
 }
 
-/* Where the name is among the places, or would be. */
-static size_t *find_place(const Reader *reader, const lt_Bytecode *code, lt_GlobalName name) {
-  uint64_t hash = UINT64_C(0xCBF29CE484222325); /* FNV-1a */
-  for (size_t i = 0; i < name.length; i++)
-    hash = (hash ^ reader->bytes[name.offset + i]) * UINT64_C(0x100000001B3);
-  size_t mask = 2 * reader->capacity - 1;
-  size_t place = (size_t)hash & mask;
-  while (reader->places[place] != 0 &&
-         !same_name(reader, code->names[reader->places[place] - 1], name))
-    place = (place + 1) & mask;
-  return &reader->places[place];
-}
-
-/* Makes room for twice as many names. */
-static bool grow_names(Reader *reader, lt_Bytecode *code) {
-  size_t *places = NULL;
-  if (lt_array_grow(&code->names, NULL, &reader->capacity, 8, sizeof(lt_GlobalName)))
-    places = calloc(2 * reader->capacity, sizeof(size_t));
-  if (places == NULL) {
+/*
+** Within a function a constant is added once: then it is none any more. Functions within each other
+** mostly name the same globals: one that came lately is not added again, and repeating one does no
+** harm.
+*/
+static bool add_name(Reader *reader, lt_Bytecode *code, lt_GlobalName *constant) {
+  lt_GlobalName name = *constant;
+  constant->length = SIZE_MAX;
+  if (name.length == SIZE_MAX)
+    return true;
+  for (size_t i = code->name_count; i > 0 && code->name_count - i < RECENT_NAMES; i--)
+    if (same_name(reader, code->names[i - 1], name))
+      return true;
+  if (code->name_count == reader->capacity &&
+      !lt_array_grow(&code->names, NULL, &reader->capacity, 8, sizeof(lt_GlobalName))) {
     reader->no_memory = true;
     return false;
   }
-  free(reader->places);
-  reader->places = places;
-  for (size_t i = 0; i < code->name_count; i++)
-    *find_place(reader, code, code->names[i]) = i + 1;
-  return true;
-}
-
-static bool add_name(Reader *reader, lt_Bytecode *code, lt_GlobalName name) {
-  if (name.length == SIZE_MAX)
-    return true;
-  if (code->name_count == reader->capacity && !grow_names(reader, code))
-    return false;
-  size_t *place = find_place(reader, code, name);
-  if (*place == 0) {
-    code->names[code->name_count++] = name;
-    *place = code->name_count;
-  }
+  code->names[code->name_count++] = name;
   return true;
 }
 
@@ -178,8 +158,8 @@ static bool add_name(Reader *reader, lt_Bytecode *code, lt_GlobalName name) {
 */
 static bool add_indirect_names(Reader *reader, lt_Bytecode *code, const Constants *constants) {
   for (size_t i = 0; i < constants->count; i++) {
-    lt_GlobalName name = constants->strings[i];
-    if (i > LARGEST_FIELD_CONSTANT || name.length > LT_LONGEST_SHORT_STRING)
+    lt_GlobalName *name = &constants->strings[i];
+    if (i > LARGEST_FIELD_CONSTANT || name->length > LT_LONGEST_SHORT_STRING)
       if (!add_name(reader, code, name))
         return false;
   }
@@ -198,9 +178,9 @@ static bool scan_code(Reader *reader, lt_Bytecode *code, size_t start, size_t co
     unsigned c = instruction >> 24 & 0xff;
     bool done = true;
     if (opcode == OP_GETTABUP && is_environment(environment, b) && c < constants->count)
-      done = add_name(reader, code, constants->strings[c]);
+      done = add_name(reader, code, &constants->strings[c]);
     else if (opcode == OP_SETTABUP && is_environment(environment, a) && b < constants->count)
-      done = add_name(reader, code, constants->strings[b]);
+      done = add_name(reader, code, &constants->strings[b]);
     else if (opcode == OP_GETUPVAL && is_environment(environment, b))
       indirect = true;
     if (!done)
@@ -291,7 +271,6 @@ static bool find_names(lt_Bytecode *code) {
   mark_environment(&environment, (unsigned)code->environment - 1);
   if (!read_function(&reader, code, NULL, &environment))
     code->name_count = 0;
-  free(reader.places);
   return !reader.no_memory;
 }
 
