@@ -85,12 +85,12 @@ void __wrap_free(void *block) {
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl*) */
 
 /*
-** fail(n, count)
+** fail(n [, count = 0])
 ** From the n-th allocation on so many fail, in whichever thread; 0: all.
 */
 static int fail(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
-  atomic_store(&most, luaL_checkinteger(L, 2));
+  atomic_store(&most, luaL_optinteger(L, 2, 0));
   atomic_store(&failed, 0);
   atomic_store(&left, n - 1);
   return 0;
