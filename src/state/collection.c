@@ -1,7 +1,5 @@
 #include "src/state/collection.h"
 
-#include <lauxlib.h>
-
 #include "src/base/stack_room.h"
 
 /*
