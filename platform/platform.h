@@ -227,6 +227,8 @@ int plat_poke_accept(void); /* lets the calling thread be poked; 0 or an errno *
 /* 'again': the poke before may have been lost. The target must not have ended. */
 void plat_poke(plat_Target *target, plat_Poke poke, bool again);
 
+void plat_pokes_after_fork(void); /* none is on its way any more */
+
 /*
 ** Signals of the host. Its numbers are those of the system; 0 stands for none. Whether a handler
 ** that runs while its thread is parked wakes it depends on the system; Linux goes on with a park

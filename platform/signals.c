@@ -32,9 +32,19 @@ extern int __sigaction(int signal, const struct sigaction *action, struct sigact
 ** or, if somebody has replaced ours since, to the latest such action that was found. That one may
 ** pass the signal on to ours, as another copy of this library does; what comes back goes to the
 ** first.
+**
+** Only a poke that breaks, or a signal to a handler of others that does so, is to break a system
+** call. The system decides that by the flags of the action at the time when it runs the handler: so
+** SA_RESTART is taken away while a poke that breaks is on its way to any thread.
 */
 
 static const int poke_signals[PLAT_POKES] = {SIGURG, SIGWINCH}; /* by plat_Poke */
+
+/*
+** SA_RESTART is away for the moment only: other copies of this library see by it that it is not how
+** we are. This flag means nothing to the system but for SIGCHLD.
+*/
+#define FOR_NOW SA_NOCLDSTOP
 
 typedef struct Action {
   struct sigaction action;
@@ -49,6 +59,7 @@ typedef struct Others {
 } Others;
 
 static Others others[PLAT_POKES];
+static atomic_uint breaking; /* how many targets are 'poked' to break, or are just about to be */
 static void (*poke_handler)(void);
 static pthread_key_t end_key;
 
@@ -72,24 +83,89 @@ static void signals_pass_on(int poke, int signal, siginfo_t *info, void *context
   passing_on[poke]--;
 }
 
+PLAT_IN_HANDLER static bool signals_arrived(plat_Target *target, int poke);
+
 /* A signal of others that comes while a poke is on its way may be the same one to the system. */
 PLAT_IN_HANDLER
 static void signals_on_poke(int signal, siginfo_t *info, void *context) {
   int error = errno;
   int poke = signal == poke_signals[0] ? 0 : 1;
-  bool ours = atomic_exchange(&plat_own_target.poked[poke], false);
+  bool ours = signals_arrived(&plat_own_target, poke);
   poke_handler();
   if (!ours)
     signals_pass_on(poke, signal, info, context);
   errno = error;
 }
 
+PLAT_IN_HANDLER
 static bool signals_is_ours(const struct sigaction *action) {
   return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == signals_on_poke;
 }
 
+PLAT_IN_HANDLER
+static bool signals_has_handler(const struct sigaction *action) {
+  return (action->sa_flags & SA_SIGINFO) ||
+         (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+}
+
+PLAT_IN_HANDLER
+static bool signals_breaks(const struct sigaction *action) {
+  return signals_has_handler(action) && !(action->sa_flags & (SA_RESTART | FOR_NOW));
+}
+
+/* Of the flags of our action, those that decide whether a system call goes on. */
+PLAT_IN_HANDLER
+static int signals_restart_flags(void) {
+  if (signals_breaks(&atomic_load(&others[PLAT_POKE_BREAKS].latest)->action))
+    return 0;
+  return atomic_load(&breaking) > 0 ? FOR_NOW : SA_RESTART;
+}
+
+/*
+** Several may do this at once, each after a change: the last one that writes the action looks
+** afterwards whether it is still right. If others have come between, theirs is put back.
+*/
+PLAT_IN_HANDLER
+static void signals_set_restart(void) {
+  int signal = poke_signals[PLAT_POKE_BREAKS];
+  struct sigaction action;
+  struct sigaction replaced;
+  while (sigaction_unheld(signal, NULL, &action) == 0 && signals_is_ours(&action)) {
+    int wanted = signals_restart_flags();
+    if ((action.sa_flags & (SA_RESTART | FOR_NOW)) == wanted)
+      return;
+    action.sa_flags = (action.sa_flags & ~(SA_RESTART | FOR_NOW)) | wanted;
+    if (sigaction_unheld(signal, &action, &replaced) != 0)
+      return;
+    if (!signals_is_ours(&replaced))
+      sigaction_unheld(signal, &replaced, NULL);
+  }
+}
+
+/* Whether a poke was on its way. */
+PLAT_IN_HANDLER
+static bool signals_arrived(plat_Target *target, int poke) {
+  bool ours = atomic_exchange(&target->poked[poke], false);
+  if (ours && poke == PLAT_POKE_BREAKS && atomic_fetch_sub(&breaking, 1) == 1)
+    signals_set_restart();
+  return ours;
+}
+
+/* Whether none was on its way yet. */
+static bool signals_set_out(plat_Target *target, plat_Poke poke) {
+  if (poke != PLAT_POKE_BREAKS)
+    return !atomic_exchange(&target->poked[poke], true);
+  atomic_fetch_add(&breaking, 1);
+  bool first = !atomic_exchange(&target->poked[poke], true);
+  if (!first)
+    atomic_fetch_sub(&breaking, 1);
+  signals_set_restart();
+  return first;
+}
+
 static bool is_same(const struct sigaction *one, const struct sigaction *other) {
-  if ((one->sa_flags & SA_SIGINFO) != (other->sa_flags & SA_SIGINFO))
+  if ((one->sa_flags & SA_SIGINFO) != (other->sa_flags & SA_SIGINFO) ||
+      signals_breaks(one) != signals_breaks(other))
     return false;
   return one->sa_flags & SA_SIGINFO ? one->sa_sigaction == other->sa_sigaction
                                     : one->sa_handler == other->sa_handler;
@@ -101,7 +177,8 @@ static int install(int poke, const struct sigaction *other, struct sigaction *re
   memset(&action, 0, sizeof(action));
   action.sa_sigaction = signals_on_poke;
   action.sa_mask = other->sa_mask;
-  action.sa_flags = SA_SIGINFO | SA_ONSTACK | (poke == PLAT_POKE_BREAKS ? 0 : SA_RESTART);
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  action.sa_flags |= poke == PLAT_POKE_BREAKS ? signals_restart_flags() : SA_RESTART;
   return sigaction_unheld(poke_signals[poke], &action, replaced) == 0 ? 0 : errno;
 }
 
@@ -136,9 +213,10 @@ static void keep_installed(int poke) {
 
 static void (*end_handler)(void);
 
-static void end_thread(void *context) {
-  (void)context;
+/* What is still on its way will find no target. */
+static void end_thread(void *target) {
   end_handler();
+  signals_arrived(target, PLAT_POKE_BREAKS);
 }
 
 int plat_poke_setup(void (*handler)(void), void (*at_end)(void)) {
@@ -167,8 +245,16 @@ int plat_poke_accept(void) {
 
 void plat_poke(plat_Target *target, plat_Poke poke, bool again) {
   keep_installed((int)poke);
-  if (!atomic_exchange(&target->poked[poke], true) || again)
+  if (signals_set_out(target, poke) || again)
     pthread_kill(target->thread, poke_signals[poke]);
+}
+
+/* What was on its way to the calling thread has not come along either. */
+void plat_pokes_after_fork(void) {
+  for (int poke = 0; poke < PLAT_POKES; poke++)
+    atomic_store(&plat_own_target.poked[poke], false);
+  atomic_store(&breaking, 0);
+  signals_set_restart();
 }
 
 /*
@@ -225,10 +311,7 @@ const char *plat_watch_refusal(int number) {
 
 void plat_signal_deliver(plat_Thread thread, int number) {
   struct sigaction action;
-  if (sigaction(number, NULL, &action) != 0)
-    return;
-  if ((action.sa_flags & SA_SIGINFO) ||
-      (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN))
+  if (sigaction(number, NULL, &action) == 0 && signals_has_handler(&action))
     pthread_kill(thread, number);
 }
 

@@ -221,6 +221,48 @@ describe("signals that raise nothing", function()
     assert.equal("true\nstatus 0\n", text)
   end)
 
+  it("leave what os.execute says as it is", function()
+    assert.equal("exit\t3\nstatus 0\n", run [[
+      local how, status
+      for _ = 1, 20 do
+        _, how, status = os.execute "kill -URG $PPID; kill -WINCH $PPID; exit 3"
+        if status ~= 3 then break end
+      end
+      print(how, status)
+    ]])
+  end)
+
+  if has_proc then
+    it("leave a read of the main thread reading", function()
+      with_fifo(function(path)
+        local text = run(([[
+          local native = require "support.native"
+          local path = "%s"
+          local pipe <close> = io.open(path, "r+")
+          local round = held()
+          local sender = threads.start(function()
+            local other_end <close> = io.open(path, "r+")
+            for i = 1, 20 do
+              assert(await(round))
+              assert(await_system_call(1))
+              native.send(native.SIGURG, "process")
+              native.send(native.SIGWINCH, "process")
+              other_end:write(i, "\n")
+              other_end:flush()
+            end
+          end)
+          for i = 1, 20 do
+            round:release()
+            local line, e = pipe:read()
+            if line ~= tostring(i) then print(i, line, e) end
+          end
+          sender:join()
+        ]]):format(path))
+        assert.equal("status 0\n", text)
+      end)
+    end)
+  end
+
   it("leave dumps and interrupts working", function()
     local text = run [[
       local there = held()

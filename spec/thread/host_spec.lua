@@ -92,32 +92,6 @@ describe("a signal of ours that the host uses too", function()
   end)
 end)
 
-describe("a handler of the host that lets system calls go on", function()
-  for what, code in pairs {
-    ["an acquire"] = "lock:acquire()", ["a join"] = "endless:join()",
-    ["a sleep"] = "_thread.sleep(1e6)",
-    ["a get"] = "require 'lthread.queue'.SimpleQueue():get()",
-  } do
-    it("breaks " .. what .. " with its hook", function()
-      assert.equal("false\ttrue\nstatus 0\n", run([[
-        open()
-        native.handle(native.SIGUSR1, "hook", true)
-        local lock = threads.held()
-        local endless = threads.start(function() lock:acquire() end)
-        local pid = io.open("/proc/self/stat"):read("n")
-        threads.start(function()
-          assert(threads.await_blocked())
-          _thread.sleep(0.1) -- at its beginning a wait looks by itself
-          os.execute("kill -USR1 " .. pid)
-        end)
-        local ok, e = pcall(function() ]] .. code .. [[ end)
-        print(ok, (e:find("struck!", 1, true)) ~= nil)
-        lock:release()
-      ]]))
-    end)
-  end
-end)
-
 -- Another copy of the library: the file that Lua loads, and another one of the same content.
 local second_copy = [[
   local path = assert(package.searchpath("lthread", package.cpath))
@@ -146,6 +120,126 @@ local use_copy = [[
   assert(ident == h.ident + 1, ident)
   assert(T._count() == 0)
 ]]
+
+-- What a read of the main thread gives that a SIGURG strikes: "text", or the error.
+local read_struck = [[
+  local fifo = os.tmpname()
+  os.remove(fifo)
+  assert(os.execute("mkfifo '" .. fifo .. "'"))
+  local pipe = io.open(fifo, "r+")
+
+  local function read_struck()
+    local there = threads.held()
+    local before = native.handled(URG)
+    local main = _thread.get_native_id()
+    local sender = threads.start(function(counts)
+      local other_end <close> = io.open(fifo, "r+")
+      assert(threads.await(there))
+      assert(threads.await_system_call(main))
+      native.send(URG, "process")
+      local came = not counts
+        or threads.eventually(function() return native.handled(URG) > before end)
+      other_end:write(came and "text\n" or "lost\n")
+    end, counts)
+    there:release()
+    local text, e = pipe:read()
+    sender:join()
+    if text == nil then pipe:read() end
+    return text or e
+  end
+]]
+
+if io.open "/proc/self/stat" then
+  describe("a SIGURG of others that finds the main thread in a read", function()
+    local broken = "Interrupted system call"
+
+    for how, expected in pairs { ignore = "text", default = "text" } do
+      it("does nothing where the host's action is to " .. how .. " it", function()
+        assert.equal((expected .. "\n"):rep(40) .. "status 0\n", run([[
+          native.handle(URG, "]] .. how .. [[")
+          open() ]] .. read_struck .. [[
+          for _ = 1, 20 do print(read_struck()) end
+          native.handle(URG, "]] .. how .. [[")
+          for _ = 1, 20 do
+            assert(interrupted())
+            print(read_struck())
+          end
+          os.remove(fifo)
+        ]]))
+      end)
+    end
+
+    -- The thread sanitizer holds a handler of the host back until the read has ended.
+    for what, case in pairs(os.getenv "LTHREAD_SANITIZER" ~= "tsan" and {
+      ["breaks it off where the host's handler does"] = { "false", broken },
+      ["lets it go on where the host's handler does"] = { "true", "text" },
+    } or {}) do
+      local restarts, expected = table.unpack(case)
+      it(what, function()
+        assert.equal((expected .. "\n"):rep(20) .. "status 0\n", run([[
+          local counts = true
+          native.handle(URG, "count", ]] .. restarts .. [[)
+          open() ]] .. read_struck .. [[
+          for _ = 1, 10 do print(read_struck()) end
+          native.handle(URG, "count too", ]] .. restarts .. [[)
+          for _ = 1, 10 do
+            assert(interrupted())
+            print(read_struck())
+          end
+          os.remove(fifo)
+        ]]))
+      end)
+    end
+
+    it("does nothing where another copy of the library is loaded", function()
+      local text = run(([[
+        open() %s
+        %s
+        local use = %q
+        local other = native.state()
+        assert(other:run(("package.loaded.lthread = "
+          .. "assert(package.loadlib(%%q, 'luaopen_lthread'))()"):format(copy)))
+        for _ = 1, 5 do
+          print(read_struck())
+          assert(other:run(("load(%%q)(require 'lthread')"):format(use)))
+          print(read_struck())
+          load(use)(_thread)
+        end
+        other:close()
+        print(read_struck())
+        os.remove(copy)
+        os.remove(fifo)
+      ]]):format(read_struck, second_copy, use_copy))
+      assert.equal(("text\n"):rep(11) .. "status 0\n", text)
+    end)
+  end)
+end
+
+describe("a handler of the host that lets system calls go on", function()
+  for what, code in pairs {
+    ["an acquire"] = "lock:acquire()", ["a join"] = "endless:join()",
+    ["a sleep"] = "_thread.sleep(1e6)",
+    ["a get"] = "require 'lthread.queue'.SimpleQueue():get()",
+  } do
+    it("breaks " .. what .. " with its hook", function()
+      assert.equal("false\ttrue\nstatus 0\n", run([[
+        open()
+        native.handle(native.SIGUSR1, "hook", true)
+        local lock = threads.held()
+        local endless = threads.start(function() lock:acquire() end)
+        local pid = io.open("/proc/self/stat"):read("n")
+        threads.start(function()
+          assert(threads.await_blocked())
+          _thread.sleep(0.1) -- at its beginning a wait looks by itself
+          os.execute("kill -USR1 " .. pid)
+        end)
+        local ok, e = pcall(function() ]] .. code .. [[ end)
+        print(ok, (e:find("struck!", 1, true)) ~= nil)
+        lock:release()
+      ]]))
+    end)
+  end
+end)
 
 describe("two copies of the library in one process", function()
   for name, interpreter in pairs {

@@ -13,6 +13,7 @@
 /* The collector comes last: it works on only where no thread is missing, which interrupts know. */
 static void in_child(void) {
   plat_thread_be_host();
+  plat_pokes_after_fork();
   lt_observer->after_fork();
   lt_park_after_fork();
   lt_lent_strings_after_fork();
