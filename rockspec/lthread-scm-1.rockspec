@@ -70,7 +70,6 @@ local function lthread(define, libraries, ...)
                "src/shared/stored_value.c",
                "src/shared/to_shared.c",
                "src/shared/value_table.c",
-               "src/state/collection.c",
                "src/state/coroutines.c",
                "src/state/error_output.c",
                "src/state/files.c",

@@ -24,7 +24,6 @@
 #include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/object/object.h"
-#include "src/state/collection.h"
 #include "src/state/quiet_call.h"
 
 enum { OWN, LENT, OVER, PINNED };
@@ -95,6 +94,8 @@ static lt_Lender *lender_of(lua_State *L) {
   return lender != NULL && !lender->closed ? lender : NULL;
 }
 
+static void watch(lua_State *L, lt_Lender *lender);
+
 /* After each collection, so that what is over does not stay in a state that lends no more. */
 static int look_at_all(lua_State *L) {
   lt_Lender *lender = lender_of(L);
@@ -102,11 +103,24 @@ static int look_at_all(lua_State *L) {
     return 0;
   lender->watched = false;
   look_at_oldest(L, lender, lender->count);
-  if (lender->newest != NULL) {
-    lt_collection_call(L, look_at_all);
-    lender->watched = true;
-  }
+  if (lender->newest != NULL)
+    watch(L, lender);
   return 0;
+}
+
+/*
+** Makes a userdata that nobody refers to: each collection finds it and calls its __gc. Its successor
+** is a new one: the collector soon takes an old one for what it need not look at.
+*/
+static void watch(lua_State *L, lt_Lender *lender) {
+  lt_check_stack(L, 4);
+  lua_newuserdatauv(L, 0, 0);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, look_at_all);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+  lender->watched = true;
 }
 
 /*
@@ -117,10 +131,8 @@ static lt_LentString *lend(lua_State *L, int index, lt_Lender *lender) {
   index = lua_absindex(L, index);
   lt_check_stack(L, 8);
   look_at_oldest(L, lender, 2); /* one that comes, at most two that go: they don't pile up */
-  if (!lender->watched) {
-    lt_collection_call(L, look_at_all);
-    lender->watched = true;
-  }
+  if (!lender->watched)
+    watch(L, lender);
   lt_push_registered(L, &anchors_key, NULL);
   lua_pushvalue(L, index);
   int anchor = luaL_ref(L, -2);

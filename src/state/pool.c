@@ -65,9 +65,8 @@ struct lt_Pool {
   size_t most_large;
   size_t chunk_count;
   Chunk *chunks;
-  size_t remained;     /* of 'used' after the latest collection */
-  size_t scarce_below; /* so few bytes used make it look at once; 0 unless there was no memory */
-  unsigned idle;       /* collections since which three quarters have been free */
+  size_t shrink_below; /* so few bytes used make it look for chunks to give back */
+  size_t searched;     /* 'total' after it has last done so */
   void *first_block;   /* which Lua frees last */
   lua_State *L;        /* NULL: it is not complete */
   void *snapshot;      /* or NULL */
@@ -103,6 +102,8 @@ static void use_chunk(lt_Pool *pool, Chunk *chunk, char *uncut) {
   pool->chunks = chunk;
   pool->chunk_count++;
   pool->total += chunk->size;
+  if (pool->total > KEPT && pool->total / 5 * 4 > pool->searched)
+    pool->shrink_below = pool->total / 4;
   pool->uncut = uncut;
   pool->end = (char *)chunk + chunk->size;
 }
@@ -211,6 +212,14 @@ static void drop_free_chunks(lt_Pool *pool) {
   }
 }
 
+/* It looks again when half of what is used is free, or when there is a quarter more memory. */
+static void set_limit(lt_Pool *pool) {
+  size_t quarter = pool->total / 4;
+  size_t half = pool->used / 2;
+  pool->searched = pool->total;
+  pool->shrink_below = pool->total <= KEPT ? 0 : quarter < half ? quarter : half;
+}
+
 static void give_chunks_back(lt_Pool *pool) {
   Chunk **sorted = sort_chunks(pool);
   if (sorted != NULL) {
@@ -219,20 +228,12 @@ static void give_chunks_back(lt_Pool *pool) {
     drop_free_chunks(pool);
     free(sorted);
   }
-  pool->scarce_below = 0;
+  set_limit(pool);
 }
 
-/*
-** Bursts pay nothing: one collection may come between two of them, and within one more remains
-** after each. A search that has found little is repeated after twice as many collections.
-*/
-void lt_pool_collected(lt_Pool *pool) {
-  bool grows = pool->used / 3 * 2 > pool->remained;
-  pool->remained = pool->used;
-  if (grows || pool->total <= KEPT || pool->used >= pool->total / 4)
-    pool->idle = 0;
-  else if (++pool->idle > 1 && (pool->idle & (pool->idle - 1)) == 0)
-    give_chunks_back(pool);
+void lt_pool_closing(lt_Pool *pool) {
+  pool->shrink_below = 0;
+  pool->searched = SIZE_MAX;
 }
 
 static Chunk *first_chunk(lt_Pool *pool) {
@@ -278,7 +279,7 @@ static inline void free_small(lt_Pool *pool, void *block, size_t size) {
   size_t length = length_of(size);
   enlist(pool, block, length);
   pool->used -= length;
-  if (pool->used < pool->scarce_below)
+  if (pool->used < pool->shrink_below)
     give_chunks_back(pool);
 }
 
@@ -341,10 +342,7 @@ static void free_large(lt_Pool *pool, void *block, size_t size) {
 }
 
 static void *take_block(lt_Pool *pool, size_t size) {
-  void *block = size > POOLED ? take_large(pool, size) : take_small(pool, size);
-  if (block == NULL)
-    pool->scarce_below = pool->total / 4;
-  return block;
+  return size > POOLED ? take_large(pool, size) : take_small(pool, size);
 }
 
 static void free_block(lt_Pool *pool, void *block, size_t size) {

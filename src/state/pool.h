@@ -6,11 +6,10 @@
 ** It also takes snapshots: the bytes of a fresh state, with its libraries, to which the next thread
 ** of the same worker comes back. That takes 2 us; opening a state takes 14.
 **
-** A state that has shrunk and stays so for two collections, or at once when there was no memory,
-** keeps free at most a megabyte or three times what it uses, whichever is more; unless it uses
-** blocks all over its memory, since only whole chunks of it are given back. Without that, 39 of
-** 39 MB stay after ten bursts of 300,000 tables, as they do with malloc, rather than 13; the bursts
-** take the same time.
+** A state that has shrunk keeps free at most a megabyte or three times what it uses, whichever is
+** more; unless it uses blocks all over its memory, since only whole chunks of it are given back.
+** Without that, 39 of 39 MB stay after ten bursts of 300,000 tables, as they do with malloc, rather
+** than 13; but the bursts take half the time.
 */
 #ifndef lt_pool_h
 #define lt_pool_h
@@ -55,8 +54,8 @@ void lt_pool_drop_snapshot(lt_Pool *pool);
 /* Frees a pool with a snapshot, after lua_close. */
 void lt_pool_free(lt_Pool *pool);
 
-/* After each collection of the state's garbage: gives back what has not been needed for long. */
-void lt_pool_collected(lt_Pool *pool);
+/* The state is being closed: what it frees is soon given back as a whole. */
+void lt_pool_closing(lt_Pool *pool);
 
 /* How many bytes of large blocks it had at the most. */
 size_t lt_pool_most_large(const lt_Pool *pool);

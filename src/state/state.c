@@ -9,7 +9,6 @@
 #include "src/base/protected_call.h"
 #include "src/base/stack_room.h"
 #include "src/object/exception.h"
-#include "src/state/collection.h"
 #include "src/state/error_output.h"
 #include "src/state/files.h"
 #include "src/state/libraries.h"
@@ -54,16 +53,6 @@ typedef struct Opening {
   uint64_t trace;
 } Opening;
 
-/* Of one that no thread has yet, or has any more, it is of no use. */
-static int look_at_pool(lua_State *L) {
-  lt_context_push(L);
-  const lt_Context *context = lua_touserdata(L, -1);
-  if (context != NULL && context->thread != NULL)
-    lt_pool_collected(context->pool);
-  lt_collection_call(L, look_at_pool);
-  return 0;
-}
-
 /* The collector would find nothing while the libraries are opened. */
 static int open_libraries(lua_State *L) {
   Opening *opening = lua_touserdata(L, 1);
@@ -71,7 +60,6 @@ static int open_libraries(lua_State *L) {
   opening->trace = lt_libraries_open(L, opening->pool);
   lt_os_commands_replace(L);
   lt_files_replace(L);
-  lt_collection_call(L, look_at_pool);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, opening->modules, 0);
   lua_gc(L, LUA_GCRESTART);

@@ -180,6 +180,8 @@ static int forget_thread(lua_State *L) {
   }
   lt_context_end(L, &context->lender.base);
   context->thread = NULL;
+  if (context->pool != NULL)
+    lt_pool_closing(context->pool);
   return 0;
 }
 
