@@ -11,7 +11,7 @@ C_FILES = $(TREE) $(SPEC_C) $(wildcard bench/*.[ch] examples/*.[ch])
 ## lint            all checks: builds without a warning, linters, the rules of the house, the rockspec
 lint: $(LINT_BUILDS) $(LINT_SOURCES:%=tidy/%) house
 	$(call SAY,LINT $(ROCKSPEC))$(LUA) tools/rockspec.lua $(ROCKSPEC)
-	$(call SAY,LINT the C files' format)clang-format --dry-run -Werror $(C_FILES)
+	$(call SAY,LINT the format of the C files)clang-format --dry-run -Werror $(C_FILES)
 	$(call SAY,LINT the Lua files)luacheck --quiet --no-color $(wildcard lua spec examples bench tools/*.lua)
 
 ## house           the floors (no include from above, no circle of files) and the names (none is in two files)
