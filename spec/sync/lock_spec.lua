@@ -642,7 +642,7 @@ for _, class in ipairs { _thread.LockType, _thread.RLock } do
         switches = switches + handles[i]:result()
       end
       assert.equal(1 - threads, last.left)
-      assert.is_true(switches < acquires / 4, "switches: " .. switches)
+      assert.is_true(switches < acquires / 2, "switches: " .. switches)
     end)
 
     it("is waited for no longer when the main state closes", function()
