@@ -46,17 +46,20 @@ static Bucket *bucket_of(const void *address) {
   return &buckets[(bits * UINT64_C(0x9E3779B97F4A7C15)) >> 56];
 }
 
-/* In the order in which they began to wait: who tries in vain and comes back is not the last. */
+/*
+** In the order in which they began to wait. One who tried in vain and comes back was the first;
+** all others belong near the end.
+*/
 static void enqueue(Bucket *bucket, Waiter *waiter) {
-  Waiter *next = bucket->first;
-  if (bucket->last == NULL || bucket->last->since <= waiter->since)
-    next = NULL;
-  while (next != NULL && next->since <= waiter->since)
-    next = next->next;
-  waiter->next = next;
-  waiter->previous = next != NULL ? next->previous : bucket->last;
-  *(waiter->previous != NULL ? &waiter->previous->next : &bucket->first) = waiter;
-  *(next != NULL ? &next->previous : &bucket->last) = waiter;
+  Waiter *previous = bucket->last;
+  if (bucket->first != NULL && waiter->since < bucket->first->since)
+    previous = NULL;
+  while (previous != NULL && waiter->since < previous->since)
+    previous = previous->previous;
+  waiter->previous = previous;
+  waiter->next = previous != NULL ? previous->next : bucket->first;
+  *(previous != NULL ? &previous->next : &bucket->first) = waiter;
+  *(waiter->next != NULL ? &waiter->next->previous : &bucket->last) = waiter;
   if (waiter->counted)
     atomic_fetch_add(&waiter->parker->blocked, 1);
 }
