@@ -1,6 +1,7 @@
 -- Real signals to real processes. A thread of the process sends them, when the main one is there.
 local child = require "fixtures.child"
 local watched = require "support.watched"
+local with_fifo = require "support.with_fifo"
 
 -- kill(name) sends a signal to this process, 'seen' prints how the main thread's function ended.
 local prelude = [[
@@ -39,14 +40,6 @@ local function run(code, environment, input)
 end
 
 local has_proc = io.open("/proc/self/stat") ~= nil
-
-local function with_fifo(f)
-  local path = os.tmpname()
-  os.remove(path)
-  assert(os.execute("mkfifo '" .. path .. "'"))
-  f(path)
-  os.remove(path)
-end
 
 -- A pipe that is open and in which nothing ever comes.
 local function with_empty_pipe(f)

@@ -3,21 +3,13 @@ local _thread = require "lthread"
 local child = require "fixtures.child"
 local setups = require "support.setups"
 local threads = require "support.threads"
+local with_fifo = require "support.with_fifo"
 local held, await, start, ended_by = threads.held, threads.await, threads.start, threads.ended_by
 
 setups.alone()
 setups.quiet()
 
 local has_proc = io.open("/proc/self/stat") ~= nil
-
--- Calls f with a pipe's name and the files that keep it open, and ends what still reads it.
-local function with_pipe(f)
-  local path = os.tmpname()
-  os.remove(path)
-  assert(os.execute("mkfifo '" .. path .. "'"))
-  f(path)
-  os.remove(path)
-end
 
 -- Each is given the name of a pipe, and the name of one that somebody has open for writing. What a
 -- call returns comes back into the function, where the interrupt finds it at the latest.
@@ -62,8 +54,8 @@ describe("an interrupt in a system call", function()
   for what, f in pairs(calls) do
     for _, how in ipairs { "ends", "is caught around" } do
       it(how .. " " .. what, function()
-        with_pipe(function(path)
-          with_pipe(function(open)
+        with_fifo(function(path)
+          with_fifo(function(open)
             local writer <close> = io.open(open, "r+")
             local there = held()
             local handle = start(function()
@@ -93,7 +85,7 @@ describe("an interrupt in a system call", function()
   end
 
   it("is preferred to the error that another C function makes of it", function()
-    with_pipe(function(path)
+    with_fifo(function(path)
       local there = held()
       local handle = start(function()
         there:release()
@@ -112,7 +104,7 @@ describe("an interrupt in a system call", function()
     ["the lines of io.stdin"] = "for _ in io.stdin:lines() do end",
   } do
     it("at the end of the program is silent in " .. what, function()
-      with_pipe(function(path)
+      with_fifo(function(path)
         assert.equal("status 0\n", child([[
           local _thread = require "lthread"
           local threads = require "support.threads"
@@ -126,7 +118,7 @@ describe("an interrupt in a system call", function()
   end
 
   it("reaches the main thread, too", function()
-    with_pipe(function(path)
+    with_fifo(function(path)
       assert.equal("false\tKeyboardInterrupt\nstatus 0\n", child([[
         local _thread = require "lthread"
         local threads = require "support.threads"
