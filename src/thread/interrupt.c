@@ -262,13 +262,19 @@ bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level) {
   lt_check_stack(L, 6);
   if (atomic_load(&thread->must_end))
     raise_request(L, thread, NULL, level);
-  if (lt_running_handlers_in(L, thread->coroutines, thread->bottom))
+  if (thread->shields > 0 || lt_running_handlers_in(L, thread->coroutines, thread->bottom))
     return true;
   bool found = take_request(thread, &request);
   lt_interrupt_disarm(L, thread);
   if (found)
     raise_request(L, thread, request, level);
   return false;
+}
+
+void lt_interrupt_shield_end(lt_Thread *thread) {
+  thread->shields--;
+  if (thread->shields == 0 && lt_interrupted(thread))
+    lt_coroutines_arm(thread->coroutines, hook, 1);
 }
 
 void lt_interrupt_accept(lt_Thread *thread) {

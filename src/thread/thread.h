@@ -60,6 +60,7 @@ struct lt_Thread {
   lua_State *waiting;        /* the coroutine that waits in one of our functions */
   lua_Hook heeded;           /* a hook of the host that has let a wait go on */
   bool spares_next;          /* the next instruction is not interrupted */
+  unsigned shields;          /* how many hold interrupts back, see interrupt.h */
   unsigned other_events;     /* of hooks, see interrupt.c */
 
   lt_Object *package;  /* a reference: what it inherits, see inherited_package.h */
