@@ -107,6 +107,7 @@ local function lthread(define, libraries, ...)
                "src/transfer/pack_environment.c",
                "src/transfer/pack_function.c",
                "src/transfer/pack_refusal.c",
+               "src/transfer/pack_rule.c",
                "src/transfer/pack_value.c",
                "src/transfer/packer.c",
                "src/transfer/received_globals.c",

@@ -104,8 +104,8 @@ lt_Message *lt_pack_in_batch(lua_State *L, int count, lt_StringsRule strings,
   if (status == LUA_OK)
     return packer.message;
   lt_message_free(packer.message); /* a hook has raised the error when all was done */
-  if (packer.refused)
-    lt_raise(L, &lt_TypeError, "%s", lua_tostring(L, -1));
+  if (packer.refusal != NULL)
+    lt_raise(L, packer.refusal, "%s", lua_tostring(L, -1));
   lt_throw(L);
 }
 

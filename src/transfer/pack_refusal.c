@@ -41,10 +41,8 @@ static void push_step(lua_State *L, const lt_PackFrame *frame) {
   }
 }
 
-_Noreturn void lt_pack_refuse(lua_State *L, lt_Packer *packer, const char *what) {
+static void refusal_push_path(lua_State *L, lt_Packer *packer) {
   size_t first = packer->depth > SHOWN_FRAMES ? packer->depth - SHOWN_FRAMES : 0;
-  lt_check_stack(L, 10);
-  lua_pushfstring(L, "cannot transfer %s (", what);
   if (packer->describe != NULL)
     packer->describe(L, packer->first + packer->root);
   else
@@ -57,10 +55,21 @@ _Noreturn void lt_pack_refuse(lua_State *L, lt_Packer *packer, const char *what)
     push_step(L, &packer->frames[i]);
     lua_concat(L, 2);
   }
-  lua_pushliteral(L, ")");
+}
+
+_Noreturn void lt_pack_refuse_advised(lua_State *L, lt_Packer *packer, const char *what,
+                                      const char *advice) {
+  lt_check_stack(L, 12);
+  lua_pushfstring(L, "cannot transfer %s (", what);
+  refusal_push_path(L, packer);
+  lua_pushfstring(L, advice[0] == '\0' ? ")" : "); %s", advice);
   lua_concat(L, 3);
-  packer->refused = true;
+  packer->refusal = &lt_TypeError;
   lt_throw(L);
+}
+
+_Noreturn void lt_pack_refuse(lua_State *L, lt_Packer *packer, const char *what) {
+  lt_pack_refuse_advised(L, packer, what, "");
 }
 
 _Noreturn void lt_pack_refuse_depth(lua_State *L, lt_Packer *packer) {

@@ -219,6 +219,9 @@ static void pack_metatable(lua_State *L, lt_Packer *packer, lt_PackFrame *frame)
   frame->phase = LT_PACK_FIRST;
   if (!lua_getmetatable(L, frame->base))
     return;
+  lt_Class *class_object = lt_class_of_metatable(L, -1);
+  if (class_object == NULL)
+    lt_pack_rule_apply(L, packer, frame);
   size_t metatable = lt_packer_find_node(packer, lua_topointer(L, -1));
   if (metatable != 0 && packer->nodes[metatable].open) {
     lt_packer_note_late_metatable(L, packer, frame, metatable);
@@ -226,7 +229,6 @@ static void pack_metatable(lua_State *L, lt_Packer *packer, lt_PackFrame *frame)
     return;
   }
   packer->bytes[frame->sizes_offset + 2 * sizeof(uint32_t)] = 1;
-  lt_Class *class_object = lt_class_of_metatable(L, -1);
   if (class_object != NULL)
     pack_object(L, packer, LT_TAG_CLASS_METATABLE, &class_object->object);
   else

@@ -156,7 +156,7 @@ void lt_packer_init(lt_Packer *packer, lt_StringsRule strings, lt_DescribeValue 
   packer->describe = describe;
   packer->first = first;
   packer->message = NULL;
-  packer->refused = false;
+  packer->refusal = NULL;
   packer_begin(packer);
 }
 

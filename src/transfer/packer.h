@@ -3,6 +3,7 @@
 **
 **   pack_refusal.c      the error for what can't be transferred
 **   packer.c            what has been written and met so far, and its memory
+**   pack_rule.c         what a table's metatable has to say: whether it may be copied
 **   pack_environment.c  which upvalue of a function has its globals
 **   pack_function.c     functions; their upvalues and globals are values again: lt_pack_value
 **   pack_value.c        all other values, and the walk through all of them
@@ -92,7 +93,7 @@ typedef struct lt_Packer {
   int first; /* the number of the first root for 'describe' */
   lt_QuietCall quiet;
   lt_Message *message;  /* NULL: there is none yet */
-  bool refused;         /* the error is the reason, a string */
+  lt_Class *refusal;    /* the error is the reason, a string; what to raise with it */
   unsigned char *bytes; /* all from here on begins anew with each try */
   size_t size;
   size_t capacity;
@@ -113,8 +114,9 @@ typedef struct lt_Packer {
   int root;
   int anchors; /* where on the stack the table is that keeps what nodes stand for; 0: there is none
                 */
-  bool starts_over;  /* there must be one */
-  const void *asked; /* the environment that was last asked whether it stands for the globals */
+  bool starts_over;   /* there must be one */
+  const void *copied; /* the metatable of which it was last found that its tables are copied */
+  const void *asked;  /* the environment that was last asked whether it stands for the globals */
   bool answer;
   size_t text_size; /* of the long strings that are not lent */
   unsigned string_count;
@@ -291,8 +293,22 @@ void lt_packer_restart(lt_Packer *packer);
 /* Raises the TypeError "cannot transfer <what> (args[1].job.co)". */
 _Noreturn void lt_pack_refuse(lua_State *L, lt_Packer *packer, const char *what);
 
+/* The same with a way out: "cannot transfer <what> (<path>); <advice>". */
+_Noreturn void lt_pack_refuse_advised(lua_State *L, lt_Packer *packer, const char *what,
+                                      const char *advice);
+
 /* The same where Lua's stack has no room for what is nested still deeper. */
 _Noreturn void lt_pack_refuse_depth(lua_State *L, lt_Packer *packer);
+
+/*
+** pack_rule.c
+*/
+
+/*
+** The metatable of the table whose frame is given, which has just been opened, is on the top.
+** Raises where such a table can't be copied.
+*/
+void lt_pack_rule_apply(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame);
 
 /*
 ** pack_environment.c
