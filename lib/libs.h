@@ -26,6 +26,7 @@ void lt_push_queue_module(lua_State *L);
 int lt_interrupt_thread(lua_State *L, lt_Thread *thread, int arg);
 
 /* Functions of the module that have a file of their own. */
-extern const luaL_Reg lt_thread_functions[], lt_interrupt_functions[], lt_shared_functions[];
+extern const luaL_Reg lt_thread_functions[], lt_interrupt_functions[], lt_shared_functions[],
+    lt_transfer_functions[];
 
 #endif

@@ -42,6 +42,7 @@ local function lthread(define, libraries, ...)
                "lib/queueputlib.c",
                "lib/sharedlib.c",
                "lib/threadlib.c",
+               "lib/transferlib.c",
                "lthread.c",
                "src/base/growing_array.c",
                "src/base/library_functions.c",
@@ -111,7 +112,9 @@ local function lthread(define, libraries, ...)
                "src/transfer/pack_value.c",
                "src/transfer/packer.c",
                "src/transfer/received_globals.c",
+               "src/transfer/transfer_rules.c",
                "src/transfer/unpack.c",
+               "src/transfer/unpack_ruled.c",
                ...
             },
          },

@@ -46,6 +46,27 @@ operations.exceptions = [[
   assert(fields.args and fields.message and fields.traceback)
 ]]
 
+operations.rules = [[
+  local queue = require "lthread.queue"
+  local Point = {}
+  Point.__index = Point
+  local function make(x, y)
+    return setmetatable({ x = x, y = y, text = ("x"):rep(100) }, Point)
+  end
+  _thread.register_transfer(Point, function(p) return make, p.x, { p.y } end)
+  local q = queue.SimpleQueue()
+  local p = make(1, make(2, 3))
+  q:put { p, { p } }
+  local got = q:get()
+  assert(got[1] == got[2][1] and got[1].y[1].x == 2 and q:empty())
+  local none = setmetatable({}, { __transfer = function() return make end, __gc = print })
+  q:put(none)
+  assert(q:get().text)
+  local ok, e = pcall(q.put, q, { setmetatable({}, { __gc = print }) })
+  if type(e) == "string" then error(e, 0) end
+  assert(not ok and _thread.isinstance(e, _thread.TypeError) and q:empty())
+]]
+
 operations.start = [[
   local lock = _thread.allocate_lock()
   lock:acquire()

@@ -119,6 +119,7 @@ describe("a class with __gc", function()
     function Owner.new(count) return setmetatable({ count = count }, Owner) end
     local count = _thread.shared { n = 0 }
     local own = { Owner.new(count) }
+    assert.equal(count, own[1].count)
     call(function(made) Owner.new(made) end, count)
     assert.equal(1, count.n)
     own[1] = nil

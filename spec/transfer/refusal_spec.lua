@@ -7,6 +7,9 @@ transfers.clean_up()
 
 local function nothing() end
 
+local advice = "; _thread.register_transfer says how it crosses, "
+  .. "_thread.per_thread makes one in each thread"
+
 describe("a refusal", function()
   local co = coroutine.create(print)
 
@@ -108,10 +111,10 @@ describe("a refusal", function()
     local name = metatable.__name
     finally(function() metatable.__name = name end)
     metatable.__name = "two\nlines"
-    refuses("cannot transfer a two\\nlines userdata (args[1])", nothing, typed[1])
+    refuses("cannot transfer a two\\nlines userdata (args[1])" .. advice, nothing, typed[1])
     metatable.__name = name
-    refuses("cannot transfer a FILE* userdata (args[1].out)", nothing, { out = file })
-    refuses("cannot transfer a FILE* userdata (function's upvalue file)", function()
+    refuses("cannot transfer a FILE* userdata (args[1].out)" .. advice, nothing, { out = file })
+    refuses("cannot transfer a FILE* userdata (function's upvalue file)" .. advice, function()
       return file
     end)
   end)

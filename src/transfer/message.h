@@ -11,7 +11,8 @@
 **   CFUNCTION                        the address
 **   STRING                           slot, length (4 bytes), bytes
 **   LONG_STRING                      slot, number of the reference: from LT_LEAST_LENT_BYTES on
-**   OBJECT USERDATA CLASS_METATABLE  number of the reference
+**   OBJECT CLASS_METATABLE           number of the reference
+**   USERDATA                         slot, number of the reference
 **   NAMED                            slot, reference of the module or LT_NO_REFERENCE, number of
 **                                    steps, strings; instead of a string's length LT_NO_STEP: to
 **                                    the metatable
@@ -24,6 +25,8 @@
 **                                      SAME_CELL, slot of one that came before
 **                                      ENVIRONMENT: the globals of the receiver
 **                                    then any number of GLOBAL, slot (unused), name, value; END
+**   RULED                            slot, number of values, has a rule?; the rule, if it has one,
+**                                    a function, its arguments; late metatables, as below; END
 **
 ** A slot is the number under which the receiver keeps a value that comes again; 0 for one that does
 ** not. The values are followed by the metatables that were still incomplete when they were needed:
@@ -59,6 +62,7 @@ typedef enum lt_Tag {
   LT_TAG_SAME_CELL,
   LT_TAG_ENVIRONMENT,
   LT_TAG_GLOBAL,
+  LT_TAG_RULED,
   LT_TAG_LATE_METATABLE,
   LT_TAG_END
 } lt_Tag;
@@ -132,9 +136,15 @@ size_t lt_message_size(const lt_Message *message);
 ** Makes the Lua stack large enough for one level more of nested values, with 'depth' around it; for
 ** some levels at once, each of which keeps up to so many values there. False: there is no room.
 */
+enum { LT_LEVELS_AT_ONCE = 8, LT_ROOM_FOR_LEVELS = 20 + LT_LEVELS_AT_ONCE * 4 };
+
 static inline bool lt_message_room_for_level(lua_State *L, size_t depth) {
-  enum { LEVELS_AT_ONCE = 8, VALUES_OF_LEVEL = 4 };
-  return depth % LEVELS_AT_ONCE != 0 || lt_stack_room(L, 20 + LEVELS_AT_ONCE * VALUES_OF_LEVEL);
+  return depth % LT_LEVELS_AT_ONCE != 0 || lt_stack_room(L, LT_ROOM_FOR_LEVELS);
+}
+
+/* The same for a level that keeps so many values besides. */
+static inline bool lt_message_room_for_values(lua_State *L, int count) {
+  return lt_stack_room(L, count + LT_ROOM_FOR_LEVELS);
 }
 
 #endif

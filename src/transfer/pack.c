@@ -4,10 +4,10 @@
 **
 ** Packing knows by its address what it has met, so nothing that it has met may be freed before the
 ** end. The values keep it alive, because no code of the state runs meanwhile (see quiet_call.h),
-** with two exceptions. The __index of an environment and the 'send' of a userdata are such code:
-** nobody may hold what they return, and they may change what was packed before. And where memory
-** was short, weak tables may have lost what was met in them. Then packing starts over, and keeps
-** all that it meets in a table.
+** with two exceptions. The __index of an environment, the 'send' of a userdata and a rule in Lua
+** are such code: nobody may hold what they return, and they may change what was packed before. And
+** where memory was short, weak tables may have lost what was met in them. Then packing starts over,
+** and keeps all that it meets in a table.
 */
 #include "src/transfer/message.h"
 
@@ -17,15 +17,6 @@
 #include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/transfer/packer.h"
-
-static void pack_late_metatables(lua_State *L, lt_Packer *packer) {
-  for (size_t i = 0; i < packer->late_count; i++) {
-    uint32_t slots[2] = {lt_packer_slot_of(packer, packer->late[i][0]),
-                         lt_packer_slot_of(packer, packer->late[i][1])};
-    lt_packer_write_tagged(L, packer, LT_TAG_LATE_METATABLE, slots, sizeof(slots));
-  }
-  lt_packer_write_tag(L, packer, LT_TAG_END);
-}
 
 /*
 ** The references are the message's from then on, and the bytes, unless they are the packer's own.
@@ -84,7 +75,8 @@ static int pack_protected(lua_State *L) {
     start_over(L, packer, count);
     pack_roots(L, packer, count);
   }
-  pack_late_metatables(L, packer);
+  lt_packer_write_late_metatables(L, packer);
+  lt_packer_write_tag(L, packer, LT_TAG_END);
   make_message(L, packer, count);
   return 0;
 }

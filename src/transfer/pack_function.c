@@ -72,7 +72,7 @@ static size_t find_cell(lua_State *L, lt_Packer *packer, const void *cell) {
   return 0;
 }
 
-static void pack_upvalue(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame) {
+static void pack_upvalue(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
   const void *cell = lua_upvalueid(L, frame->base, frame->position);
   if (frame->position == frame->code->environment) {
     lt_packer_write_tag(L, packer, LT_TAG_ENVIRONMENT);
@@ -80,13 +80,15 @@ static void pack_upvalue(lua_State *L, lt_Packer *packer, const lt_PackFrame *fr
   }
   size_t node = find_cell(L, packer, cell);
   if (node != 0) {
+    lt_packer_refer(L, packer, node);
     uint32_t slot = lt_packer_slot_of(packer, node);
     lt_packer_write_tagged(L, packer, LT_TAG_SAME_CELL, &slot, sizeof(slot));
     return;
   }
   lt_packer_write_tag(L, packer, LT_TAG_CELL);
-  node = lt_packer_add_node(L, packer, cell, false);
+  node = lt_packer_add_node(L, packer, cell, true);
   packer->nodes[node].upvalue = frame->position;
+  frame->value_node = node;
   lua_getupvalue(L, frame->base, frame->position);
   lt_pack_value(L, packer);
 }
@@ -108,16 +110,17 @@ static const void *address_of_name(lua_State *L, lt_GlobalName name) {
   return name.length <= LT_LONGEST_SHORT_STRING ? lua_tostring(L, -1) : NULL;
 }
 
-/* The beginning of a global of the function at 'function'. */
-static void write_global(lua_State *L, lt_Packer *packer, int function, const void *address) {
+/* The beginning of a global. */
+static void write_global(lua_State *L, lt_Packer *packer, lt_PackFrame *frame,
+                         const void *address) {
   static const uint32_t no_slot = 0;
   lt_packer_write_tag(L, packer, LT_TAG_GLOBAL);
   if (address == NULL) {
     lt_packer_write(L, packer, &no_slot, sizeof(no_slot));
     return;
   }
-  lua_pushvalue(L, function);
-  lt_packer_add_node(L, packer, address, false);
+  lua_pushvalue(L, frame->base);
+  frame->value_node = lt_packer_add_node(L, packer, address, true);
   lua_pop(L, 1);
 }
 
@@ -131,12 +134,14 @@ static bool push_environment(lua_State *L, lt_Packer *packer, const lt_PackFrame
   return !packer->starts_over;
 }
 
-static void pack_global(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame) {
+static void pack_global(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
   lt_GlobalName name = frame->code->names[frame->position - 1];
   const char *bytes = (const char *)frame->code->bytes + name.offset;
   lua_pushlstring(L, bytes, name.length);
   const void *address = address_of_name(L, name);
-  if (address != NULL && lt_packer_find_node(packer, address) != 0) {
+  size_t met = address == NULL ? 0 : lt_packer_find_node(packer, address);
+  if (met != 0) {
+    lt_packer_refer(L, packer, met);
     lua_pop(L, 1);
     return;
   }
@@ -151,14 +156,22 @@ static void pack_global(lua_State *L, lt_Packer *packer, const lt_PackFrame *fra
     lua_pop(L, 2);
     return;
   }
-  write_global(L, packer, frame->base, address);
+  write_global(L, packer, frame, address);
   lt_packer_write_string(L, packer, bytes, name.length);
   lua_remove(L, -2);
   lt_pack_value(L, packer);
 }
 
+/* The upvalue or global before, if there was one, is packed. */
+static void close_value(lt_Packer *packer, lt_PackFrame *frame) {
+  if (frame->value_node != 0)
+    lt_packer_close_node(packer, frame->value_node, frame->low);
+  frame->value_node = 0;
+}
+
 void lt_pack_function_step(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
   int name_count = (int)frame->code->name_count;
+  close_value(packer, frame);
   if (frame->phase == LT_PACK_UPVALUE && frame->position == frame->upvalue_count) {
     frame->phase = LT_PACK_NAME;
     frame->position = 0;

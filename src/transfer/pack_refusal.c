@@ -9,6 +9,16 @@
 
 enum { SHOWN_FRAMES = 12 };
 
+/* Of what a rule has returned: it lies first itself, then the function, then the arguments. */
+static void push_ruled_step(lua_State *L, int position) {
+  if (position == 1)
+    lua_pushliteral(L, "'s transfer rule");
+  else if (position == 2)
+    lua_pushliteral(L, "'s transfer function");
+  else
+    lua_pushfstring(L, "'s transfer argument %d", position - 2);
+}
+
 static void push_step(lua_State *L, const lt_PackFrame *frame) {
   switch (frame->phase) {
   case LT_PACK_METATABLE:
@@ -38,6 +48,9 @@ static void push_step(lua_State *L, const lt_PackFrame *frame) {
     lua_concat(L, 2);
     break;
   }
+  case LT_PACK_RULED:
+    push_ruled_step(L, frame->position - 1);
+    break;
   }
 }
 
@@ -57,19 +70,19 @@ static void refusal_push_path(lua_State *L, lt_Packer *packer) {
   }
 }
 
-_Noreturn void lt_pack_refuse_advised(lua_State *L, lt_Packer *packer, const char *what,
-                                      const char *advice) {
+_Noreturn void lt_pack_refuse_advised(lua_State *L, lt_Packer *packer, lt_Class *class_object,
+                                      const char *what, const char *advice) {
   lt_check_stack(L, 12);
   lua_pushfstring(L, "cannot transfer %s (", what);
   refusal_push_path(L, packer);
   lua_pushfstring(L, advice[0] == '\0' ? ")" : "); %s", advice);
   lua_concat(L, 3);
-  packer->refusal = &lt_TypeError;
+  packer->refusal = class_object;
   lt_throw(L);
 }
 
 _Noreturn void lt_pack_refuse(lua_State *L, lt_Packer *packer, const char *what) {
-  lt_pack_refuse_advised(L, packer, what, "");
+  lt_pack_refuse_advised(L, packer, &lt_TypeError, what, "");
 }
 
 _Noreturn void lt_pack_refuse_depth(lua_State *L, lt_Packer *packer) {

@@ -5,14 +5,15 @@
 #include "src/transfer/packer.h"
 
 #include "src/object/exception.h"
-#include "src/object/printable.h"
 
 /* Whether it has come before: then it is written that it is the same. */
 static inline bool pack_if_met(lua_State *L, lt_Packer *packer, const void *address) {
   size_t node = lt_packer_find_node(packer, address);
-  if (node != 0)
-    lt_packer_write_same(L, packer, lt_packer_slot_of(packer, node));
-  return node != 0;
+  if (node == 0)
+    return false;
+  lt_packer_refer(L, packer, node);
+  lt_packer_write_same(L, packer, lt_packer_slot_of(packer, node));
+  return true;
 }
 
 /*
@@ -107,34 +108,34 @@ static void pack_open_table(lua_State *L, lt_Packer *packer, const void *address
   frame->phase = LT_PACK_METATABLE;
 }
 
-static _Noreturn void refuse_userdata(lua_State *L, lt_Packer *packer) {
-  const char *what = "a userdata";
-  if (luaL_getmetafield(L, -1, "__name") == LUA_TSTRING) {
-    size_t length;
-    const char *name = lua_tolstring(L, -1, &length);
-    lt_printable_push(L, name, length);
-    what = lua_pushfstring(L, "a %s userdata", lua_tostring(L, -1));
-  }
-  lt_pack_refuse(L, packer, what);
+/* Whether the type of the userdata on the top has a rule in C, which is pushed. */
+static bool push_c_rule(lua_State *L) {
+  if (luaL_getmetafield(L, -1, LTHREAD_TRANSFER) == LUA_TNIL)
+    return false;
+  return lua_islightuserdata(L, -1) && lua_touserdata(L, -1) != NULL;
 }
 
 static void pack_userdata(lua_State *L, lt_Packer *packer) {
-  if (luaL_getmetafield(L, -1, LTHREAD_TRANSFER) == LUA_TNIL)
-    refuse_userdata(L, packer);
+  if (lt_pack_rule_for_userdata(L, packer))
+    return;
+  int userdata = lua_gettop(L);
+  if (!push_c_rule(L))
+    lt_pack_refuse_advised(L, packer, &lt_TypeError, lt_pack_push_kind(L, userdata),
+                           "_thread.register_transfer says how it crosses, _thread.per_thread "
+                           "makes one in each thread");
   const lthread_Transfer *rule = lua_touserdata(L, -1);
-  if (!lua_islightuserdata(L, -1) || rule == NULL)
-    refuse_userdata(L, packer);
-  lua_pop(L, 1);
+  lua_settop(L, userdata);
   if (packer->anchors == 0) {
     packer->starts_over = true;
     lua_pop(L, 1);
     return;
   }
+  lt_packer_write_tag(L, packer, LT_TAG_USERDATA);
+  lt_packer_add_node(L, packer, lua_topointer(L, userdata), false);
   lt_packer_reserve_reference(L, packer);
-  int userdata = lua_gettop(L);
   void *token = rule->send(L, userdata);
   uint32_t reference = lt_packer_add_reference(packer, rule, token);
-  lt_packer_write_tagged(L, packer, LT_TAG_USERDATA, &reference, sizeof(reference));
+  lt_packer_write(L, packer, &reference, sizeof(reference));
   lua_settop(L, userdata - 1);
 }
 
@@ -220,9 +221,10 @@ static void pack_metatable(lua_State *L, lt_Packer *packer, lt_PackFrame *frame)
   if (!lua_getmetatable(L, frame->base))
     return;
   lt_Class *class_object = lt_class_of_metatable(L, -1);
-  if (class_object == NULL)
-    lt_pack_rule_apply(L, packer, frame);
+  if (class_object == NULL && lt_pack_rule_for_table(L, packer, frame))
+    return;
   size_t metatable = lt_packer_find_node(packer, lua_topointer(L, -1));
+  lt_packer_refer(L, packer, metatable);
   if (metatable != 0 && packer->nodes[metatable].open) {
     lt_packer_note_late_metatable(L, packer, frame, metatable);
     lua_pop(L, 1);
@@ -294,6 +296,8 @@ void lt_pack_root(lua_State *L, lt_Packer *packer) {
     lt_PackFrame *frame = &packer->frames[packer->depth - 1];
     if (frame->is_function)
       lt_pack_function_step(L, packer, frame);
+    else if (frame->is_ruled)
+      lt_pack_rule_step(L, packer, frame);
     else
       pack_step_table(L, packer, frame);
   }

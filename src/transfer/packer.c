@@ -81,7 +81,8 @@ size_t lt_packer_add_node(lua_State *L, lt_Packer *packer, const void *address, 
     grow_nodes(L, packer);
   lt_packer_reserve(L, packer, sizeof(none));
   size_t node = packer->node_count++;
-  packer->nodes[node] = (lt_PackNode){address, packer->size, 0, 0, open};
+  packer->nodes[node] =
+      (lt_PackNode){.address = address, .slot_offset = packer->size, .open = open};
   lt_packer_put(packer, &none, sizeof(none));
   *lt_packer_place(packer, address) = (uint32_t)node;
   return node;
@@ -97,6 +98,32 @@ bool lt_packer_find_path(lua_State *L, const void *address, lt_ModulePath *path)
     lua_replace(L, LT_MODULE_INDEX_PLACE);
   }
   return lt_module_names_find(L, LT_MODULE_INDEX_PLACE, address, path);
+}
+
+/*
+** What leads to what is open, see lt_packer_refer
+*/
+
+/* Only the outermost counts. */
+static void note_low(lt_Packer *packer, size_t low) {
+  if (packer->depth == 0 || low == 0)
+    return;
+  lt_PackFrame *frame = &packer->frames[packer->depth - 1];
+  if (frame->low == 0 || low < frame->low)
+    frame->low = low;
+}
+
+void lt_packer_refer_by_rule(lua_State *L, lt_Packer *packer, size_t node) {
+  while (node != 0 && !packer->nodes[node].open)
+    node = packer->nodes[node].low; /* an earlier one */
+  if (node != 0 && node <= packer->ruled)
+    lt_pack_refuse_circle(L, packer);
+  note_low(packer, node);
+}
+
+void lt_packer_close_node(lt_Packer *packer, size_t node, size_t low) {
+  packer->nodes[node].open = false;
+  packer->nodes[node].low = low < node ? (uint32_t)low : 0;
 }
 
 /*
@@ -118,9 +145,10 @@ lt_PackFrame *lt_packer_push_frame(lua_State *L, lt_Packer *packer, size_t node)
 
 void lt_packer_close_frame(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame) {
   lt_packer_write_tag(L, packer, LT_TAG_END);
-  packer->nodes[frame->node].open = false;
+  lt_packer_close_node(packer, frame->node, frame->low);
   lua_settop(L, frame->base - 1);
   packer->depth--;
+  note_low(packer, packer->nodes[frame->node].low);
 }
 
 void lt_packer_note_late_metatable(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame,
@@ -130,6 +158,22 @@ void lt_packer_note_late_metatable(lua_State *L, lt_Packer *packer, const lt_Pac
   packer->late[packer->late_count][0] = frame->node;
   packer->late[packer->late_count][1] = metatable;
   packer->late_count++;
+}
+
+void lt_packer_write_late_metatables(lua_State *L, lt_Packer *packer) {
+  size_t kept = 0;
+  for (size_t i = 0; i < packer->late_count; i++) {
+    size_t table = packer->late[i][0];
+    size_t metatable = packer->late[i][1];
+    if (packer->nodes[metatable].open) {
+      packer->late[kept][0] = table;
+      packer->late[kept++][1] = metatable;
+      continue;
+    }
+    uint32_t slots[2] = {lt_packer_slot_of(packer, table), lt_packer_slot_of(packer, metatable)};
+    lt_packer_write_tagged(L, packer, LT_TAG_LATE_METATABLE, slots, sizeof(slots));
+  }
+  packer->late_count = kept;
 }
 
 /*

@@ -3,7 +3,7 @@
 **
 **   pack_refusal.c      the error for what can't be transferred
 **   packer.c            what has been written and met so far, and its memory
-**   pack_rule.c         what a table's metatable has to say: whether it may be copied
+**   pack_rule.c         objects with a rule in Lua, and tables that can't be copied
 **   pack_environment.c  which upvalue of a function has its globals
 **   pack_function.c     functions; their upvalues and globals are values again: lt_pack_value
 **   pack_value.c        all other values, and the walk through all of them
@@ -36,8 +36,9 @@ typedef struct lt_PackNode {
   const void *address;
   size_t slot_offset; /* where in the bytes its slot goes */
   uint32_t slot;
-  int upvalue; /* an upvalue cell: which it is of the function that is kept for it */
-  bool open;   /* its contents are still being packed */
+  uint32_t low; /* see lt_packer_refer */
+  int upvalue;  /* an upvalue cell: which it is of the function that is kept for it */
+  bool open;    /* its contents are still being packed; of a cell or a name: its value */
 } lt_PackNode;
 
 typedef enum lt_PackPhase {
@@ -46,13 +47,18 @@ typedef enum lt_PackPhase {
   LT_PACK_CONTENT,
   LT_PACK_KEY,
   LT_PACK_UPVALUE,
-  LT_PACK_NAME
+  LT_PACK_NAME,
+  LT_PACK_RULED
 } lt_PackPhase;
 
-/* A table or a function whose contents are being packed. It lies at 'base' on the Lua stack. */
+/*
+** A table or a function whose contents are being packed, or an object with a rule: what this has
+** returned is. It lies at 'base' on the Lua stack.
+*/
 typedef struct lt_PackFrame {
   lt_PackPhase phase;
   bool is_function;
+  bool is_ruled;
   bool keyed;
   int base;
   size_t node;
@@ -60,8 +66,12 @@ typedef struct lt_PackFrame {
   uint32_t array_size;
   uint32_t hash_size;
   int upvalue_count; /* function */
-  int position;      /* function: of the upvalue, then of the name */
+  int position;      /* function: of the upvalue, then of the name; rule: of the next value */
   const lt_Bytecode *code;
+  size_t value_node; /* function: of the cell or the name whose value is being packed */
+  int value_count;   /* rule: where its last value is, counted from the base */
+  size_t outer;      /* rule: the node of the next one around it, or 0 */
+  size_t low;        /* see lt_packer_refer */
 } lt_PackFrame;
 
 /*
@@ -111,6 +121,7 @@ typedef struct lt_Packer {
   size_t (*late)[2]; /* nodes: a table and the metatable that was still open */
   size_t late_count;
   size_t late_capacity;
+  size_t ruled; /* the node of the innermost object that is packed by a rule, or 0 */
   int root;
   int anchors; /* where on the stack the table is that keeps what nodes stand for; 0: there is none
                 */
@@ -240,6 +251,25 @@ static inline size_t lt_packer_find_node(lt_Packer *packer, const void *address)
 */
 size_t lt_packer_add_node(lua_State *L, lt_Packer *packer, const void *address, bool open);
 
+/*
+** The value of a node comes again. The receiver makes an object with a rule when it has all that
+** the rule has returned, so this must not hold what still is to hold the object, directly or not.
+** Raises ValueError then.
+**
+** For that, the 'low' of a node that is not open any more is the outermost of those that were open
+** and that it led to, if there are such; of a frame, what is known by now. What is open and not
+** later than packer->ruled holds the object that is packed by its rule.
+*/
+void lt_packer_refer_by_rule(lua_State *L, lt_Packer *packer, size_t node);
+
+static inline void lt_packer_refer(lua_State *L, lt_Packer *packer, size_t node) {
+  if (packer->anchors != 0) /* without anchors no rule is followed */
+    lt_packer_refer_by_rule(L, packer, node);
+}
+
+/* What the node stands for is packed; 'low' is that of the frame. */
+void lt_packer_close_node(lt_Packer *packer, size_t node, size_t low);
+
 /* The slot of a value that comes again. */
 static inline uint32_t lt_packer_slot_of(lt_Packer *packer, size_t node) {
   lt_PackNode *known = &packer->nodes[node];
@@ -269,9 +299,15 @@ lt_PackFrame *lt_packer_push_frame(lua_State *L, lt_Packer *packer, size_t node)
 /* Its contents are packed: pops it and what lies on the stack from its base on. */
 void lt_packer_close_frame(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame);
 
-/* The metatable of a table is not complete yet: it is set when everything is. */
+/*
+** The metatable of a table is not complete yet: it is set when everything is, or before a function
+** of a rule is called.
+*/
 void lt_packer_note_late_metatable(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame,
                                    size_t metatable);
+
+/* Writes and forgets those that are complete by now. */
+void lt_packer_write_late_metatables(lua_State *L, lt_Packer *packer);
 
 /*
 ** The packer itself
@@ -293,9 +329,9 @@ void lt_packer_restart(lt_Packer *packer);
 /* Raises the TypeError "cannot transfer <what> (args[1].job.co)". */
 _Noreturn void lt_pack_refuse(lua_State *L, lt_Packer *packer, const char *what);
 
-/* The same with a way out: "cannot transfer <what> (<path>); <advice>". */
-_Noreturn void lt_pack_refuse_advised(lua_State *L, lt_Packer *packer, const char *what,
-                                      const char *advice);
+/* The same by any class, with a way out: "cannot transfer <what> (<path>); <advice>". */
+_Noreturn void lt_pack_refuse_advised(lua_State *L, lt_Packer *packer, lt_Class *class_object,
+                                      const char *what, const char *advice);
 
 /* The same where Lua's stack has no room for what is nested still deeper. */
 _Noreturn void lt_pack_refuse_depth(lua_State *L, lt_Packer *packer);
@@ -304,11 +340,24 @@ _Noreturn void lt_pack_refuse_depth(lua_State *L, lt_Packer *packer);
 ** pack_rule.c
 */
 
+/* Raises the ValueError of lt_packer_refer. */
+_Noreturn void lt_pack_refuse_circle(lua_State *L, lt_Packer *packer);
+
+/* Pushes what an object is called in errors: "a table", "a Point userdata". */
+const char *lt_pack_push_kind(lua_State *L, int object);
+
 /*
-** The metatable of the table whose frame is given, which has just been opened, is on the top.
-** Raises where such a table can't be copied.
+** The metatable of the table whose frame is given, which has just been opened, is on the top. If it
+** has a rule the frame goes on with that, or packing starts over. Otherwise the table is copied,
+** and false returned; raises where it must not be.
 */
-void lt_pack_rule_apply(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame);
+bool lt_pack_rule_for_table(lua_State *L, lt_Packer *packer, lt_PackFrame *frame);
+
+/* The same for the userdata on the top; false: it has no rule in Lua. */
+bool lt_pack_rule_for_userdata(lua_State *L, lt_Packer *packer);
+
+/* Packs the next value that the rule has returned, or closes the frame. */
+void lt_pack_rule_step(lua_State *L, lt_Packer *packer, lt_PackFrame *frame);
 
 /*
 ** pack_environment.c

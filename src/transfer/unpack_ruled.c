@@ -1,0 +1,46 @@
+/*
+** Objects with a rule in Lua, see transfer_rules.h. Above the base of the frame lie the rule, where
+** it comes along, then the function and its arguments, at last the object in the place of all of
+** them. The function may need the globals that have come so far: they are set before.
+*/
+#include "src/transfer/unpacker.h"
+
+#include "src/transfer/transfer_rules.h"
+
+void lt_unpack_ruled(lua_State *L, lt_Unpacker *unpacker) {
+  unsigned char has_rule;
+  uint32_t slot = lt_unpack_number(unpacker);
+  int count = (int)lt_unpack_number(unpacker);
+  lt_unpack_bytes(unpacker, &has_rule, 1);
+  lt_UnpackFrame *frame = lt_unpack_push_frame(L, unpacker);
+  if (!lt_message_room_for_values(L, count))
+    lt_unpack_refuse_depth(L, unpacker);
+  frame->is_ruled = true;
+  frame->has_rule = has_rule != 0;
+  frame->awaited = count;
+  frame->slot = slot;
+}
+
+static void close_ruled(lua_State *L, lt_Unpacker *unpacker, const lt_UnpackFrame *frame) {
+  int object = frame->base + 1;
+  bool has_rule = frame->has_rule;
+  uint32_t slot = frame->slot;
+  lt_unpack_late_metatables(L, unpacker);
+  lt_unpack_globals(L, unpacker);
+  lt_transfer_rule_make(L, has_rule ? object + 1 : object);
+  if (has_rule)
+    lt_transfer_rule_take_over(L, object);
+  lua_copy(L, -1, object);
+  lua_settop(L, object);
+  lt_unpack_keep(L, slot);
+  unpacker->depth--;
+}
+
+void lt_unpack_ruled_step(lua_State *L, lt_Unpacker *unpacker, lt_UnpackFrame *frame) {
+  while (frame->awaited > 0) {
+    frame->awaited--;
+    if (!lt_unpack_value(L, unpacker))
+      return;
+  }
+  close_ruled(L, unpacker, frame);
+}

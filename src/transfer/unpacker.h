@@ -1,0 +1,131 @@
+/*
+** Unpacking, private to its files, each of which knows those above it:
+**
+**   unpack_ruled.c   objects with a rule in Lua; their values are values again: lt_unpack_value
+**   unpack.c         all other values, and the walk through all of them
+*/
+#ifndef lt_unpacker_h
+#define lt_unpacker_h
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "src/transfer/message.h"
+
+/*
+** Where things lie on the Lua stack of unpack_protected. Behind LT_SLOTS_PLACE, a table, lie those
+** of the first slots that the message has.
+*/
+enum { LT_UNPACKER_PLACE = 1, LT_RECEIVED_GLOBALS_PLACE, LT_SLOTS_PLACE };
+
+enum { LT_STACK_SLOTS = 32 };
+
+typedef struct lt_UnpackFrame {
+  bool is_function;
+  bool is_ruled;
+  bool has_metatable;
+  bool keyed;
+  bool has_key;   /* the key of the next entry lies on the stack */
+  bool pending;   /* a value that has just been made is to be stored */
+  bool is_global; /* function: the pending value is one */
+  int base;
+  lua_Integer array_size;
+  int upvalue;
+  bool has_rule; /* ruled: the first of its values is the rule */
+  int awaited;   /* ruled: how many of its values are still to be made */
+  uint32_t slot; /* ruled: of the object */
+} lt_UnpackFrame;
+
+enum { LT_UNPACKER_FRAMES = 8 };
+
+typedef struct lt_Unpacker {
+  const lt_Message *message;
+  const unsigned char *next;
+  lt_UnpackFrame *frames;
+  size_t depth;
+  size_t frame_capacity;
+  unsigned char *cells; /* for a slot that is a cell: its number among the upvalues of a function */
+  lt_GlobalsRule globals;
+  lt_UnpackFrame own_frames[LT_UNPACKER_FRAMES]; /* suffice for a small value */
+} lt_Unpacker;
+
+/*
+** Reading
+*/
+
+static inline lt_Tag lt_unpack_tag(lt_Unpacker *unpacker) {
+  return (lt_Tag)*unpacker->next++;
+}
+
+static inline lt_Tag lt_unpack_next_tag(const lt_Unpacker *unpacker) {
+  return (lt_Tag)*unpacker->next;
+}
+
+static inline void lt_unpack_bytes(lt_Unpacker *unpacker, void *into, size_t size) {
+  memcpy(into, unpacker->next, size);
+  unpacker->next += size;
+}
+
+static inline uint32_t lt_unpack_number(lt_Unpacker *unpacker) {
+  uint32_t number;
+  lt_unpack_bytes(unpacker, &number, sizeof(number));
+  return number;
+}
+
+/* The name of a global, or a step of a path. */
+static inline void lt_unpack_name(lua_State *L, lt_Unpacker *unpacker) {
+  size_t length;
+  lt_unpack_bytes(unpacker, &length, sizeof(length));
+  lua_pushlstring(L, (const char *)unpacker->next, length);
+  unpacker->next += length;
+}
+
+static inline const lt_Reference *lt_unpack_reference(lt_Unpacker *unpacker) {
+  return &unpacker->message->references[lt_unpack_number(unpacker)];
+}
+
+/* Keeps the value on the top for those that come again. */
+static inline void lt_unpack_keep(lua_State *L, uint32_t slot) {
+  if (slot == 0)
+    return;
+  if (slot <= LT_STACK_SLOTS) {
+    lua_copy(L, -1, LT_SLOTS_PLACE + (int)slot);
+  } else {
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, LT_SLOTS_PLACE, slot);
+  }
+}
+
+static inline void lt_unpack_push_kept(lua_State *L, uint32_t slot) {
+  if (slot <= LT_STACK_SLOTS)
+    lua_pushvalue(L, LT_SLOTS_PLACE + (int)slot);
+  else
+    lua_rawgeti(L, LT_SLOTS_PLACE, slot);
+}
+
+/* Keeps on the stack what is above its base. It is valid until the next one is opened. */
+lt_UnpackFrame *lt_unpack_push_frame(lua_State *L, lt_Unpacker *unpacker);
+
+/* Raises where Lua's stack has no room for what is nested still deeper. */
+_Noreturn void lt_unpack_refuse_depth(lua_State *L, const lt_Unpacker *unpacker);
+
+/* Pushes the next value. Returns whether it is complete; otherwise its frame goes on with it. */
+bool lt_unpack_value(lua_State *L, lt_Unpacker *unpacker);
+
+/* Sets the metatables that were not complete when they were needed, up to an END. */
+void lt_unpack_late_metatables(lua_State *L, lt_Unpacker *unpacker);
+
+/* Sets the globals that have come so far. */
+void lt_unpack_globals(lua_State *L, const lt_Unpacker *unpacker);
+
+/*
+** unpack_ruled.c
+*/
+
+void lt_unpack_ruled(lua_State *L, lt_Unpacker *unpacker);
+
+/* Makes what is missing of its values, then the object, and closes the frame. */
+void lt_unpack_ruled_step(lua_State *L, lt_Unpacker *unpacker, lt_UnpackFrame *frame);
+
+#endif
