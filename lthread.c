@@ -5,6 +5,7 @@
 #include "lthread.h"
 
 #include "lib/libs.h"
+#include "src/base/library_functions.h"
 #include "src/diagnose/diagnosis.h"
 #include "src/shared/shared_table.h"
 #include "src/thread/excepthook.h"
@@ -142,6 +143,7 @@ static void push_module(lua_State *L) {
   lt_set_functions(L, lt_interrupt_functions);
   lt_set_functions(L, lt_shared_functions);
   lt_set_functions(L, lt_transfer_functions);
+  lt_set_functions(L, lt_call_functions);
   lt_exception_classes(L);
   set_class(L, &lt_RuntimeError, "error");
   set_class(L, &lt_LockType, "LockType");
@@ -180,6 +182,7 @@ static int join_floors(void) {
   lt_thread_type.face = &lt_handle_face;
   lt_shared_table_type.face = &lt_shared_face;
   lt_own_modules = &own_modules;
+  lt_own_pcall = lt_try;
   return 0;
 }
 

@@ -25,8 +25,11 @@ void lt_push_queue_module(lua_State *L);
 /* Interrupts a thread with the exception, or the class, at 'arg'. Pushes whether it was alive. */
 int lt_interrupt_thread(lua_State *L, lt_Thread *thread, int arg);
 
+/* try(f, ...), by whose address it is known on a stack. */
+int lt_try(lua_State *L);
+
 /* Functions of the module that have a file of their own. */
 extern const luaL_Reg lt_thread_functions[], lt_interrupt_functions[], lt_shared_functions[],
-    lt_transfer_functions[];
+    lt_transfer_functions[], lt_call_functions[];
 
 #endif

@@ -31,6 +31,7 @@ local function lthread(define, libraries, ...)
             libraries = libraries,
             sources = {
                "lib/atomiclib.c",
+               "lib/calllib.c",
                "lib/classlib.c",
                "lib/guard.c",
                "lib/handlelib.c",

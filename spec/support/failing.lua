@@ -187,6 +187,31 @@ operations.commands = [[
   assert(not ok and what == "exit" and code == 3)
 ]]
 
+-- A shield in which memory has run out is over: it holds no interrupt.
+operations.calls = [[
+  local ok, e = pcall(function()
+    local count, list = _thread.shield(function(...)
+      return _thread.shield(select, "#", ...), { ... }
+    end, 1, 2, 3)
+    assert(count == 3 and #list == 3)
+    local tried, value = _thread.try(function() error({ "value" }) end)
+    assert(not tried)
+    if type(value) == "string" then error(value, 0) end
+    assert(value[1] == "value")
+    local failure
+    tried, value, failure = pcall(_thread.try, _thread.exit)
+    if tried then error(failure, 0) end
+    if not _thread.isinstance(value, _thread.SystemExit) then error(value, 0) end
+  end)
+  memory.stop()
+  local reached = pcall(function()
+    _thread.interrupt_main()
+    for _ = 1, 1000 do end
+  end)
+  assert(not reached)
+  if not ok then error(e, 0) end
+]]
+
 operations.queues = [[
   local queue = require "lthread.queue"
   local lock, long = _thread.allocate_lock(), ("x"):rep(100)

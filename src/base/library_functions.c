@@ -18,6 +18,7 @@
 static _Atomic(lua_CFunction) known[LT_LIBRARY_COUNT];
 static _Atomic(lua_Hook) known_hook;
 static atomic_bool learnt;
+lua_CFunction lt_own_pcall;
 
 /* Takes the function at the top. */
 static void know(lua_State *L, lt_LibraryFunction which) {

@@ -37,6 +37,14 @@ lua_Hook lt_library_hook(void);
 /* NULL: not learnt, for want of memory, or there is no such library in the program. */
 lua_CFunction lt_library_function(lt_LibraryFunction which);
 
+/* Ours that catches as pcall does; written once, before the first runtime opens. */
+extern lua_CFunction lt_own_pcall;
+
+static inline bool lt_is_pcall(lua_CFunction function) {
+  return function != NULL &&
+         (function == lt_library_function(LT_LIBRARY_PCALL) || function == lt_own_pcall);
+}
+
 /* The function in C of this call, to be compared with them; NULL: it is one of Lua. */
 lua_CFunction lt_function_of_call(lua_State *L, lua_Debug *call);
 

@@ -30,11 +30,12 @@ static void add_number(lt_Line *lines, int number) {
 ** One call
 */
 
-/* How the calls of pcall and xpcall are told; NULL for others. */
+/* How the calls of those that catch errors are told; NULL for others. */
 static const char *line_of_protected_call(lua_CFunction function) {
   return function == NULL                                     ? NULL
          : function == lt_library_function(LT_LIBRARY_PCALL)  ? "\n\t[C]: in function 'pcall'"
          : function == lt_library_function(LT_LIBRARY_XPCALL) ? "\n\t[C]: in function 'xpcall'"
+         : lt_is_pcall(function)                              ? "\n\t[C]: in function 'try'"
                                                               : NULL;
 }
 

@@ -27,14 +27,14 @@ static bool has_local(lua_State *L, const lua_Debug *frame, int number) {
 }
 
 /*
-** pcall keeps 'true' below the function that it calls, xpcall also the function, again, and the
-** message handler. When they call a handler there is more: the dead function, its variables.
+** pcall, and ours, keeps 'true' below the function that it calls, xpcall also the function, again,
+** and the message handler. When they call a handler there is more: the dead function, its variables.
 */
 static bool closes_after_error(lua_State *L, lua_Debug *frame) {
   lua_CFunction function = lt_function_of_call(L, frame);
   if (function == NULL)
     return false;
-  return (function == lt_library_function(LT_LIBRARY_PCALL) && has_local(L, frame, 2)) ||
+  return (lt_is_pcall(function) && has_local(L, frame, 2)) ||
          (function == lt_library_function(LT_LIBRARY_XPCALL) && has_local(L, frame, 4));
 }
 

@@ -72,7 +72,7 @@ static bool enter_request(lt_Thread *thread, lt_InterruptRequest *request) {
 /* Under its guard, so that its home does not end meanwhile. */
 static void interrupt_ask(lt_Thread *thread, lt_Urgency urgency, bool again) {
   lt_parker_interrupt(thread->parker, urgency);
-  lt_thread_poke(thread, PLAT_POKE_BREAKS, again);
+  lt_thread_poke_to_interrupt(thread, again);
 }
 
 bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message, bool *alive) {
@@ -167,7 +167,8 @@ static void hook(lua_State *L, lua_Debug *event) {
     lua_sethook(L, NULL, 0, 0);
     return;
   }
-  atomic_store(&thread->heard, true);
+  if (!thread->spares_next)
+    atomic_store(&thread->heard, true); /* else the next instruction may be a system call */
   lt_coroutines_forward(thread->coroutines, L, event);
   lt_observer->attend(L, thread, NULL, 0);
   if (!lt_interrupted(thread))
@@ -262,7 +263,8 @@ bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level) {
   lt_check_stack(L, 6);
   if (atomic_load(&thread->must_end))
     raise_request(L, thread, NULL, level);
-  if (thread->shields > 0 || lt_running_handlers_in(L, thread->coroutines, thread->bottom))
+  if (atomic_load(&thread->shields) > 0 ||
+      lt_running_handlers_in(L, thread->coroutines, thread->bottom))
     return true;
   bool found = take_request(thread, &request);
   lt_interrupt_disarm(L, thread);
@@ -271,10 +273,29 @@ bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level) {
   return false;
 }
 
+/* What was not to break a system call is repeated for the one that may come next. */
 void lt_interrupt_shield_end(lt_Thread *thread) {
-  thread->shields--;
-  if (thread->shields == 0 && lt_interrupted(thread))
-    lt_coroutines_arm(thread->coroutines, hook, 1);
+  if (atomic_fetch_sub(&thread->shields, 1) > 1)
+    return;
+  if (thread->held != NULL)
+    lua_sethook(lt_coroutines_main(thread->coroutines), thread->held, thread->held_mask, 1);
+  thread->held = NULL;
+  if (!lt_interrupted(thread))
+    return;
+  lt_coroutines_arm(thread->coroutines, hook, 1);
+  atomic_store(&thread->heard, false);
+  lt_repeated_poke_begin(thread);
+}
+
+/* What is pending before must not break system calls within, so it is raised first. */
+void lt_interrupt_shield_enter(lua_State *L, lt_Thread *thread) {
+  bool held = false;
+  lt_interrupt_shield_begin(thread);
+  while (!held && atomic_load(&thread->shields) == 1 && lt_interrupted(thread)) {
+    lt_interrupt_shield_end(thread);
+    held = lt_interrupt_deliver(L, thread, 1);
+    lt_interrupt_shield_begin(thread);
+  }
 }
 
 void lt_interrupt_accept(lt_Thread *thread) {
@@ -405,7 +426,7 @@ void lt_thread_move(lt_Thread *thread) {
     return;
   plat_mutex_lock(&thread->guard);
   if (lt_interrupted(thread))
-    lt_thread_poke(thread, PLAT_POKE_BREAKS, true);
+    lt_thread_poke_to_interrupt(thread, true);
   if (atomic_load(&thread->parker->asked))
     lt_thread_poke(thread, PLAT_POKE_LETS_GO_ON, true);
   plat_mutex_unlock(&thread->guard);

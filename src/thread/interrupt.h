@@ -22,14 +22,17 @@ bool lt_interrupt_attach(lt_Thread *thread);
 void lt_interrupt_detach(lt_Thread *thread);
 
 /*
-** Between the two an interrupt is held, as in a handler that must finish first: waits go on, and
-** nothing is raised until the thread must end. They nest. What is pending after the outermost one
-** is raised before the next instruction, in Lua code or by lt_interrupt_deliver.
+** Between the two an interrupt is held, as in a handler that must finish first: waits and system
+** calls go on, and nothing is raised until the thread must end. They nest. What is pending after
+** the outermost one is raised before the next instruction, in Lua code or by lt_interrupt_deliver.
 */
 static inline void lt_interrupt_shield_begin(lt_Thread *thread) {
-  thread->shields++;
+  atomic_fetch_add(&thread->shields, 1);
 }
 void lt_interrupt_shield_end(lt_Thread *thread);
+
+/* Begins, but raises first what is pending before the outermost one, in the caller's caller. */
+void lt_interrupt_shield_enter(lua_State *L, lt_Thread *thread);
 
 /*
 ** Asks a thread to raise an exception: a new one of the class, or the one in the message, which is
@@ -47,8 +50,8 @@ void lt_interrupt_to_exit(lt_Thread *thread, bool must_end);
 
 /*
 ** Raises what the calling thread has been asked to raise. Returns false if that is nothing, and
-** true if it is shielded or in a handler that must finish first. 'level' is the stack level of the interrupted
-** function, counted from the caller.
+** true if it is shielded or in a handler that must finish first. 'level' is the stack level of the
+** interrupted function, counted from the caller.
 */
 bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level);
 

@@ -36,7 +36,7 @@ static bool repeat(lt_Thread *thread) {
   plat_mutex_lock(&thread->guard);
   bool unheard = lt_interrupted(thread) && !atomic_load(&thread->heard);
   if (unheard)
-    lt_thread_poke(thread, PLAT_POKE_BREAKS, true);
+    lt_thread_poke_to_interrupt(thread, true);
   plat_mutex_unlock(&thread->guard);
   thread->repeated_poke.pause *= 2;
   thread->repeated_poke.due = plat_now() + thread->repeated_poke.pause;

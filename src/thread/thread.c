@@ -25,6 +25,7 @@ lt_Thread *lt_thread_new(void) {
   atomic_init(&thread->ident, 0);
   atomic_init(&thread->must_end, false);
   atomic_init(&thread->heard, false);
+  atomic_init(&thread->shields, 0);
   atomic_init(&thread->home, NULL);
   plat_mutex_init(&thread->guard);
   lt_traced_init(&thread->traced, &lt_thread_type);

@@ -51,6 +51,8 @@ struct lt_Thread {
   unsigned slot;        /* in the biased locks; of its own once it runs */
   atomic_bool must_end; /* SystemExit is raised again and again */
   atomic_bool heard;    /* the last interrupt has reached the thread, wherever it will be raised */
+  atomic_uint
+      shields; /* how many hold interrupts back, see interrupt.h; its own thread writes it */
   lt_RepeatedPoke repeated_poke;
   unsigned exits_heard; /* of the requests to exit, see shutdown.c; under the runtime's guard */
 
@@ -59,8 +61,9 @@ struct lt_Thread {
   lua_CFunction bottom;      /* with which the main one begins; NULL: the host knows */
   lua_State *waiting;        /* the coroutine that waits in one of our functions */
   lua_Hook heeded;           /* a hook of the host that has let a wait go on */
+  lua_Hook held;             /* one that is set again when the shield ends; NULL: none */
+  int held_mask;             /* its events; and each instruction */
   bool spares_next;          /* the next instruction is not interrupted */
-  unsigned shields;          /* how many hold interrupts back, see interrupt.h */
   unsigned other_events;     /* of hooks, see interrupt.c */
 
   lt_Object *package;  /* a reference: what it inherits, see inherited_package.h */
@@ -100,6 +103,16 @@ static inline bool lt_interrupted(const lt_Thread *thread) {
 
 /* Pokes the thread's home, if it has one; under the thread's guard. */
 void lt_thread_poke(lt_Thread *thread, plat_Poke poke, bool again);
+
+/*
+** The same for an interrupt that has been entered. One that is held back breaks no system call.
+** Sequentially consistent: either this finds the thread shielded, or it was asked before it became
+** so, which it looks for then.
+*/
+static inline void lt_thread_poke_to_interrupt(lt_Thread *thread, bool again) {
+  bool held = atomic_load(&thread->shields) > 0 && !atomic_load(&thread->must_end);
+  lt_thread_poke(thread, held ? PLAT_POKE_LETS_GO_ON : PLAT_POKE_BREAKS, again);
+}
 
 /* Runs the handler of a signal of the host on the thread, if there is one. */
 void lt_thread_signal(lt_Thread *thread, int number);

@@ -63,9 +63,22 @@ static void heed_hook_of_main(lua_State *L, lua_State *main) {
   set_hook(L, &before);
 }
 
+/* In a shield, one that strikes at the next instruction, as the interpreter's does, is held. */
+static bool hold_hook(lt_Thread *thread, lua_State *L) {
+  if (atomic_load(&thread->shields) == 0 || !has_hook(thread, L) || lua_gethookcount(L) != 1 ||
+      (lua_gethookmask(L) & LUA_MASKCOUNT) == 0)
+    return false;
+  thread->held = lua_gethook(L);
+  thread->held_mask = lua_gethookmask(L);
+  lua_sethook(L, NULL, 0, 0);
+  return true;
+}
+
 /* One that is still there afterwards is there to stay, and ends no other wait. */
 static void heed_hooks(lua_State *L, lt_Thread *thread) {
   lua_State *main = lt_coroutines_main(thread->coroutines);
+  if (hold_hook(thread, L) || hold_hook(thread, main))
+    return;
   if (has_hook(thread, L)) {
     call_hooks(L);
     thread->heeded = lua_gethook(L);
