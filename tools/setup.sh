@@ -1,6 +1,8 @@
 #!/bin/sh
 # Installs what `make test` and `make demo` need, where it is missing.
-# usage: sh tools/setup.sh [ci]     ci: also what lint, asan, tsan, models and the rock need
+# usage: sh tools/setup.sh [ci | libraries]
+#   ci: also what lint, asan, tsan, models and the rock need
+#   libraries: also what `make libraries` uses in threads, on Debian
 
 set -u
 
@@ -37,6 +39,15 @@ compiles() {
   return $status
 }
 
+# Those of them that are for Lua 5.4, or written in Lua.
+find_missing_libraries() {
+  for name in argparse basexx binaryheap cjson cliargs copas cqueues dkjson expat fifo filesystem \
+    http inifile inspect logging lpeg lpeg-patterns luaossl luassert luv mediator messagepack \
+    penlight redis rex-pcre2 rex-posix say sec socket sql-sqlite3 system term unit yaml zlib; do
+    dpkg -s "lua-$name" >/dev/null 2>&1 || missing="$missing lua-$name"
+  done
+}
+
 # The Debian packages of what is missing.
 find_missing() {
   missing=
@@ -55,6 +66,8 @@ find_missing() {
     has spin || missing="$missing spin"
     has luarocks || missing="$missing luarocks"
   fi
+  [ "$what" = libraries ] && find_missing_libraries
+  return 0
 }
 
 fail() {
@@ -79,8 +92,8 @@ apt() {
 
 what=${1:-}
 case $what in
-  '' | ci) ;;
-  *) fail "usage: sh tools/setup.sh [ci]" ;;
+  '' | ci | libraries) ;;
+  *) fail "usage: sh tools/setup.sh [ci | libraries]" ;;
 esac
 
 find_missing
