@@ -144,6 +144,7 @@ static void push_module(lua_State *L) {
   lt_set_functions(L, lt_shared_functions);
   lt_set_functions(L, lt_transfer_functions);
   lt_set_functions(L, lt_call_functions);
+  lt_set_functions(L, lt_raw_functions);
   lt_exception_classes(L);
   set_class(L, &lt_RuntimeError, "error");
   set_class(L, &lt_LockType, "LockType");

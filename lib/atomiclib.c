@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "lib/shared_object.h"
 #include "src/base/protected_call.h"
 #include "src/base/shared_memory.h"
 #include "src/shared/from_shared.h"
@@ -334,6 +335,7 @@ static void replace_by_copy(lua_State *L, Copying *copying) {
   if (lua_rawget(L, COPIES) == LUA_TNIL) {
     lua_pop(L, 1);
     lua_newtable(L);
+    lt_shared_object_begin_copy(L, (lt_SharedTable *)lt_object_at(L, -2));
     lua_pushvalue(L, -2);
     lua_rawseti(L, PROXIES, ++copying->count);
     lua_pushvalue(L, -2);
@@ -380,7 +382,8 @@ static int copy_protected(lua_State *L) {
 /*
 ** copy(t) -> plain table
 ** A plain table with the fields of a shared one, and plain copies of the shared tables in it,
-** once each. What it has of one table are its fields at one moment. Follows copy.deepcopy.
+** once each; of a shared object, an object of its class. What it has of one table are its fields at
+** one moment. Follows copy.deepcopy.
 */
 static int copy(lua_State *L) {
   Copying copying = {lt_bias_user(lt_self(L)), {NULL, 0, 0}, 0};

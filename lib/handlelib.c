@@ -121,4 +121,4 @@ static const luaL_Reg handle_methods[] = {{"join", handle_join},
 static const luaL_Reg handle_metamethods[] = {
     {"__index", handle_index}, {"__tostring", handle_tostring}, {NULL, NULL}};
 
-const lt_Face lt_handle_face = {&lt_HandleType, handle_methods, handle_metamethods};
+const lt_Face lt_handle_face = {&lt_HandleType, handle_methods, handle_metamethods, NULL};

@@ -30,6 +30,6 @@ int lt_try(lua_State *L);
 
 /* Functions of the module that have a file of their own. */
 extern const luaL_Reg lt_thread_functions[], lt_interrupt_functions[], lt_shared_functions[],
-    lt_transfer_functions[], lt_call_functions[];
+    lt_transfer_functions[], lt_call_functions[], lt_raw_functions[];
 
 #endif

@@ -299,16 +299,16 @@ static const luaL_Reg queue_methods[] = {
 static const luaL_Reg queue_metamethods[] = {{"__tostring", queue_tostring}, {NULL, NULL}};
 
 static const lt_Face simple_queue_face = {&simple_queue_class, simple_queue_methods,
-                                          queue_metamethods};
+                                          queue_metamethods, NULL};
 static const lt_Type simple_queue_type = {"queue.SimpleQueue", &simple_queue_face, lt_queue_destroy,
                                           &lt_queue_tracing};
-static const lt_Face queue_face = {&queue_class, queue_methods, queue_metamethods};
+static const lt_Face queue_face = {&queue_class, queue_methods, queue_metamethods, NULL};
 static const lt_Type queue_type = {"queue.Queue", &queue_face, lt_queue_destroy, &lt_queue_tracing};
-static const lt_Face lifo_queue_face = {&lifo_queue_class, queue_methods, queue_metamethods};
+static const lt_Face lifo_queue_face = {&lifo_queue_class, queue_methods, queue_metamethods, NULL};
 static const lt_Type lifo_queue_type = {"queue.LifoQueue", &lifo_queue_face, lt_queue_destroy,
                                         &lt_queue_tracing};
-static const lt_Face priority_queue_face = {&priority_queue_class, queue_methods,
-                                            queue_metamethods};
+static const lt_Face priority_queue_face = {&priority_queue_class, queue_methods, queue_metamethods,
+                                            NULL};
 static const lt_Type priority_queue_type = {"queue.PriorityQueue", &priority_queue_face,
                                             lt_queue_destroy, &lt_queue_tracing};
 

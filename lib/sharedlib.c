@@ -5,21 +5,10 @@
 
 #include <limits.h>
 
+#include "lib/shared_fields.h"
+#include "lib/shared_object.h"
 #include "src/base/shared_memory.h"
-#include "src/shared/from_shared.h"
 #include "src/shared/to_shared.h"
-
-static lt_SharedTable *check_shared(lua_State *L, int arg) {
-  return (lt_SharedTable *)lt_check_object(L, arg, &lt_shared_table_type);
-}
-
-/* The first argument, and in 'user' the calling thread. */
-static lt_SharedTable *check_shared_and_user(lua_State *L, lt_BiasUser *user) {
-  const lt_Proxy *proxy = lt_check_proxy(L, 1, &lt_shared_table_type);
-  const lt_Thread *thread = ((const lt_Context *)proxy->context)->thread;
-  *user = lt_bias_user(thread != NULL ? thread : lt_self(L)); /* which raises the error */
-  return (lt_SharedTable *)proxy->object;
-}
 
 /*
 ** A new table is garbage when Lua has collected its proxy, but Lua sees only the proxy. It is told
@@ -36,30 +25,62 @@ static void tell_lua(lua_State *L, size_t bytes) {
   untold = 0;
 }
 
+/* What a shared table is made of: the table, and the metatable that it is to have. */
+enum { GIVEN_TABLE = 1, GIVEN_METATABLE, GIVEN_CLASS_FIELDS };
+
+static lt_SharedTable *make_shared(lua_State *L, int class_fields) {
+  lt_BiasUser user = lt_bias_user(lt_self(L));
+  if (!lua_isnil(L, GIVEN_TABLE))
+    return lt_to_shared_table(L, user, GIVEN_TABLE, class_fields);
+  lt_SharedTable *shared = lt_shared_table_new(false);
+  if (shared == NULL)
+    lt_raise_memory(L);
+  return shared;
+}
+
+static lt_SharedTable *make_shared_object(lua_State *L, int arg) {
+  lt_shared_object_check_metatable(L, GIVEN_METATABLE, arg);
+  lt_shared_object_push_class_fields(L, GIVEN_TABLE, GIVEN_METATABLE);
+  lt_SharedMetatable *metatable =
+      lt_shared_object_metatable(L, GIVEN_METATABLE, GIVEN_CLASS_FIELDS);
+  lt_SharedTable *shared =
+      make_shared(L, lua_isnil(L, GIVEN_CLASS_FIELDS) ? 0 : GIVEN_CLASS_FIELDS);
+  lt_shared_table_set_metatable(shared, &metatable->traced.object);
+  return shared;
+}
+
+/* Of what its caller has given, which is no shared table. */
+static lt_SharedTable *make_as_given(lua_State *L) {
+  if (!lua_isnil(L, GIVEN_TABLE))
+    lt_check_type(L, GIVEN_TABLE, LUA_TTABLE);
+  if (!lua_isnil(L, GIVEN_METATABLE)) {
+    lt_check_type(L, GIVEN_METATABLE, LUA_TTABLE);
+    return make_shared_object(L, GIVEN_METATABLE);
+  }
+  if (!lua_istable(L, GIVEN_TABLE) || !lua_getmetatable(L, GIVEN_TABLE))
+    return make_shared(L, 0);
+  lua_replace(L, GIVEN_METATABLE);
+  return make_shared_object(L, GIVEN_TABLE);
+}
+
 /*
-** shared([t]) -> table
+** shared([t [, metatable]]) -> table
 ** A new shared table. With a plain table it has the same fields, and the tables in it become
-** shared tables too, once each. A shared table is returned as it is. Raises TypeError for what
-** can't be shared; then nothing has changed.
+** shared tables too, once each. With a metatable, or that of t, it is an object in every thread. A
+** shared table is returned as it is. Raises TypeError for what can't be shared; then nothing has
+** changed.
 */
 static int new_shared(lua_State *L) {
-  lt_BiasUser user = lt_bias_user(lt_self(L));
-  lt_SharedTable *shared;
   size_t taken = lt_memory_taken();
-  lua_settop(L, 1);
-  if (lt_object_of_type(L, 1, &lt_shared_table_type) != NULL)
+  lua_settop(L, GIVEN_METATABLE);
+  if (lt_object_of_type(L, GIVEN_TABLE, &lt_shared_table_type) != NULL) {
+    if (!lua_isnil(L, GIVEN_METATABLE))
+      return lt_arg_error(L, &lt_TypeError, GIVEN_METATABLE,
+                          "a shared table keeps the metatable that it was made with");
+    lua_settop(L, GIVEN_TABLE);
     return 1;
-  if (lua_isnil(L, 1)) {
-    shared = lt_shared_table_new(false);
-    if (shared == NULL)
-      return lt_raise_memory(L);
-  } else {
-    lt_check_type(L, 1, LUA_TTABLE);
-    if (lua_getmetatable(L, 1))
-      return lt_arg_error(L, &lt_TypeError, 1, "a table with a metatable cannot become shared");
-    shared = lt_to_shared_table(L, user, 1);
   }
-  lt_object_push_own(L, &shared->traced.object);
+  lt_object_push_own(L, &make_as_given(L)->traced.object);
   tell_lua(L, lt_memory_taken() - taken);
   lt_cycles_collect_if_due();
   return 1;
@@ -67,134 +88,83 @@ static int new_shared(lua_State *L) {
 
 LT_CLASS(lt_SharedType, "_thread.shared", NULL, new_shared);
 
-/*
-** Fields
-*/
-
-/* Pushes what the state's own globals have under the key at 'index'. */
-static void push_own_global(lua_State *L, int index) {
-  lua_pushglobaltable(L);
-  lua_pushvalue(L, index);
-  lua_rawget(L, -2);
-}
-
-/* Of the table at 1, under the key at 2. */
-static void shared_push_field(lua_State *L, lt_BiasUser user, lt_SharedTable *shared,
-                              const lt_SharedKey *key) {
-  lt_TakenValue taken;
-  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, user);
-  const lt_SharedValue *value = lt_value_table_find(&shared->table, key);
-  if (value == NULL || lt_shared_value_is_scalar(value)) { /* the fast way */
-    lt_SharedValue scalar = value != NULL ? *value : lt_shared_nil;
-    lt_shared_table_end_read(shared, slot);
-    lt_scalar_push(L, scalar.kind, &scalar.as.scalar);
-    return;
-  }
-  lt_from_shared_take(L, value, &taken);
-  lt_shared_table_end_read(shared, slot);
-  bool kept = lt_to_shared_known(&taken.value) != NULL;
-  lt_from_shared_push_taken(L, &taken, 1);
-  if (kept)
-    lt_from_shared_remember(L, user, 1, 2);
-}
-
-static int shared_index(lua_State *L) {
-  lt_BiasUser user;
-  lt_SharedTable *shared = check_shared_and_user(L, &user);
-  lt_SharedKey key;
-  if (lt_shared_key_at(L, 2, &key))
-    shared_push_field(L, user, shared, &key);
-  else
-    lua_pushnil(L);
-  if (shared->is_globals && lua_isnil(L, -1))
-    push_own_global(L, 2);
-  return 1;
-}
-
-static int shared_newindex(lua_State *L) {
-  lt_BiasUser user;
-  lt_SharedTable *shared = check_shared_and_user(L, &user);
-  lt_SharedKey key;
-  lt_to_shared_key(L, 2, &key);
-  lt_SharedValue value = lt_shared_nil;
-  bool kept = false;
-  if (lua_isinteger(L, 3)) { /* the fast way */
-    value.kind = LT_SCALAR_INTEGER;
-    value.as.scalar.integer = lua_tointeger(L, 3);
-  } else {
-    value = lt_from_shared_store(L, user, 1, 2, 3);
-    kept = lt_to_shared_known(&value) != NULL;
-  }
-  lt_SetOutcome set = lt_shared_table_set(shared, user, &key, &value);
-  if (set == LT_NOT_SET)
-    return lt_raise_memory(L);
-  if (set == LT_SET_OVER_OBJECT && !kept)
-    lt_from_shared_forget(L, 1, 2);
-  if (value.kind == LT_SHARED_OBJECT)
-    lt_cycles_collect_if_due();
-  return 0;
-}
-
-static int shared_len(lua_State *L) {
-  lt_SharedTable *shared = check_shared(L, 1);
-  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, lt_bias_user(lt_self(L)));
-  lua_Integer length = lt_value_table_length(&shared->table);
-  lt_shared_table_end_read(shared, slot);
-  lua_pushinteger(L, length);
-  return 1;
-}
-
-/*
-** Walking. The iterator's upvalues are the context, the table's proxy and a cursor.
-*/
-
-static int shared_next_field(lua_State *L) {
-  lt_SharedTable *shared = (lt_SharedTable *)lt_object_at(L, lua_upvalueindex(2));
-  lt_ValueCursor *cursor = lua_touserdata(L, lua_upvalueindex(3));
-  lt_BiasUser user = lt_bias_user(lt_self(L));
-  lt_TakenValue taken[2];
-  lt_SharedValue key;
-  lt_SharedValue value;
-  lua_settop(L, 0);
-  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, user);
-  bool found = lt_value_table_next(&shared->table, cursor, &key, &value);
-  if (found) {
-    lt_from_shared_take(L, &key, &taken[0]);
-    lt_from_shared_take(L, &value, &taken[1]);
-  }
-  lt_shared_table_end_read(shared, slot);
-  if (!found) {
-    lua_pushnil(L);
-    return 1;
-  }
-  bool kept = lt_to_shared_known(&taken[1].value) != NULL;
-  lt_from_shared_push_taken(L, taken, 2);
-  if (kept)
-    lt_from_shared_remember(L, user, lua_upvalueindex(2), lua_gettop(L) - 1);
-  return 2;
-}
-
-static int shared_pairs(lua_State *L) {
-  lt_SharedTable *shared = check_shared(L, 1);
-  lt_BiasUser user = lt_bias_user(lt_self(L));
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_pushvalue(L, 1);
-  lt_ValueCursor *cursor = lua_newuserdatauv(L, sizeof(*cursor), 0);
-  lt_BiasSlot *slot = lt_shared_table_begin_read(shared, user);
-  lt_value_table_begin(&shared->table, cursor);
-  lt_shared_table_end_read(shared, slot);
-  lua_pushcclosure(L, shared_next_field, 3);
-  lua_pushvalue(L, 1);
-  return 2;
-}
-
 static int shared_tostring(lua_State *L) {
-  lua_pushfstring(L, "<_thread.shared object at %p>", (void *)check_shared(L, 1));
+  const void *shared = lt_check_object(L, 1, &lt_shared_table_type);
+  if (luaL_getmetafield(L, 1, "__name") != LUA_TSTRING)
+    lua_pushstring(L, lt_shared_table_type.name);
+  lua_pushfstring(L, "<%s object at %p>", lua_tostring(L, -1), shared);
   return 1;
 }
+
+/*
+** Raw access, for methods of objects: to the fields of a shared table, without its metatable. A
+** plain table may take its place.
+*/
+
+static bool is_plain_argument(lua_State *L) {
+  lt_check_any(L, 1);
+  if (lua_istable(L, 1))
+    return true;
+  if (lt_object_of_type(L, 1, &lt_shared_table_type) == NULL)
+    lt_arg_type_error(L, 1, "table or shared table");
+  return false;
+}
+
+/* rawget(t, key) -> value. The field, without __index. */
+static int raw_get(lua_State *L) {
+  bool plain = is_plain_argument(L);
+  lt_check_any(L, 2);
+  lua_settop(L, 2);
+  if (!plain)
+    return lt_shared_get(L);
+  lua_rawget(L, 1);
+  return 1;
+}
+
+/* rawset(t, key, value) -> t. Sets the field, without __newindex. Raises as t[key] = value does. */
+static int raw_set(lua_State *L) {
+  bool plain = is_plain_argument(L);
+  lt_check_any(L, 3);
+  lua_settop(L, 3);
+  if (plain)
+    lua_rawset(L, 1);
+  else
+    lt_shared_newindex(L);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* rawlen(t) -> integer. The length, without __len. */
+static int raw_len(lua_State *L) {
+  if (!is_plain_argument(L))
+    return lt_shared_len(L);
+  lua_pushinteger(L, (lua_Integer)lua_rawlen(L, 1));
+  return 1;
+}
+
+static int plain_next(lua_State *L) {
+  lua_settop(L, 2);
+  return lua_next(L, 1) ? 2 : 0;
+}
+
+/* rawpairs(t) -> what a for loop takes. Its own fields, without __pairs. */
+static int raw_pairs(lua_State *L) {
+  if (!is_plain_argument(L))
+    return lt_shared_pairs(L);
+  lua_pushcfunction(L, plain_next);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+const luaL_Reg lt_raw_functions[] = {{"rawget", raw_get},
+                                     {"rawset", raw_set},
+                                     {"rawlen", raw_len},
+                                     {"rawpairs", raw_pairs},
+                                     {NULL, NULL}};
 
 static const luaL_Reg shared_metamethods[] = {
-    {"__index", shared_index}, {"__newindex", shared_newindex}, {"__len", shared_len},
-    {"__pairs", shared_pairs}, {"__tostring", shared_tostring}, {NULL, NULL}};
+    {"__index", lt_shared_index}, {"__newindex", lt_shared_newindex}, {"__len", lt_shared_len},
+    {"__pairs", lt_shared_pairs}, {"__tostring", shared_tostring},    {NULL, NULL}};
 
-const lt_Face lt_shared_face = {&lt_SharedType, NULL, shared_metamethods};
+const lt_Face lt_shared_face = {&lt_SharedType, NULL, shared_metamethods,
+                                lt_shared_object_push_metatable};

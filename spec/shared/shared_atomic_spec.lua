@@ -198,7 +198,7 @@ describe("update", function()
 
   it("works on every kind of value", function()
     for _, value in ipairs {true, 0 / 0, 1.5, ("long"):rep(99), print, function() end,
-      setmetatable({}, {}), _thread.ValueError("no"), _thread.allocate_lock()} do
+      _thread.shared(setmetatable({}, {})), _thread.ValueError("no"), _thread.allocate_lock()} do
       t.x = value
       update(t, "x", function(old) assert(type(old) == type(value)) return "done" end)
       assert.equal("done", t.x)

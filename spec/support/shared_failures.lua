@@ -6,6 +6,15 @@ local failing = require "failing"
 local long = ("long"):rep(100)
 local unknown = 0
 
+-- An object of a new class each time, with its class as a field.
+local function new_object()
+  local class = setmetatable({}, {__index = {base = long}})
+  class.__index, class.class = function(_, key) return class[key] or long end, class
+  class.__newindex = function(t, key, value) _thread.rawset(t, key, {value}) end
+  class.__len = function() return unknown end
+  return setmetatable({1, {long}, class = class}, class)
+end
+
 local function filled(count, prefix)
   local t = _thread.shared()
   for i = 1, count do t[prefix and prefix .. i or i] = i end
@@ -42,7 +51,8 @@ local operations = {
   {"set a table", run = function(t) t.x = {1, 2, {a = {long, {}}}} end},
   {"set a function", run = function(t) t.x = function() return unknown, long end end},
   {"set a library function", run = function(t) t.x = string.format end},
-  {"set an object", run = function(t) t.x = setmetatable({1, 2, 3}, {}) end},
+  {"set an exception", run = function(t) t.x = _thread.ValueError(long) end},
+  {"set an object", run = function(t) t.x = _thread.shared(new_object()) end},
   {"set a lock", run = function(t) t.x = _thread.ValueError end},
   {"append", run = function(t) t[#t + 1] = 1 end},
   {"append after entries", make = function()
@@ -77,10 +87,22 @@ local operations = {
   {"read", reads = true, run = function(t) return t.text, t.inner, t.f, t.o end, make = function()
     local t = _thread.shared()
     _thread.start_joinable_thread(function()
-      t.text, t.inner, t.f, t.o =
-        long, {1}, function() return long end, setmetatable({1}, {})
+      t.text, t.inner, t.f, t.o = long, {1}, function() return long end, _thread.ValueError "no"
     end):join()
     return t
+  end},
+  {"new object", reads = true, run = function() return _thread.shared(new_object()) end},
+  {"new objects of one class", reads = true, run = function()
+    local class = getmetatable(new_object())
+    return _thread.shared({1}, class), _thread.shared({2}, class)
+  end},
+  {"receive an object", reads = true, make = function()
+    local t = _thread.shared()
+    _thread.start_joinable_thread(function() t.o = _thread.shared(new_object()) end):join()
+    return t
+  end, run = function(t) return t.o.base, t.o.class, t.o.__index, #t.o end},
+  {"copy an object", reads = true, run = function(t) return _thread.copy(t) end, make = function()
+    return _thread.shared {_thread.shared(new_object())}
   end},
   {"length", reads = true, run = function(t) return #t end},
   {"globals", reads = true, run = function() return _thread.globals.print end},

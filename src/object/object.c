@@ -140,6 +140,13 @@ static lt_Proxy *object_push_known(lua_State *L, const lt_Object *object) {
   return is_alive(known) ? known : NULL;
 }
 
+bool lt_object_push_known(lua_State *L, const lt_Object *object) {
+  if (object_push_known(L, object) != NULL)
+    return true;
+  lua_pop(L, 1);
+  return false;
+}
+
 bool lt_proxy_is_garbage(lua_State *L, int index) {
   const lt_Proxy *proxy = lt_proxy_at(L, index);
   if (proxy == NULL)
@@ -188,7 +195,7 @@ static void register_type(lua_State *L, const lt_Type *type) {
   lua_pop(L, 1);
 }
 
-static void object_push_metatable(lua_State *L, const lt_Type *type) {
+void lt_object_push_metatable(lua_State *L, const lt_Type *type) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, type) == LUA_TTABLE)
     return;
   lua_pop(L, 1);
@@ -221,12 +228,32 @@ static void check_open(lua_State *L, const lt_ContextBase *context) {
     lt_raise(L, &lt_RuntimeError, "the main state of this thread is being closed");
 }
 
+/*
+** Pushes the object's own metatable, if it has one. What makes that may make the proxy, too: then
+** it pushes the proxy.
+*/
+static bool push_own_metatable(lua_State *L, lt_Object *object, bool *is_proxy) {
+  const lt_Face *face = object->type->face;
+  if (face == NULL || face->push_metatable == NULL || !face->push_metatable(L, object))
+    return false;
+  *is_proxy = lt_object_push_known(L, object);
+  return true;
+}
+
 /* The table of proxies is on the top; the proxy takes its place. */
 static void push_new_proxy(lua_State *L, lt_Object *object) {
   lt_ContextBase *context = lt_context_base(L);
+  int proxies = lua_gettop(L);
+  bool is_proxy = false;
   if (!stays_for_ever(object))
     check_open(L, context);
-  object_push_metatable(L, object->type);
+  if (!push_own_metatable(L, object, &is_proxy))
+    lt_object_push_metatable(L, object->type);
+  if (is_proxy) {
+    lua_replace(L, proxies);
+    lua_settop(L, proxies);
+    return;
+  }
   lt_Proxy *proxy = lua_newuserdatauv(L, sizeof(*proxy), 1);
   proxy->mark = NULL;
   lua_insert(L, -2);
@@ -250,13 +277,6 @@ void lt_object_push(lua_State *L, lt_Object *object) {
   }
   lua_pop(L, 1);
   push_new_proxy(L, object);
-}
-
-bool lt_object_push_known(lua_State *L, const lt_Object *object) {
-  if (object_push_known(L, object) != NULL)
-    return true;
-  lua_pop(L, 1);
-  return false;
 }
 
 static int object_push_protected(lua_State *L) {
@@ -343,7 +363,7 @@ void lt_context_end(lua_State *L, lt_ContextBase *context) {
 */
 
 static void push_methods(lua_State *L, const lt_Type *type) {
-  object_push_metatable(L, type);
+  lt_object_push_metatable(L, type);
   lua_getfield(L, -1, "methods");
   lua_remove(L, -2);
 }

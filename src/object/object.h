@@ -23,11 +23,14 @@ typedef struct lt_Tracing lt_Tracing;
 /*
 ** The face of a type: what its objects are in Lua. '__name' and, where they are absent, '__gc' and
 ** '__index' come by themselves; the methods are also in the metatable's field 'methods'.
+** 'push_metatable' is for types of which objects may have a metatable of their own: it pushes that,
+** or returns false. It may run code of the state.
 */
 typedef struct lt_Face {
   lt_Class *class_object; /* see exception.h; or NULL */
   const luaL_Reg *methods;
   const luaL_Reg *metamethods;
+  bool (*push_metatable)(lua_State *L, lt_Object *object); /* or NULL */
 } lt_Face;
 
 typedef struct lt_Type {
@@ -69,6 +72,9 @@ void lt_object_push(lua_State *L, lt_Object *object);
 
 /* The same, and gives the caller's reference away, also when it raises. */
 void lt_object_push_own(lua_State *L, lt_Object *object);
+
+/* Pushes the metatable that the proxies of a type have, but for those with one of their own. */
+void lt_object_push_metatable(lua_State *L, const lt_Type *type);
 
 /* The __gc of a proxy; a type that has its own calls this at its end. */
 int lt_object_collect(lua_State *L);

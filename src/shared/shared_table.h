@@ -1,6 +1,6 @@
 /*
 ** Shared tables, as threads use them: a value table, the lock that makes each operation on it one
-** step, and a count of its changes.
+** step, a count of its changes, and, if it is a shared object, the metatable.
 */
 #ifndef lt_shared_table_h
 #define lt_shared_table_h
@@ -14,12 +14,16 @@ typedef struct lt_SharedTable {
   lt_BiasedLock lock; /* of what follows */
   lt_ValueTable table;
   uint64_t changes;
-  bool is_globals; /* what it lacks is taken from the globals of a state; never changes */
+  lt_Object *metatable; /* see shared_metatable.h; or NULL. Set before any thread sees the table */
+  bool is_globals;      /* what it lacks is taken from the globals of a state; never changes */
 } lt_SharedTable;
 
 extern lt_Type lt_shared_table_type;
 
 lt_SharedTable *lt_shared_table_new(bool is_globals); /* empty; NULL without memory */
+
+/* Makes a new one, which nobody has seen, a shared object. */
+void lt_shared_table_set_metatable(lt_SharedTable *shared, lt_Object *metatable);
 
 /*
 ** A write: what lies between the two may use lt_SharedTable.table, and no function of Lua. The end,

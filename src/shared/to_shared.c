@@ -14,16 +14,18 @@
 #include "src/object/printable.h"
 #include "src/state/quiet_call.h"
 #include "src/transfer/module_names.h"
+#include "src/transfer/transfer_rules.h"
 
 /* In the registry, during a conversion: the list of the tables, for the path in an error. */
 static const char sources_key;
 
 /* Where things lie on the stack of convert_protected. */
-enum { CONVERSION = 1, ROOT, SOURCES, NUMBERS, SOURCE, SOURCE_KEY, SOURCE_VALUE };
+enum { CONVERSION = 1, ROOT, WITHOUT, SOURCES, NUMBERS, SOURCE, SOURCE_KEY, SOURCE_VALUE };
 
 typedef struct Conversion {
   lt_BiasUser user;
   bool plain;               /* nothing is done if the root is not a plain table */
+  bool without;             /* there is a table of fields to leave out */
   lt_SharedTable **targets; /* of source i + 1; a reference to each */
   size_t count;
   size_t capacity;
@@ -57,15 +59,46 @@ static bool is_bare_table(lua_State *L, int index) {
   return false;
 }
 
-/* One that is copied as a shared table, and not by name. */
-static bool is_plain_table(lua_State *L, int index) {
+static bool is_named(lua_State *L, int index) {
   lt_ModulePath path;
-  if (!is_bare_table(L, index) || lt_class_of_metatable(L, index) != NULL)
-    return false;
   lt_module_index_push(L, false);
   bool named = lt_module_names_find(L, -1, lua_topointer(L, index), &path);
   lua_pop(L, 1);
-  return !named;
+  return named;
+}
+
+/* One that is copied as a shared table, and not by name. */
+static bool is_plain_table(lua_State *L, int index) {
+  return is_bare_table(L, index) && lt_class_of_metatable(L, index) == NULL && !is_named(L, index);
+}
+
+/*
+** Every read of a stored table makes another one. That is well for what nobody changes, or what
+** says itself how it crosses; what is written to any other one would be lost.
+*/
+static bool may_be_stored(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  lt_check_stack(L, LUA_MINSTACK);
+  if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index))
+    return true;
+  int metatable = lua_gettop(L);
+  bool may_be = lt_class_of_metatable(L, metatable) != NULL || is_named(L, index) ||
+                lt_transfer_rule_push(L, metatable) != LT_NO_RULE;
+  lua_settop(L, metatable - 1);
+  return may_be;
+}
+
+static _Noreturn void refuse_object(lua_State *L, lt_DescribeValue describe) {
+  lt_check_stack(L, 4);
+  if (describe != NULL)
+    describe(L, 0);
+  else
+    lua_pushliteral(L, "value");
+  lt_raise(L, &lt_TypeError,
+           "cannot store a table with a metatable in a shared table (%s): what is written to it "
+           "would be lost; make an object that all threads share, _thread.shared(object), or store "
+           "its fields",
+           lua_tostring(L, -1));
 }
 
 /*
@@ -97,6 +130,8 @@ static lt_SharedValue share_whole(lua_State *L, int index, lt_DescribeValue desc
   lt_Object *object = lt_object_at(L, index);
   if (object == NULL) {
     lt_StoredValue *stored = lt_stored_value_of(L, index);
+    if (stored == NULL && !may_be_stored(L, index))
+      refuse_object(L, describe);
     if (stored == NULL)
       return object_value(&lt_stored_value_new(L, index, describe)->traced.object);
     object = &stored->traced.object;
@@ -236,7 +271,7 @@ static lt_SharedValue share_field(lua_State *L, Conversion *conversion, size_t n
   lt_SharedValue value;
   if (share_scalar(L, SOURCE_VALUE, &value))
     return value;
-  if (is_plain_table(L, SOURCE_VALUE)) {
+  if (is_plain_table(L, SOURCE_VALUE) || lua_rawequal(L, SOURCE_VALUE, ROOT)) {
     lt_SharedTable *target = target_of(L, conversion, number);
     lt_object_retain(&target->traced.object);
     return object_value(&target->traced.object);
@@ -245,19 +280,34 @@ static lt_SharedValue share_field(lua_State *L, Conversion *conversion, size_t n
   return share_whole(L, SOURCE_VALUE, describe_value);
 }
 
+/* Whether the root's field, whose key and value are on the top, is not to be converted. */
+static bool is_left_out(lua_State *L, const Conversion *conversion, size_t number) {
+  if (!conversion->without || number != 1)
+    return false;
+  lua_pushvalue(L, SOURCE_KEY);
+  bool left_out = lua_rawget(L, WITHOUT) != LUA_TNIL;
+  lua_pop(L, 1);
+  return left_out;
+}
+
+static void convert_field(lua_State *L, Conversion *conversion, size_t number) {
+  lt_SharedKey key;
+  lt_SharedValue value = share_field(L, conversion, number);
+  if (!lt_shared_key_at(L, SOURCE_KEY, &key)) {
+    lt_shared_value_release(&value);
+    refuse_key(L, number);
+  }
+  if (lt_shared_table_set(conversion->targets[number - 1], conversion->user, &key, &value) ==
+      LT_NOT_SET)
+    lt_raise_memory(L);
+}
+
 static void convert_table(lua_State *L, Conversion *conversion, size_t number) {
   lua_rawgeti(L, SOURCES, (lua_Integer)number);
   lua_pushnil(L);
   while (lua_next(L, SOURCE)) {
-    lt_SharedKey key;
-    lt_SharedValue value = share_field(L, conversion, number);
-    if (!lt_shared_key_at(L, SOURCE_KEY, &key)) {
-      lt_shared_value_release(&value);
-      refuse_key(L, number);
-    }
-    if (lt_shared_table_set(conversion->targets[number - 1], conversion->user, &key, &value) ==
-        LT_NOT_SET)
-      lt_raise_memory(L);
+    if (!is_left_out(L, conversion, number))
+      convert_field(L, conversion, number);
     lua_pop(L, 1);
   }
   lua_settop(L, SOURCE - 1);
@@ -269,6 +319,7 @@ static int convert_protected(lua_State *L) {
   lt_check_stack(L, 24);
   if (conversion->plain && !is_plain_table(L, ROOT))
     return 0;
+  lua_settop(L, WITHOUT);
   lua_newtable(L);
   lua_newtable(L);
   lua_pushvalue(L, SOURCES);
@@ -291,13 +342,16 @@ static void release_targets(Conversion *conversion, bool failed) {
 }
 
 /* NULL if it must be a plain table and is none. */
-static lt_SharedTable *convert_whole(lua_State *L, lt_BiasUser user, int index, bool plain) {
-  Conversion conversion = {user, plain, NULL, 0, 0};
+static lt_SharedTable *convert_whole(lua_State *L, lt_BiasUser user, int index, int without,
+                                     bool plain) {
+  Conversion conversion = {user, plain, without != 0, NULL, 0, 0};
   lt_QuietCall quiet;
+  lt_check_stack(L, 5);
   index = lua_absindex(L, index);
-  lt_check_stack(L, 4);
   lua_pushvalue(L, index);
-  int status = lt_quiet_call(L, &quiet, convert_protected, &conversion, 1, 0);
+  if (without != 0)
+    lua_pushvalue(L, without);
+  int status = lt_quiet_call(L, &quiet, convert_protected, &conversion, without != 0 ? 2 : 1, 0);
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &sources_key); /* no memory is needed for a nil */
   lt_SharedTable *root = conversion.count > 0 ? conversion.targets[0] : NULL;
@@ -307,14 +361,14 @@ static lt_SharedTable *convert_whole(lua_State *L, lt_BiasUser user, int index, 
   return root;
 }
 
-lt_SharedTable *lt_to_shared_table(lua_State *L, lt_BiasUser user, int index) {
-  return convert_whole(L, user, index, false);
+lt_SharedTable *lt_to_shared_table(lua_State *L, lt_BiasUser user, int index, int without) {
+  return convert_whole(L, user, index, without, false);
 }
 
 lt_SharedValue lt_to_shared(lua_State *L, lt_BiasUser user, int index) {
   lt_SharedValue value;
   if (share_scalar(L, index, &value))
     return value;
-  lt_SharedTable *shared = is_bare_table(L, index) ? convert_whole(L, user, index, true) : NULL;
+  lt_SharedTable *shared = is_bare_table(L, index) ? convert_whole(L, user, index, 0, true) : NULL;
   return shared != NULL ? object_value(&shared->traced.object) : share_whole(L, index, NULL);
 }
