@@ -538,6 +538,19 @@ describe("A table with a metatable", function()
     in_both(function() return t.f() == 4 end)
   end)
 
+  it("is stored if a rule says how it crosses", function()
+    local Point = {}
+    function Point.__transfer(point) return setmetatable, { point[1] }, Point end
+    local function rule(account) return Account.new, account.balance end
+    t.point = setmetatable({ 3 }, Point)
+    in_both(function() return t.point[1] == 3 and t.point ~= t.point end)
+    _thread.register_transfer(Account, rule)
+    t.list = { Account.new(5) }
+    in_both(function() return t.list[1].balance == 5 and t.list[1].kind == "account" end)
+    _thread.register_transfer(Account, nil)
+    raises(TypeError, "cannot store a table", function() t.list = { Account.new(5) } end)
+  end)
+
   it("becomes no shared object if it is an exception, or something in it can't cross", function()
     raises(TypeError, "an exception cannot become shared", _thread.shared, _thread.ValueError "no")
     raises(TypeError, "cannot transfer a coroutine (metatable.co)", _thread.shared, {},
