@@ -72,20 +72,32 @@ static bool is_plain_table(lua_State *L, int index) {
   return is_bare_table(L, index) && lt_class_of_metatable(L, index) == NULL && !is_named(L, index);
 }
 
+/* What owns something is refused by packing, which tells another way out. */
+static bool owns_something(lua_State *L, int metatable) {
+  int top = lua_gettop(L);
+  lua_pushliteral(L, "__gc");
+  lua_rawget(L, metatable);
+  lua_pushliteral(L, "__close");
+  lua_rawget(L, metatable);
+  bool owns = lua_toboolean(L, -1) || lua_toboolean(L, -2);
+  lua_settop(L, top);
+  return owns;
+}
+
 /*
 ** Every read of a stored table makes another one. That is well for what nobody changes, or what
 ** says itself how it crosses; what is written to any other one would be lost.
 */
-static bool may_be_stored(lua_State *L, int index) {
+static bool is_lost_when_stored(lua_State *L, int index) {
   index = lua_absindex(L, index);
   lt_check_stack(L, LUA_MINSTACK);
   if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index))
-    return true;
+    return false;
   int metatable = lua_gettop(L);
-  bool may_be = lt_class_of_metatable(L, metatable) != NULL || is_named(L, index) ||
-                lt_transfer_rule_push(L, metatable) != LT_NO_RULE;
+  bool is_lost = lt_class_of_metatable(L, metatable) == NULL && !is_named(L, index) &&
+                 !owns_something(L, metatable) && lt_transfer_rule_push(L, metatable) == LT_NO_RULE;
   lua_settop(L, metatable - 1);
-  return may_be;
+  return is_lost;
 }
 
 static _Noreturn void refuse_object(lua_State *L, lt_DescribeValue describe) {
@@ -130,7 +142,7 @@ static lt_SharedValue share_whole(lua_State *L, int index, lt_DescribeValue desc
   lt_Object *object = lt_object_at(L, index);
   if (object == NULL) {
     lt_StoredValue *stored = lt_stored_value_of(L, index);
-    if (stored == NULL && !may_be_stored(L, index))
+    if (stored == NULL && is_lost_when_stored(L, index))
       refuse_object(L, describe);
     if (stored == NULL)
       return object_value(&lt_stored_value_new(L, index, describe)->traced.object);
