@@ -52,6 +52,22 @@ local function rate_of_one(work)
   end
 end
 
+-- Calls of a method, which is found by the object's class and gets a field.
+local function seconds_of_call(object)
+  local now = require "floor".now
+  for _ = 1, 10000 do object:get() end
+  local begin = now()
+  for _ = 1, count do object:get() end
+  return (now() - begin) / count
+end
+
+local function new_class()
+  local class = {}
+  class.__index = class
+  function class.get(self) return self.x end
+  return class
+end
+
 local function alone(lthread)
   return seconds_alone(new_table(lthread))
 end
@@ -66,6 +82,12 @@ local lines = {
   {
     what = "shared table, get + set, in ns", unit = "ns", at_most = 150e-9, absolute = true,
     ours = alone,
+  },
+  {
+    what = "method of a shared object that gets a field", unit = "ns",
+    base = "of a plain object",
+    floor = function() return seconds_of_call(setmetatable({ x = 1 }, new_class())) end,
+    ours = function(lthread) return seconds_of_call(lthread.shared({ x = 1 }, new_class())) end,
   },
   {
     what = "get + set, two threads on two tables", unit = "M/s", at_least = 1.9,

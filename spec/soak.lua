@@ -37,6 +37,13 @@ local function work(seed, finish, operations)
       t.f = function() return t end
       any().f = t.f
     end,
+    function() -- an object, and a cycle through its class
+      local class = {__call = function(self, n) return self.n + n end}
+      class.__index = class
+      class.first = T.shared({n = 1}, class)
+      any().o = T.shared({n = 2}, class)
+    end,
+    function() local o = any().o if o then assert(o(1) == 3 and o.first(1) == 2) end end,
     function() local f = any().f if f then assert(f().f ~= nil) end end,
     function() shared.tables[choose(16)] = {x = choose(10)} end,
     function() T.add(shared.counters, "n" .. choose(4), 1) end,

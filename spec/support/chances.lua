@@ -254,6 +254,21 @@ local writes = {
   function(t, _, c) t[any_key()] = any(c.world.queues) end,
   function(t) t.f = function() return t end end,
   function(t) if t.f then assert(_thread.isinstance(t.f(), _thread.shared)) end end,
+  function(t) -- an object whose class leads to another one, and back to the table
+    local class = { __len = function() return 7 end }
+    class.__index = class
+    local first = _thread.shared(nil, class)
+    class.first = first
+    function class.get() return first, t end
+    t.o = _thread.shared({ up = t }, class)
+  end,
+  function(t)
+    local o = t.o
+    if o then
+      assert(#o == 7 and o.get() == o.first and _thread.isinstance(o.up, _thread.shared))
+      t.o = _thread.shared({ up = t }, getmetatable(o))
+    end
+  end,
   function(t) _thread.swap(t, any_key(), { random(5) }) end,
   function(t) local key = any_key() _thread.cas(t, key, t[key], random(5)) end,
   function(t) _thread.update(t, "u", function(n) return (n or 0) + 1 end) end,
