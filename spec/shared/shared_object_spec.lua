@@ -157,6 +157,45 @@ describe("A shared object", function()
     end)
   end)
 
+  it("may be asked for while a thread makes its class", function()
+    local box = _thread.shared()
+    local function find(from) return { object = from.object, count = from.object.count } end
+    Account.helper = setmetatable({}, { __transfer = function() return find, box end })
+    box.object = _thread.shared({ count = 3 }, Account)
+    assert.is_true(call(function()
+      local object = box.object
+      return object.helper.object == object and object.helper.count == 3 and
+        object.helper.object.kind == "account" and rawequal(box.object, object)
+    end))
+  end)
+
+  it("raises in the reader what goes wrong in making its class, until it goes well", function()
+    local box = _thread.shared { fails = true }
+    local function find(from)
+      if from.fails then error "not yet" end
+      return { from.object }
+    end
+    Account.helper = setmetatable({}, { __transfer = function() return find, box end })
+    box.object = _thread.shared({ count = 3 }, Account)
+    assert.is_true(call(function()
+      for _ = 1, 3 do
+        local ok, message = pcall(function() return box.object end)
+        assert(not ok and message:find "not yet", message)
+      end
+      box.fails = false
+      return box.object.kind == "account" and box.object.helper[1] == box.object
+    end))
+    assert.equal("account", box.object.kind)
+  end)
+
+  it("works in finalizers, while a thread ends, too", function()
+    call(function()
+      local function deposit() account:deposit(1) end
+      last_of_thread = setmetatable({}, { __gc = deposit }) -- luacheck: ignore
+    end)
+    assert.equal(2, account.balance)
+  end)
+
   it("calls the metamethods of a module's class by the name of the module", function()
     local class = require "fixtures.class"
     local object = _thread.shared(setmetatable({}, class))
