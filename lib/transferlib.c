@@ -3,6 +3,7 @@
 */
 #include "lib/libs.h"
 
+#include "src/transfer/class_record.h"
 #include "src/transfer/transfer_rules.h"
 
 /*
@@ -23,4 +24,21 @@ static int register_transfer(lua_State *L) {
   return 0;
 }
 
-const luaL_Reg lt_transfer_functions[] = {{"register_transfer", register_transfer}, {NULL, NULL}};
+/*
+** register_class(name, class) -> class
+** From now on the class, or the metatable, crosses as this name: a state that has registered one of
+** its own under the name gets that; another gets a copy, which is registered there. Raises
+** ValueError if the thread has registered another class under the name, or the class has another
+** name, or the name contains a zero byte; TypeError for what is no string, or no table.
+*/
+static int register_class(lua_State *L) {
+  lt_check_most(L, 0, 2);
+  const char *name = lt_check_string(L, 1, NULL);
+  lt_check_type(L, 2, LUA_TTABLE);
+  lt_class_register(L, 2, name);
+  return 1;
+}
+
+const luaL_Reg lt_transfer_functions[] = {{"register_class", register_class},
+                                          {"register_transfer", register_transfer},
+                                          {NULL, NULL}};

@@ -19,24 +19,6 @@ static void stored_destroy(lt_Object *object) {
   lt_memory_free(stored, sizeof(*stored));
 }
 
-/*
-** For the collector. A message does not change, so no lock is needed.
-*/
-
-void lt_message_traverse(const lt_Message *message, size_t *position, lt_Visit visit,
-                         void *context) {
-  if (*position == LT_TRAVERSE_END)
-    return;
-  size_t end = *position + LT_TRAVERSE_STEP;
-  if (end > message->reference_count)
-    end = message->reference_count;
-  for (; *position < end; ++*position)
-    if (message->references[*position].rule == NULL)
-      visit(context, message->references[*position].target);
-  if (end == message->reference_count)
-    *position = LT_TRAVERSE_END;
-}
-
 static uint64_t stored_traverse(lt_Object *object, size_t *position, lt_Visit visit,
                                 void *context) {
   lt_message_traverse(((lt_StoredValue *)object)->message, position, visit, context);

@@ -23,12 +23,6 @@ typedef struct lt_StoredValue {
 extern const lt_Type lt_stored_value_type;
 
 /*
-** For the 'traverse' of objects that have a message: visits what it refers to, from *position on.
-*/
-void lt_message_traverse(const lt_Message *message, size_t *position, lt_Visit visit,
-                         void *context);
-
-/*
 ** The stored value, if any, that the function or userdata at 'index' is in this state; or NULL.
 */
 lt_StoredValue *lt_stored_value_of(lua_State *L, int index);

@@ -40,10 +40,17 @@ typedef struct Reader {
   size_t capacity; /* of the names */
 } Reader;
 
-/* Which upvalues of one function are the environment. */
+/* What upvalues of one function are. */
 typedef struct Upvalues {
-  uint32_t bits[8];
+  lt_UpvalueSet environment;
+  lt_UpvalueSet assigned;
 } Upvalues;
+
+/* Which upvalues of the enclosing function those of a function are; -1: a local variable of it. */
+typedef struct Origins {
+  size_t count;
+  short outer[256];
+} Origins;
 
 typedef struct Constants {
   size_t count;
@@ -51,18 +58,18 @@ typedef struct Constants {
 } Constants;
 
 enum { NIL = 0, FALSE = 1, TRUE = 17, INTEGER = 3, FLOAT = 19, SHORT_STRING = 4, LONG_STRING = 20 };
-enum { OP_GETUPVAL = 9, OP_GETTABUP = 11, OP_SETTABUP = 15 };
+enum { OP_GETUPVAL = 9, OP_SETUPVAL = 10, OP_GETTABUP = 11, OP_SETTABUP = 15 };
 #define INSTRUCTION_BYTES 4
 #define RECENT_NAMES 64
 #define LARGEST_FIELD_CONSTANT 255
 
-static bool is_environment(const Upvalues *upvalues, unsigned index) {
-  return index < 256 && (upvalues->bits[index / 32] >> (index % 32) & 1) != 0;
+static bool upvalues_has(const lt_UpvalueSet *set, unsigned index) {
+  return index < 256 && (set->bits[index / 32] >> (index % 32) & 1) != 0;
 }
 
-static void mark_environment(Upvalues *upvalues, unsigned index) {
+static void upvalues_add(lt_UpvalueSet *set, unsigned index) {
   if (index < 256)
-    upvalues->bits[index / 32] |= (uint32_t)1 << (index % 32);
+    set->bits[index / 32] |= (uint32_t)1 << (index % 32);
 }
 
 static void skip(Reader *reader, size_t bytes) {
@@ -167,7 +174,7 @@ static bool add_indirect_names(Reader *reader, lt_Bytecode *code, const Constant
 }
 
 static bool scan_code(Reader *reader, lt_Bytecode *code, size_t start, size_t count,
-                      const Constants *constants, const Upvalues *environment) {
+                      const Constants *constants, Upvalues *upvalues) {
   bool indirect = false;
   for (size_t i = 0; i < count; i++) {
     uint32_t instruction;
@@ -177,27 +184,41 @@ static bool scan_code(Reader *reader, lt_Bytecode *code, size_t start, size_t co
     unsigned b = instruction >> 16 & 0xff;
     unsigned c = instruction >> 24 & 0xff;
     bool done = true;
-    if (opcode == OP_GETTABUP && is_environment(environment, b) && c < constants->count)
+    if (opcode == OP_GETTABUP && upvalues_has(&upvalues->environment, b) && c < constants->count)
       done = add_name(reader, code, &constants->strings[c]);
-    else if (opcode == OP_SETTABUP && is_environment(environment, a) && b < constants->count)
+    else if (opcode == OP_SETTABUP && upvalues_has(&upvalues->environment, a) &&
+             b < constants->count)
       done = add_name(reader, code, &constants->strings[b]);
-    else if (opcode == OP_GETUPVAL && is_environment(environment, b))
+    else if (opcode == OP_GETUPVAL && upvalues_has(&upvalues->environment, b))
       indirect = true;
+    else if (opcode == OP_SETUPVAL)
+      upvalues_add(&upvalues->assigned, b);
     if (!done)
       return false;
   }
   return !indirect || add_indirect_names(reader, code, constants);
 }
 
-static void read_upvalues(Reader *reader, const Upvalues *outer, Upvalues *environment) {
-  size_t count = read_size(reader);
-  for (size_t i = 0; i < count && !reader->truncated; i++) {
+/* Those of a function within another, which has upvalues that are 'outer'; or NULL. */
+static void read_upvalues(Reader *reader, const Upvalues *outer, Upvalues *upvalues,
+                          Origins *origins) {
+  origins->count = read_size(reader);
+  for (size_t i = 0; i < origins->count && !reader->truncated; i++) {
     unsigned in_stack = read_byte(reader);
     unsigned index = read_byte(reader);
     read_byte(reader);
-    if (outer != NULL && !in_stack && is_environment(outer, index))
-      mark_environment(environment, (unsigned)i);
+    if (i < 256)
+      origins->outer[i] = (short)(in_stack ? -1 : (int)index);
+    if (outer != NULL && !in_stack && upvalues_has(&outer->environment, index))
+      upvalues_add(&upvalues->environment, (unsigned)i);
   }
+}
+
+/* What a function within another assigns, that one does, too. */
+static void pass_assigned(const Upvalues *inner, const Origins *origins, Upvalues *outer) {
+  for (unsigned i = 0; outer != NULL && i < 256 && i < origins->count; i++)
+    if (origins->outer[i] >= 0 && upvalues_has(&inner->assigned, i))
+      upvalues_add(&outer->assigned, (unsigned)origins->outer[i]);
 }
 
 static void skip_debug(Reader *reader) {
@@ -216,12 +237,12 @@ static void skip_debug(Reader *reader) {
 }
 
 /*
-** 'outer' tells which upvalues of the enclosing function are the environment; the outermost
-** function has none and comes with its own in 'environment'. The parser of Lua bounds how deep
-** functions nest.
+** 'outer' tells what the upvalues of the enclosing function are; the outermost function has none
+** and comes with its own environment in 'upvalues'. The parser of Lua bounds how deep functions
+** nest.
 */
-static bool read_function(Reader *reader, lt_Bytecode *code, const Upvalues *outer,
-                          Upvalues *environment) {
+static bool read_function(Reader *reader, lt_Bytecode *code, Upvalues *outer, Upvalues *upvalues) {
+  Origins origins = {0, {0}};
   read_string(reader);
   read_size(reader);
   read_size(reader);
@@ -234,16 +255,17 @@ static bool read_function(Reader *reader, lt_Bytecode *code, const Upvalues *out
   Constants constants = {0, NULL};
   bool done = read_constants(reader, &constants);
   if (done) {
-    read_upvalues(reader, outer, environment);
-    done = scan_code(reader, code, start, count, &constants, environment);
+    read_upvalues(reader, outer, upvalues, &origins);
+    done = scan_code(reader, code, start, count, &constants, upvalues);
   }
   free(constants.strings);
   for (size_t left = done ? read_size(reader) : 0; left > 0 && done; left--) {
-    Upvalues inner = {{0}};
-    done = read_function(reader, code, environment, &inner);
+    Upvalues inner = {{{0}}, {{0}}};
+    done = read_function(reader, code, upvalues, &inner);
   }
   if (done)
     skip_debug(reader);
+  pass_assigned(upvalues, &origins, outer);
   return done && !reader->truncated;
 }
 
@@ -265,12 +287,14 @@ static bool read_header(Reader *reader) {
 /* False only without memory. */
 static bool find_names(lt_Bytecode *code) {
   Reader reader = {.bytes = code->bytes, .size = code->size};
-  Upvalues environment = {{0}};
-  if (code->environment == LT_NO_ENVIRONMENT || !read_header(&reader))
+  Upvalues upvalues = {{{0}}, {{0}}};
+  if (!read_header(&reader))
     return true;
-  mark_environment(&environment, (unsigned)code->environment - 1);
-  if (!read_function(&reader, code, NULL, &environment))
+  if (code->environment != LT_NO_ENVIRONMENT)
+    upvalues_add(&upvalues.environment, (unsigned)code->environment - 1);
+  if (!read_function(&reader, code, NULL, &upvalues))
     code->name_count = 0;
+  code->assigned = upvalues.assigned;
   return !reader.no_memory;
 }
 

@@ -5,6 +5,7 @@
 #ifndef lt_bytecode_h
 #define lt_bytecode_h
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "src/object/object.h"
@@ -14,9 +15,15 @@ typedef struct lt_GlobalName {
   size_t length;
 } lt_GlobalName;
 
+/* Some of the upvalues of a function, from 0 on. */
+typedef struct lt_UpvalueSet {
+  uint32_t bits[8];
+} lt_UpvalueSet;
+
 typedef struct lt_Bytecode {
   lt_Object object;
-  int environment; /* which upvalue the names are fields of, 0: none */
+  int environment;        /* which upvalue the names are fields of, 0: none */
+  lt_UpvalueSet assigned; /* by the function, or by one within it */
   size_t name_count;
   lt_GlobalName *names;
   size_t size;
@@ -37,6 +44,12 @@ typedef struct lt_Bytecode {
 lt_Bytecode *lt_bytecode_find(lua_State *L, int index, int environment);
 lt_Bytecode *lt_bytecode_new(lua_State *L, int index, int environment);
 void lt_bytecode_keep(lua_State *L, int index, lt_Bytecode *code);
+
+/* Whether the function, or one within it, assigns its upvalue of this number, from 1 on. */
+static inline bool lt_bytecode_assigns(const lt_Bytecode *code, int upvalue) {
+  int number = upvalue - 1;
+  return (code->assigned.bits[number / 32] >> (number % 32) & 1) != 0;
+}
 
 /* Pushes a function made of the code, or an error message; returns lua_load's status. */
 int lt_bytecode_load(lua_State *L, const lt_Bytecode *code);

@@ -13,6 +13,8 @@
 **   LONG_STRING                      slot, number of the reference: from LT_LEAST_LENT_BYTES on
 **   OBJECT CLASS_METATABLE           number of the reference
 **   USERDATA                         slot, number of the reference
+**   CLASS                            slot, references of its definition and its identity
+**   CLASS_CONTENT                    reference of its identity, version (8 bytes); then the TABLE
 **   NAMED                            slot, reference of the module or LT_NO_REFERENCE, number of
 **                                    steps, strings; instead of a string's length LT_NO_STEP: to
 **                                    the metatable
@@ -40,6 +42,7 @@
 #include "lthread.h"
 #include "src/base/scalar.h"
 #include "src/base/stack_room.h"
+#include "src/object/cycles.h"
 #include "src/object/object.h"
 #include "src/state/lent_string.h"
 #include "src/transfer/module_names.h"
@@ -52,6 +55,8 @@ typedef enum lt_Tag {
   LT_TAG_OBJECT,
   LT_TAG_USERDATA,
   LT_TAG_CLASS_METATABLE,
+  LT_TAG_CLASS,
+  LT_TAG_CLASS_CONTENT,
   LT_TAG_NAMED,
   LT_TAG_METHOD,
   LT_TAG_SAME,
@@ -128,6 +133,13 @@ void lt_message_free(lt_Message *message); /* NULL is fine */
 
 /* Gives its references back: it can't be unpacked any more. */
 void lt_message_drop_references(lt_Message *message);
+
+/*
+** For the 'traverse' of objects that have a message: visits what it refers to, from *position on.
+** No lock is needed, as a message does not change.
+*/
+void lt_message_traverse(const lt_Message *message, size_t *position, lt_Visit visit,
+                         void *context);
 
 /* How many bytes of memory it has. */
 size_t lt_message_size(const lt_Message *message);

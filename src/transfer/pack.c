@@ -48,14 +48,24 @@ static void make_message(lua_State *L, lt_Packer *packer, int count) {
   packer->message = message;
 }
 
-/* From the beginning, with a table of anchors, which takes the place above the values. */
+/*
+** From the beginning; if need be, and from then on, with a table of anchors, which takes the place
+** above the values.
+*/
 static void start_over(lua_State *L, lt_Packer *packer, int count) {
+  bool anchored = packer->anchors != 0 || packer->needs_anchors || packer->quiet.memory_was_short;
   if (packer->quiet.memory_was_short)
     lt_quiet_call_again(L);
   lt_packer_restart(packer);
   lua_settop(L, count + LT_FIRST_VALUE_PLACE - 1);
-  lua_newtable(L);
-  packer->anchors = count + LT_FIRST_VALUE_PLACE;
+  if (anchored) {
+    lua_newtable(L);
+    packer->anchors = count + LT_FIRST_VALUE_PLACE;
+  }
+}
+
+static bool must_start_over(const lt_Packer *packer) {
+  return packer->starts_over || (packer->quiet.memory_was_short && packer->anchors == 0);
 }
 
 static void pack_roots(lua_State *L, lt_Packer *packer, int count) {
@@ -65,13 +75,18 @@ static void pack_roots(lua_State *L, lt_Packer *packer, int count) {
   }
 }
 
+static bool is_lua_function(lua_State *L, int index) {
+  return lua_isfunction(L, index) && !lua_iscfunction(L, index);
+}
+
 /* The packer is the first argument, then come the names, or nil, and the values. */
 static int pack_protected(lua_State *L) {
   lt_Packer *packer = lua_touserdata(L, 1);
   int count = lua_gettop(L) - LT_FIRST_VALUE_PLACE + 1;
   lt_check_stack(L, 20);
+  packer->whole_classes = packer->whole_classes || is_lua_function(L, LT_FIRST_VALUE_PLACE);
   pack_roots(L, packer, count);
-  if (packer->starts_over || packer->quiet.memory_was_short) {
+  while (must_start_over(packer)) {
     start_over(L, packer, count);
     pack_roots(L, packer, count);
   }
@@ -105,9 +120,42 @@ lt_Message *lt_pack(lua_State *L, int count, lt_StringsRule strings, lt_Describe
   return lt_pack_in_batch(L, count, strings, describe, NULL);
 }
 
+lt_Message *lt_pack_class_alone(lua_State *L, bool *runs_code) {
+  lt_Packer packer;
+  lt_check_stack(L, 4);
+  lt_packer_init(&packer, LT_COPY_STRINGS, NULL, 0);
+  packer.whole_classes = true;
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, 2, 0);
+  *runs_code = packer.anchors != 0;
+  lt_packer_free(&packer);
+  if (status == LUA_OK)
+    return packer.message;
+  lt_message_free(packer.message);
+  if (packer.refusal == NULL)
+    lt_throw(L);
+  lua_pop(L, 1);
+  return NULL;
+}
+
 /*
 ** Messages that are there
 */
+
+void lt_message_traverse(const lt_Message *message, size_t *position, lt_Visit visit,
+                         void *context) {
+  if (*position == LT_TRAVERSE_END)
+    return;
+  size_t end = *position + LT_TRAVERSE_STEP;
+  if (end > message->reference_count)
+    end = message->reference_count;
+  for (; *position < end; ++*position)
+    if (message->references[*position].rule == NULL)
+      visit(context, message->references[*position].target);
+  if (end == message->reference_count)
+    *position = LT_TRAVERSE_END;
+}
 
 void lt_message_drop_references(lt_Message *message) {
   lt_packer_release_references(message->references, message->reference_count);

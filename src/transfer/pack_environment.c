@@ -72,8 +72,10 @@ static bool stands_for_globals(lua_State *L, lt_Packer *packer) {
   lua_pushvalue(L, -1);
   if (end_of_chain(L, &has_globals) != LUA_TFUNCTION || has_globals)
     return has_globals;
-  packer->starts_over = packer->anchors == 0;
-  return !packer->starts_over && has_globals_as_field_cached(L, packer);
+  if (packer->anchors != 0)
+    return has_globals_as_field_cached(L, packer);
+  lt_packer_demand_anchors(packer);
+  return false;
 }
 
 static bool is_globals(lua_State *L) {

@@ -30,6 +30,12 @@ static const lt_Bytecode *add_code(lua_State *L, lt_Packer *packer, int function
 
 static void pack_open_function(lua_State *L, lt_Packer *packer) {
   int function = lua_gettop(L);
+  packer->has_function = true;
+  if (packer->refers_to_classes) {
+    lt_pack_classes_whole(packer);
+    lua_pop(L, 1);
+    return;
+  }
   if (!lt_stack_room(L, 20))
     lt_pack_refuse_depth(L, packer);
   int environment = lt_pack_environment_find(L, packer, function);
@@ -128,7 +134,7 @@ static void write_global(lua_State *L, lt_Packer *packer, lt_PackFrame *frame,
 static bool push_environment(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame) {
   lua_getupvalue(L, frame->base, frame->code->environment);
   if (packer->anchors == 0 && lt_pack_environment_runs_code(L)) {
-    packer->starts_over = true;
+    lt_packer_demand_anchors(packer);
     lua_pop(L, 1);
   }
   return !packer->starts_over;

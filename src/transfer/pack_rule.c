@@ -127,8 +127,12 @@ bool lt_pack_rule_for_table(lua_State *L, lt_Packer *packer, lt_PackFrame *frame
     packer->copied = address;
     return false;
   }
+  if (frame->is_class) { /* the rule of the class above is for objects */
+    lua_settop(L, metatable);
+    return false;
+  }
   if (packer->anchors == 0) {
-    packer->starts_over = true;
+    lt_packer_demand_anchors(packer);
     return true;
   }
   lua_remove(L, metatable);
@@ -145,7 +149,8 @@ bool lt_pack_rule_for_userdata(lua_State *L, lt_Packer *packer) {
     return false;
   lt_RuleKind kind = lt_transfer_rule_push(L, -1);
   if (kind == LT_NO_RULE || packer->anchors == 0) {
-    packer->starts_over = kind != LT_NO_RULE;
+    if (kind != LT_NO_RULE)
+      lt_packer_demand_anchors(packer);
     lua_settop(L, kind == LT_NO_RULE ? userdata : userdata - 1);
     return kind != LT_NO_RULE;
   }

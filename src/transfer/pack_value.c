@@ -50,6 +50,10 @@ static lt_RecentString *recent_place(lt_Packer *packer, const char *string) {
   return &packer->recent[((uintptr_t)string >> 4 ^ (uintptr_t)string >> 10) % LT_RECENT_STRINGS];
 }
 
+/* Where a key lies when it is packed, and the one that only classes have. */
+enum { KEY = -2 };
+#define INDEX "__index"
+
 static void pack_string(lua_State *L, lt_Packer *packer, int index) {
   static const uint32_t no_slot = 0;
   size_t length;
@@ -67,6 +71,8 @@ static void pack_string(lua_State *L, lt_Packer *packer, int index) {
     lt_packer_write_same(L, packer, recent->slot);
     return;
   }
+  if (length == sizeof(INDEX) - 1 && index == KEY && memcmp(string, INDEX, length) == 0)
+    lt_pack_class_found(packer);
   uint32_t short_length = (uint32_t)length;
   lt_packer_reserve(L, packer, 1 + sizeof(no_slot) + sizeof(short_length) + length);
   lt_packer_put_tag(packer, LT_TAG_STRING);
@@ -97,15 +103,16 @@ static inline bool pack_scalar(lua_State *L, lt_Packer *packer, int index) {
 ** Values that have an identity, one of which is on the top
 */
 
-static void pack_open_table(lua_State *L, lt_Packer *packer, const void *address) {
+lt_PackFrame *lt_pack_open_table(lua_State *L, lt_Packer *packer) {
   static const char header[2 * sizeof(uint32_t) + 1] = {0};
   lt_packer_write_tag(L, packer, LT_TAG_TABLE);
-  size_t node = lt_packer_add_node(L, packer, address, true);
+  size_t node = lt_packer_add_node(L, packer, lua_topointer(L, -1), true);
   size_t sizes_offset = packer->size;
   lt_packer_write(L, packer, header, sizeof(header));
   lt_PackFrame *frame = lt_packer_push_frame(L, packer, node);
   frame->sizes_offset = sizes_offset;
   frame->phase = LT_PACK_METATABLE;
+  return frame;
 }
 
 /* Whether the type of the userdata on the top has a rule in C, which is pushed. */
@@ -126,7 +133,7 @@ static void pack_userdata(lua_State *L, lt_Packer *packer) {
   const lthread_Transfer *rule = lua_touserdata(L, -1);
   lua_settop(L, userdata);
   if (packer->anchors == 0) {
-    packer->starts_over = true;
+    lt_packer_demand_anchors(packer);
     lua_pop(L, 1);
     return;
   }
@@ -192,12 +199,12 @@ static void pack_by_identity(lua_State *L, lt_Packer *packer) {
     pack_object(L, packer, LT_TAG_OBJECT, object);
   else if (pack_if_named(L, packer, address))
     return;
-  else if (type == LUA_TTABLE)
-    pack_open_table(L, packer, address);
   else if (type == LUA_TUSERDATA)
     pack_userdata(L, packer);
-  else
+  else if (type == LUA_TFUNCTION)
     lt_pack_function(L, packer);
+  else if (!lt_pack_if_class(L, packer))
+    lt_pack_open_table(L, packer);
 }
 
 bool lt_pack_value(lua_State *L, lt_Packer *packer) {
@@ -216,13 +223,24 @@ bool lt_pack_value(lua_State *L, lt_Packer *packer) {
 ** Tables
 */
 
+/* The metatable on the top, which is a class. */
+static void pack_as_metatable(lua_State *L, lt_Packer *packer) {
+  packer->is_metatable = true;
+  lt_pack_value(L, packer);
+  packer->is_metatable = false;
+}
+
 static void pack_metatable(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
   frame->phase = LT_PACK_FIRST;
   if (!lua_getmetatable(L, frame->base))
     return;
   lt_Class *class_object = lt_class_of_metatable(L, -1);
-  if (class_object == NULL && lt_pack_rule_for_table(L, packer, frame))
-    return;
+  if (class_object == NULL) {
+    if (lt_pack_rule_for_table(L, packer, frame))
+      return;
+    if (!frame->is_class && lt_class_is_made_by(L, -1, frame->base))
+      lt_pack_class_found(packer);
+  }
   size_t metatable = lt_packer_find_node(packer, lua_topointer(L, -1));
   lt_packer_refer(L, packer, metatable);
   if (metatable != 0 && packer->nodes[metatable].open) {
@@ -234,7 +252,7 @@ static void pack_metatable(lua_State *L, lt_Packer *packer, lt_PackFrame *frame)
   if (class_object != NULL)
     pack_object(L, packer, LT_TAG_CLASS_METATABLE, &class_object->object);
   else
-    lt_pack_value(L, packer);
+    pack_as_metatable(L, packer);
 }
 
 static bool is_next_index(lua_State *L, int key, uint32_t array_size) {
@@ -251,7 +269,7 @@ static bool pack_entry(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
     lt_packer_write_tag(L, packer, LT_TAG_KEYED);
   frame->keyed = true;
   frame->hash_size++;
-  if (!pack_scalar(L, packer, -2)) {
+  if (!pack_scalar(L, packer, KEY)) {
     frame->phase = LT_PACK_KEY;
     lua_pushvalue(L, -2);
     if (!lt_pack_value(L, packer))

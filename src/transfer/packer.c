@@ -201,6 +201,8 @@ void lt_packer_init(lt_Packer *packer, lt_StringsRule strings, lt_DescribeValue 
   packer->first = first;
   packer->message = NULL;
   packer->refusal = NULL;
+  packer->whole_classes = false;
+  packer->looks_for_classes = false;
   packer_begin(packer);
 }
 

@@ -5,6 +5,7 @@
 **   packer.c            what has been written and met so far, and its memory
 **   pack_rule.c         objects with a rule in Lua, and tables that can't be copied
 **   pack_environment.c  which upvalue of a function has its globals
+**   pack_class.c        classes, which keep their identity
 **   pack_function.c     functions; their upvalues and globals are values again: lt_pack_value
 **   pack_value.c        all other values, and the walk through all of them
 **   pack.c              the message
@@ -23,6 +24,7 @@
 #include "src/base/address_map.h"
 #include "src/state/quiet_call.h"
 #include "src/transfer/bytecode.h"
+#include "src/transfer/class_record.h"
 #include "src/transfer/message.h"
 
 /* Where things lie on the Lua stack of pack_protected. */
@@ -59,6 +61,7 @@ typedef struct lt_PackFrame {
   lt_PackPhase phase;
   bool is_function;
   bool is_ruled;
+  bool is_class;
   bool keyed;
   int base;
   size_t node;
@@ -102,9 +105,11 @@ typedef struct lt_Packer {
   lt_DescribeValue describe;
   int first; /* the number of the first root for 'describe' */
   lt_QuietCall quiet;
-  lt_Message *message;  /* NULL: there is none yet */
-  lt_Class *refusal;    /* the error is the reason, a string; what to raise with it */
-  unsigned char *bytes; /* all from here on begins anew with each try */
+  lt_Message *message;    /* NULL: there is none yet */
+  bool whole_classes;     /* see pack_class.c */
+  bool looks_for_classes; /* before a table is opened */
+  lt_Class *refusal;      /* the error is the reason, a string; what to raise with it */
+  unsigned char *bytes;   /* all from here on begins anew with each try */
   size_t size;
   size_t capacity;
   lt_Reference *references;
@@ -125,9 +130,14 @@ typedef struct lt_Packer {
   int root;
   int anchors; /* where on the stack the table is that keeps what nodes stand for; 0: there is none
                 */
-  bool starts_over;   /* there must be one */
-  const void *copied; /* the metatable of which it was last found that its tables are copied */
-  const void *asked;  /* the environment that was last asked whether it stands for the globals */
+  bool starts_over;
+  bool needs_anchors; /* to start over with */
+  bool has_function;
+  bool is_metatable;      /* what is packed now */
+  uint64_t number;        /* of this packing, if it has classes */
+  bool refers_to_classes; /* by their definitions */
+  const void *copied;     /* the metatable of which it was last found that its tables are copied */
+  const void *asked; /* the environment that was last asked whether it stands for the globals */
   bool answer;
   size_t text_size; /* of the long strings that are not lent */
   unsigned string_count;
@@ -215,6 +225,12 @@ uint32_t lt_packer_add_object(lua_State *L, lt_Packer *packer, lt_Object *object
 
 /* Gives back what they refer to. */
 void lt_packer_release_references(const lt_Reference *references, size_t count);
+
+/* Code of the state is about to run: then packing must keep what it meets. */
+static inline void lt_packer_demand_anchors(lt_Packer *packer) {
+  packer->starts_over = true;
+  packer->needs_anchors = true;
+}
 
 /*
 ** Nodes
@@ -373,6 +389,25 @@ int lt_pack_environment_find(lua_State *L, lt_Packer *packer, int function);
 bool lt_pack_environment_runs_code(lua_State *L);
 
 /*
+** pack_class.c
+*/
+
+/* Packs the table on the top, and pops it, if it is a class; else returns false. */
+bool lt_pack_if_class(lua_State *L, lt_Packer *packer);
+
+/* The table that is packed now is a class: it starts over unless that was known. */
+void lt_pack_class_found(lt_Packer *packer);
+
+/* It starts over, and the message will hold its classes whole. */
+void lt_pack_classes_whole(lt_Packer *packer);
+
+/*
+** pack.c: makes a message of the class on the top alone and pops it. NULL: it can't be transferred.
+** Sets whether code of the state may have run.
+*/
+lt_Message *lt_pack_class_alone(lua_State *L, bool *runs_code);
+
+/*
 ** pack_function.c and pack_value.c. A value that is packed lies on the top and is popped; a table
 ** or a Lua function stays there until its frame is closed.
 */
@@ -385,6 +420,9 @@ void lt_pack_function_step(lua_State *L, lt_Packer *packer, lt_PackFrame *frame)
 
 /* Returns whether the value is done; otherwise its frame is. */
 bool lt_pack_value(lua_State *L, lt_Packer *packer);
+
+/* Opens a frame for the table on the top. */
+lt_PackFrame *lt_pack_open_table(lua_State *L, lt_Packer *packer);
 
 /* Packs the value with all that it holds, unless packing is to start over. */
 void lt_pack_root(lua_State *L, lt_Packer *packer);

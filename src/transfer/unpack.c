@@ -14,6 +14,7 @@
 #include "src/object/exception.h"
 #include "src/transfer/bytecode.h"
 #include "src/transfer/module_names.h"
+#include "src/transfer/received_classes.h"
 
 /*
 ** Values
@@ -61,6 +62,31 @@ static void unpack_open_table(lua_State *L, lt_Unpacker *unpacker) {
   lt_unpack_keep(L, slot);
   lt_UnpackFrame *frame = lt_unpack_push_frame(L, unpacker);
   frame->has_metatable = has_metatable != 0;
+}
+
+/* Whoever refers to the table gets the class of this state, if it has that. */
+static void unpack_open_class(lua_State *L, lt_Unpacker *unpacker) {
+  uint64_t version;
+  lt_ClassIdentity *identity = lt_unpack_reference(unpacker)->target;
+  lt_unpack_bytes(unpacker, &version, sizeof(version));
+  lt_unpack_tag(unpacker);
+  uint32_t slot;
+  memcpy(&slot, unpacker->next, sizeof(slot));
+  unpack_open_table(L, unpacker);
+  lt_UnpackFrame *frame = &unpacker->frames[unpacker->depth - 1];
+  frame->class_number =
+      lt_received_class_begin(L, LT_RECEIVED_CLASSES_PLACE, identity, version, &frame->is_known);
+  if (frame->is_known) {
+    lt_unpack_keep(L, slot);
+    lua_pop(L, 1);
+  }
+}
+
+static void push_class(lua_State *L, lt_Unpacker *unpacker) {
+  uint32_t slot = lt_unpack_number(unpacker);
+  lt_ClassDefinition *definition = lt_unpack_reference(unpacker)->target;
+  lt_received_class_push(L, definition, lt_unpack_reference(unpacker)->target);
+  lt_unpack_keep(L, slot);
 }
 
 static void unpack_open_function(lua_State *L, lt_Unpacker *unpacker) {
@@ -147,6 +173,12 @@ bool lt_unpack_value(lua_State *L, lt_Unpacker *unpacker) {
   case LT_TAG_TABLE:
     unpack_open_table(L, unpacker);
     return false;
+  case LT_TAG_CLASS:
+    push_class(L, unpacker);
+    return true;
+  case LT_TAG_CLASS_CONTENT:
+    unpack_open_class(L, unpacker);
+    return false;
   case LT_TAG_FUNCTION:
     unpack_open_function(L, unpacker);
     return false;
@@ -200,6 +232,10 @@ static void store_entry(lua_State *L, lt_UnpackFrame *frame) {
 static void close_table(lua_State *L, lt_Unpacker *unpacker, const lt_UnpackFrame *frame) {
   if (frame->has_metatable)
     lua_setmetatable(L, frame->base);
+  if (frame->is_known) {
+    lt_received_class_push_known(L, LT_RECEIVED_CLASSES_PLACE, frame->class_number);
+    lua_replace(L, frame->base);
+  }
   unpacker->depth--;
 }
 
@@ -310,6 +346,7 @@ static void unpack_whole(lua_State *L, lt_Unpacker *unpacker) {
 void lt_unpack_late_metatables(lua_State *L, lt_Unpacker *unpacker) {
   while (lt_unpack_tag(unpacker) == LT_TAG_LATE_METATABLE) {
     lt_unpack_push_kept(L, lt_unpack_number(unpacker));
+    lt_received_class_take_content(L, LT_RECEIVED_CLASSES_PLACE);
     lt_unpack_push_kept(L, lt_unpack_number(unpacker));
     lua_setmetatable(L, -2);
     lua_pop(L, 1);
@@ -342,10 +379,12 @@ static int unpack_protected(lua_State *L) {
   if (!lt_stack_room(L, message->count + LT_STACK_SLOTS + lt_working_room(message->count)))
     lt_raise(L, &lt_ValueError, "too many values (%d) for Lua's stack", message->count);
   lua_pushnil(L); /* the globals, when there are any */
+  lua_pushnil(L); /* the classes */
   make_slots(L, unpacker);
   for (int i = 0; i < message->count; i++)
     unpack_whole(L, unpacker);
   lt_unpack_late_metatables(L, unpacker);
+  lt_received_classes_settle(L, LT_RECEIVED_CLASSES_PLACE);
   lt_unpack_globals(L, unpacker);
   return message->count;
 }

@@ -17,7 +17,12 @@
 ** Where things lie on the Lua stack of unpack_protected. Behind LT_SLOTS_PLACE, a table, lie those
 ** of the first slots that the message has.
 */
-enum { LT_UNPACKER_PLACE = 1, LT_RECEIVED_GLOBALS_PLACE, LT_SLOTS_PLACE };
+enum {
+  LT_UNPACKER_PLACE = 1,
+  LT_RECEIVED_GLOBALS_PLACE,
+  LT_RECEIVED_CLASSES_PLACE,
+  LT_SLOTS_PLACE
+};
 
 enum { LT_STACK_SLOTS = 32 };
 
@@ -29,6 +34,8 @@ typedef struct lt_UnpackFrame {
   bool has_key;   /* the key of the next entry lies on the stack */
   bool pending;   /* a value that has just been made is to be stored */
   bool is_global; /* function: the pending value is one */
+  bool is_known;  /* table: the content of a class that the state has */
+  lua_Integer class_number;
   int base;
   lua_Integer array_size;
   int upvalue;

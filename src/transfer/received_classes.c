@@ -1,0 +1,203 @@
+/*
+** A field of a class in which there is news is set where the state has not set it itself: it still
+** holds what came the last time.
+*/
+#include "src/transfer/received_classes.h"
+
+#include "src/base/stack_room.h"
+
+/* What the list has for each class, one after the other; besides, by the known class, its content. */
+enum { CONTENT = 1, KNOWN, CLASS_IDENTITY, VERSION, FIELDS_OF_CLASS = VERSION };
+
+static bool tells_more(const lt_ClassRecord *record, const lt_ClassDefinition *definition) {
+  return !record->is_home && definition->is_from_home && definition->made_at > record->heeded;
+}
+
+void lt_received_class_push(lua_State *L, lt_ClassDefinition *definition,
+                            lt_ClassIdentity *identity) {
+  lt_check_stack(L, LUA_MINSTACK);
+  if (!lt_class_push_known(L, identity)) {
+    lt_unpack(L, definition->message, LT_KEEP_GLOBALS);
+  } else {
+    const lt_ClassRecord *record = lt_class_record_find(L, -1);
+    if (record->identity != identity || !tells_more(record, definition))
+      return;
+    lt_unpack(L, definition->message, LT_KEEP_GLOBALS);
+    lua_pop(L, 1);
+  }
+  lt_ClassRecord *record = lt_class_record_find(L, -1);
+  if (record != NULL && definition->is_from_home && definition->made_at > record->heeded)
+    record->heeded = definition->made_at;
+}
+
+static void set_field(lua_State *L, int list, lua_Integer number, int field) {
+  lua_rawseti(L, list, number * FIELDS_OF_CLASS + field);
+}
+
+static void push_field(lua_State *L, int list, lua_Integer number, int field) {
+  lua_rawgeti(L, list, number * FIELDS_OF_CLASS + field);
+}
+
+lua_Integer lt_received_class_begin(lua_State *L, int list, lt_ClassIdentity *identity,
+                                    uint64_t version, bool *known) {
+  lt_check_stack(L, LUA_MINSTACK);
+  int content = lua_gettop(L);
+  if (lua_isnil(L, list)) {
+    lua_newtable(L);
+    lua_replace(L, list);
+  }
+  lua_Integer number = (lua_Integer)lua_rawlen(L, list) / FIELDS_OF_CLASS;
+  lua_pushvalue(L, content);
+  set_field(L, list, number, CONTENT);
+  *known = lt_class_push_known(L, identity);
+  if (*known) {
+    lua_pushvalue(L, -1);
+    lua_pushvalue(L, content);
+    lua_rawset(L, list);
+  } else {
+    lua_pushboolean(L, false);
+  }
+  set_field(L, list, number, KNOWN);
+  lua_pushlightuserdata(L, identity);
+  set_field(L, list, number, CLASS_IDENTITY);
+  lua_pushinteger(L, (lua_Integer)version);
+  set_field(L, list, number, VERSION);
+  if (*known)
+    push_field(L, list, number, KNOWN);
+  return number;
+}
+
+void lt_received_class_push_known(lua_State *L, int list, lua_Integer number) {
+  push_field(L, list, number, KNOWN);
+}
+
+void lt_received_class_take_content(lua_State *L, int list) {
+  if (!lua_istable(L, list))
+    return;
+  lua_pushvalue(L, -1);
+  lua_rawget(L, list);
+  if (lua_istable(L, -1))
+    lua_replace(L, -2);
+  else
+    lua_pop(L, 1);
+}
+
+/*
+** News
+*/
+
+enum { NEWS_CONTENT = 1, NEWS_KNOWN, NEWS_RECEIVED };
+
+/* Whether the state still has what came in the field whose key is on the top. */
+static bool is_as_received(lua_State *L, int base) {
+  lua_pushvalue(L, -1);
+  lua_rawget(L, base + NEWS_KNOWN);
+  lua_pushvalue(L, -2);
+  lua_rawget(L, base + NEWS_RECEIVED);
+  bool same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same;
+}
+
+/* The key and the value on the top; they stay. */
+static void set_both(lua_State *L, int base) {
+  for (int i = NEWS_KNOWN; i <= NEWS_RECEIVED; i++) {
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, base + i);
+  }
+}
+
+static void take_new_fields(lua_State *L, int base) {
+  lua_pushnil(L);
+  while (lua_next(L, base + NEWS_CONTENT)) {
+    lua_pushvalue(L, -2);
+    bool takes = is_as_received(L, base);
+    lua_pop(L, 1);
+    if (takes)
+      set_both(L, base);
+    lua_pop(L, 1);
+  }
+}
+
+static void drop_old_fields(lua_State *L, int base) {
+  lua_pushnil(L);
+  while (lua_next(L, base + NEWS_RECEIVED)) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    bool stays = lua_rawget(L, base + NEWS_CONTENT) != LUA_TNIL;
+    lua_pop(L, 1);
+    if (!stays && is_as_received(L, base)) {
+      lua_pushnil(L);
+      set_both(L, base);
+      lua_pop(L, 1);
+    }
+  }
+}
+
+/* The metatable of a table, or nil. */
+static void push_metatable(lua_State *L, int index) {
+  if (!lua_getmetatable(L, index))
+    lua_pushnil(L);
+}
+
+/* The record is on the top. */
+static void take_new_metatable(lua_State *L, int base) {
+  lua_getiuservalue(L, -1, LT_RECORD_RECEIVED_METATABLE);
+  push_metatable(L, base + NEWS_KNOWN);
+  bool takes = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  if (!takes)
+    return;
+  push_metatable(L, base + NEWS_CONTENT);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, -3, LT_RECORD_RECEIVED_METATABLE);
+  lua_setmetatable(L, base + NEWS_KNOWN);
+}
+
+/* The content and what the state has are on the top; pops both. */
+static void take_news(lua_State *L, const lt_ClassIdentity *identity, uint64_t version) {
+  int base = lua_gettop(L) - NEWS_KNOWN;
+  lt_ClassRecord *record = lt_class_record_find(L, -1);
+  if (record->is_home || record->identity != identity || version <= record->version) {
+    lua_settop(L, base);
+    return;
+  }
+  lt_class_record_push(L, -1);
+  lua_getiuservalue(L, -1, LT_RECORD_RECEIVED);
+  lua_insert(L, -2);
+  take_new_fields(L, base);
+  drop_old_fields(L, base);
+  take_new_metatable(L, base);
+  record->version = version;
+  lua_settop(L, base);
+}
+
+static void settle_class(lua_State *L, int list, lua_Integer number) {
+  push_field(L, list, number, CLASS_IDENTITY);
+  lt_ClassIdentity *identity = lua_touserdata(L, -1);
+  push_field(L, list, number, VERSION);
+  uint64_t version = (uint64_t)lua_tointeger(L, -1);
+  lua_pop(L, 2);
+  push_field(L, list, number, CONTENT);
+  push_field(L, list, number, KNOWN);
+  if (lua_istable(L, -1)) {
+    take_news(L, identity, version);
+    return;
+  }
+  lua_pop(L, 1);
+  if (lt_class_push_known(L, identity)) /* by code that has run meanwhile */
+    lua_pop(L, 1);
+  else
+    lt_class_record_receive(L, -1, identity, version);
+  lua_pop(L, 1);
+}
+
+void lt_received_classes_settle(lua_State *L, int list) {
+  if (!lua_istable(L, list))
+    return;
+  lt_check_stack(L, LUA_MINSTACK);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, list) / FIELDS_OF_CLASS;
+  for (lua_Integer i = 0; i < count; i++)
+    settle_class(L, list, i);
+}

@@ -1,0 +1,33 @@
+/*
+** Classes that come with a message: what this state has of them already takes their place.
+*/
+#ifndef lt_received_classes_h
+#define lt_received_classes_h
+
+#include "src/transfer/class_definition.h"
+
+/*
+** Pushes what this state has of the class; if it has nothing, or knows less of the class than the
+** definition tells, that is unpacked first.
+*/
+void lt_received_class_push(lua_State *L, lt_ClassDefinition *definition,
+                            lt_ClassIdentity *identity);
+
+/*
+** The classes whose content a message holds are noted in a list, which is made at 'list' where nil
+** was. The table on the top is to become such a class. Returns its number; if the state has the
+** class already, pushes that and sets 'known'.
+*/
+lua_Integer lt_received_class_begin(lua_State *L, int list, lt_ClassIdentity *identity,
+                                    uint64_t version, bool *known);
+
+/* Pushes what the state has instead of the class of that number. */
+void lt_received_class_push_known(lua_State *L, int list, lua_Integer number);
+
+/* Replaces a class of the state on the top by the table that has come for it. */
+void lt_received_class_take_content(lua_State *L, int list);
+
+/* All is there: the classes become the state's, or what is new in them goes into its own. */
+void lt_received_classes_settle(lua_State *L, int list);
+
+#endif
