@@ -39,6 +39,5 @@ static int register_class(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg lt_transfer_functions[] = {{"register_class", register_class},
-                                          {"register_transfer", register_transfer},
-                                          {NULL, NULL}};
+const luaL_Reg lt_transfer_functions[] = {
+    {"register_class", register_class}, {"register_transfer", register_transfer}, {NULL, NULL}};

@@ -100,7 +100,7 @@ lt_ClassRecord *lt_class_record_ensure(lua_State *L, int index) {
 }
 
 /* The fields of the table at 'index', in a new table. */
-static void push_fields(lua_State *L, int index) {
+static void record_push_fields(lua_State *L, int index) {
   lua_newtable(L);
   lua_pushnil(L);
   while (lua_next(L, index)) {
@@ -125,7 +125,7 @@ void lt_class_record_receive(lua_State *L, int index, lt_ClassIdentity *identity
                              uint64_t version) {
   index = lua_absindex(L, index);
   lt_check_stack(L, 10);
-  push_fields(L, index);
+  record_push_fields(L, index);
   lt_object_push(L, &identity->object);
   lt_ClassRecord *record = record_make(L, index, identity);
   record->version = version;
@@ -206,7 +206,7 @@ static void add_alias(lua_State *L, int index, lt_ClassIdentity *identity) {
 }
 
 /* The class that the state has registered under the name of the identity. */
-static bool push_named(lua_State *L, lt_ClassIdentity *identity) {
+static bool record_push_named(lua_State *L, lt_ClassIdentity *identity) {
   /* Acquire: the name is read. */
   const char *name = atomic_load_explicit(&identity->name, memory_order_acquire);
   if (name == NULL)
@@ -232,11 +232,11 @@ bool lt_class_push_known(lua_State *L, lt_ClassIdentity *identity) {
     }
     lua_pop(L, 2);
   }
-  return push_named(L, identity);
+  return record_push_named(L, identity);
 }
 
 /* The name, which lives as long as the identity; another one if it has that already. */
-static const char *set_name(lua_State *L, lt_ClassIdentity *identity, const char *name) {
+static const char *identity_set_name(lua_State *L, lt_ClassIdentity *identity, const char *name) {
   size_t size = strlen(name) + 1;
   char *copy = malloc(size);
   if (copy == NULL)
@@ -270,7 +270,7 @@ void lt_class_register(lua_State *L, int index, const char *name) {
   lua_insert(L, -2);
   if (replaces && keeps_name(L))
     lt_arg_error(L, &lt_ValueError, 1, "'%s' is the name of another class in this thread", shown);
-  const char *known = set_name(L, record->identity, name);
+  const char *known = identity_set_name(L, record->identity, name);
   if (strcmp(known, name) != 0) {
     lt_printable_push(L, known, strlen(known));
     lt_arg_error(L, &lt_ValueError, 2, "the class is registered as '%s', it can't be '%s', too",

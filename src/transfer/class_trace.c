@@ -106,7 +106,7 @@ static void note_mark(lua_State *L, Walk *walk, int type, int number) {
 ** Making a trace: what is met for the first time
 */
 
-static void append(lua_State *L, const Walk *walk, int list) {
+static void walk_append(lua_State *L, const Walk *walk, int list) {
   list += walk->base;
   lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
 }
@@ -157,11 +157,11 @@ static void enter(lua_State *L, const Walk *walk, Position position) {
   int list = list_of(L, position);
   if (list == WALK_OTHERS) {
     lt_class_record_push(L, -1);
-    append(L, walk, list);
+    walk_append(L, walk, list);
     return;
   }
   lua_pushvalue(L, -1);
-  append(L, walk, list);
+  walk_append(L, walk, list);
 }
 
 /* Notes the value on the top. */
@@ -262,7 +262,7 @@ static void make_trace(lua_State *L, lt_Packer *packer) {
     lua_newtable(L);
   lua_getiuservalue(L, record, LT_RECORD_CLASS);
   is_new(L, &walk);
-  append(L, &walk, WALK_NODES);
+  walk_append(L, &walk, WALK_NODES);
   walk_class(L, &walk);
   if (packer->starts_over) {
     lua_settop(L, record);
@@ -278,7 +278,7 @@ static void make_trace(lua_State *L, lt_Packer *packer) {
 }
 
 /* The record is on the top. */
-static bool has_changed(lua_State *L, lt_Packer *packer) {
+static bool class_has_changed(lua_State *L, lt_Packer *packer) {
   int record = lua_gettop(L);
   Walk walk = {.packer = packer, .base = record};
   lua_getiuservalue(L, record, LT_RECORD_TRACE);
@@ -298,7 +298,7 @@ bool lt_class_trace_is_made(lua_State *L, int index) {
 /* The record is on the top. */
 static void verify(lua_State *L, lt_Packer *packer, lt_ClassRecord *record) {
   if (lt_class_trace_is_made(L, -1)) {
-    if (!has_changed(L, packer))
+    if (!class_has_changed(L, packer))
       return;
     lua_pushnil(L);
     lua_setiuservalue(L, -2, LT_RECORD_TRACE);

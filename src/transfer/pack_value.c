@@ -51,8 +51,8 @@ static lt_RecentString *recent_place(lt_Packer *packer, const char *string) {
 }
 
 /* Where a key lies when it is packed, and the one that only classes have. */
-enum { KEY = -2 };
-#define INDEX "__index"
+enum { KEY_PLACE = -2 };
+#define INDEX_FIELD "__index"
 
 static void pack_string(lua_State *L, lt_Packer *packer, int index) {
   static const uint32_t no_slot = 0;
@@ -71,7 +71,8 @@ static void pack_string(lua_State *L, lt_Packer *packer, int index) {
     lt_packer_write_same(L, packer, recent->slot);
     return;
   }
-  if (length == sizeof(INDEX) - 1 && index == KEY && memcmp(string, INDEX, length) == 0)
+  if (length == sizeof(INDEX_FIELD) - 1 && index == KEY_PLACE &&
+      memcmp(string, INDEX_FIELD, length) == 0)
     lt_pack_class_found(packer);
   uint32_t short_length = (uint32_t)length;
   lt_packer_reserve(L, packer, 1 + sizeof(no_slot) + sizeof(short_length) + length);
@@ -269,7 +270,7 @@ static bool pack_entry(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
     lt_packer_write_tag(L, packer, LT_TAG_KEYED);
   frame->keyed = true;
   frame->hash_size++;
-  if (!pack_scalar(L, packer, KEY)) {
+  if (!pack_scalar(L, packer, KEY_PLACE)) {
     frame->phase = LT_PACK_KEY;
     lua_pushvalue(L, -2);
     if (!lt_pack_value(L, packer))
