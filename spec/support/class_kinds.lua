@@ -1,5 +1,5 @@
 -- Classes as the common libraries make them, each in a few lines of its own. A kind is a function
--- that makes two classes, the second below the first, and a function that makes an object of one and
+-- that makes two classes, the second below the first, a function that makes an object of one, and
 -- one that tells whether it is one.
 
 local kinds = {}
@@ -118,7 +118,8 @@ kinds["a class with copied methods"] = function()
       while known and known ~= other do known = rawget(known, "_base") end
       return known == other
     end
-    return setmetatable(class, { __call = function(_, n) return setmetatable({ n = n }, class) end })
+    local function new(_, n) return setmetatable({ n = n }, class) end
+    return setmetatable(class, { __call = new })
   end
   local Base = make()
   function Base.get(self) return self.n end

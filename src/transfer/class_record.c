@@ -150,8 +150,7 @@ static int raw_type(lua_State *L, int index, const char *field) {
   return type;
 }
 
-/* Whether a field that is named with __ leads to a table with an __index. */
-static bool leads_to_instances(lua_State *L, int index) {
+bool lt_class_leads_to_instances(lua_State *L, int index) {
   bool leads = false;
   lua_pushnil(L);
   while (lua_next(L, index)) {
@@ -166,10 +165,6 @@ static bool leads_to_instances(lua_State *L, int index) {
   return false;
 }
 
-bool lt_class_is_made_by(lua_State *L, int metatable, int index) {
-  return raw_type(L, metatable, "__call") != LUA_TNIL && leads_to_instances(L, index);
-}
-
 bool lt_class_is_like_one(lua_State *L, int index) {
   index = lua_absindex(L, index);
   lt_check_stack(L, 8);
@@ -177,9 +172,9 @@ bool lt_class_is_like_one(lua_State *L, int index) {
     return true;
   if (!lua_getmetatable(L, index))
     return false;
-  bool made = lt_class_is_made_by(L, -1, index);
+  bool callable = raw_type(L, -1, "__call") != LUA_TNIL;
   lua_pop(L, 1);
-  return made;
+  return callable && lt_class_leads_to_instances(L, index);
 }
 
 /*

@@ -78,8 +78,8 @@ void lt_class_record_receive(lua_State *L, int index, lt_ClassIdentity *identity
 /* Whether the table at 'index' is a class by what it has: it need not have a record. */
 bool lt_class_is_like_one(lua_State *L, int index);
 
-/* The same for a table with this metatable and no field __index. */
-bool lt_class_is_made_by(lua_State *L, int metatable, int index);
+/* Whether a field of the table that is named with __ leads to a table with an __index. */
+bool lt_class_leads_to_instances(lua_State *L, int index);
 
 /* Pushes the record of a class. */
 void lt_class_record_push(lua_State *L, int index);

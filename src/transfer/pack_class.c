@@ -23,6 +23,17 @@ void lt_pack_class_found(lt_Packer *packer) {
   packer->starts_over = true;
 }
 
+void lt_pack_class_look(lua_State *L, lt_Packer *packer, int table) {
+  const void *metatable = lua_topointer(L, -1);
+  lua_pushliteral(L, "__call");
+  bool is_plain = lua_rawget(L, -2) == LUA_TNIL;
+  lua_pop(L, 1);
+  if (is_plain && packer->anchors == 0)
+    packer->plain_metatable = metatable;
+  else if (!is_plain && lt_class_leads_to_instances(L, table))
+    lt_pack_class_found(packer);
+}
+
 /*
 ** The definition
 */

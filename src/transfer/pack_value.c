@@ -204,7 +204,7 @@ static void pack_by_identity(lua_State *L, lt_Packer *packer) {
     pack_userdata(L, packer);
   else if (type == LUA_TFUNCTION)
     lt_pack_function(L, packer);
-  else if (!lt_pack_if_class(L, packer))
+  else if (!lt_pack_may_be_class(packer, address) || !lt_pack_if_class(L, packer))
     lt_pack_open_table(L, packer);
 }
 
@@ -239,8 +239,8 @@ static void pack_metatable(lua_State *L, lt_Packer *packer, lt_PackFrame *frame)
   if (class_object == NULL) {
     if (lt_pack_rule_for_table(L, packer, frame))
       return;
-    if (!frame->is_class && lt_class_is_made_by(L, -1, frame->base))
-      lt_pack_class_found(packer);
+    if (packer->plain_metatable != lua_topointer(L, -1))
+      lt_pack_class_look(L, packer, frame->base);
   }
   size_t metatable = lt_packer_find_node(packer, lua_topointer(L, -1));
   lt_packer_refer(L, packer, metatable);

@@ -133,11 +133,12 @@ typedef struct lt_Packer {
   bool starts_over;
   bool needs_anchors; /* to start over with */
   bool has_function;
-  bool is_metatable;      /* what is packed now */
-  uint64_t number;        /* of this packing, if it has classes */
-  bool refers_to_classes; /* by their definitions */
-  const void *copied;     /* the metatable of which it was last found that its tables are copied */
-  const void *asked; /* the environment that was last asked whether it stands for the globals */
+  bool is_metatable;           /* what is packed now */
+  const void *plain_metatable; /* the last one without __call */
+  uint64_t number;             /* of this packing, if it has classes */
+  bool refers_to_classes;      /* by their definitions */
+  const void *copied; /* the metatable of which it was last found that its tables are copied */
+  const void *asked;  /* the environment that was last asked whether it stands for the globals */
   bool answer;
   size_t text_size; /* of the long strings that are not lent */
   unsigned string_count;
@@ -394,6 +395,15 @@ bool lt_pack_environment_runs_code(lua_State *L);
 
 /* Packs the table on the top, and pops it, if it is a class; else returns false. */
 bool lt_pack_if_class(lua_State *L, lt_Packer *packer);
+
+/* Whether that is worth a call, for the table with this address. */
+static inline bool lt_pack_may_be_class(const lt_Packer *packer, const void *address) {
+  return packer->is_metatable || packer->looks_for_classes || packer->anchors != 0 ||
+         lt_class_may_be(address);
+}
+
+/* The metatable of the table whose frame is the last, which is at 'table', is on the top. */
+void lt_pack_class_look(lua_State *L, lt_Packer *packer, int table);
 
 /* The table that is packed now is a class: it starts over unless that was known. */
 void lt_pack_class_found(lt_Packer *packer);

@@ -74,8 +74,8 @@ static void unpack_open_class(lua_State *L, lt_Unpacker *unpacker) {
   memcpy(&slot, unpacker->next, sizeof(slot));
   unpack_open_table(L, unpacker);
   lt_UnpackFrame *frame = &unpacker->frames[unpacker->depth - 1];
-  frame->class_number =
-      lt_received_class_begin(L, LT_RECEIVED_CLASSES_PLACE, identity, version, &frame->is_known);
+  frame->slot = (uint32_t)lt_received_class_begin(L, LT_RECEIVED_CLASSES_PLACE, identity, version,
+                                                  &frame->is_known);
   if (frame->is_known) {
     lt_unpack_keep(L, slot);
     lua_pop(L, 1);
@@ -233,7 +233,7 @@ static void close_table(lua_State *L, lt_Unpacker *unpacker, const lt_UnpackFram
   if (frame->has_metatable)
     lua_setmetatable(L, frame->base);
   if (frame->is_known) {
-    lt_received_class_push_known(L, LT_RECEIVED_CLASSES_PLACE, frame->class_number);
+    lt_received_class_push_known(L, LT_RECEIVED_CLASSES_PLACE, frame->slot);
     lua_replace(L, frame->base);
   }
   unpacker->depth--;

@@ -35,13 +35,12 @@ typedef struct lt_UnpackFrame {
   bool pending;   /* a value that has just been made is to be stored */
   bool is_global; /* function: the pending value is one */
   bool is_known;  /* table: the content of a class that the state has */
-  lua_Integer class_number;
   int base;
   lua_Integer array_size;
   int upvalue;
   bool has_rule; /* ruled: the first of its values is the rule */
   int awaited;   /* ruled: how many of its values are still to be made */
-  uint32_t slot; /* ruled: of the object */
+  uint32_t slot; /* ruled: of the object; known: of the class in the list of those received */
 } lt_UnpackFrame;
 
 enum { LT_UNPACKER_FRAMES = 8 };
