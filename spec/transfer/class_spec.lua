@@ -167,13 +167,13 @@ describe("a class", function()
     server.stop()
   end)
 
-  it("comes in results, arguments, errors, batches, shared tables and per priority", function()
+  it("comes in results, arguments, errors, batches, and functions in shared tables", function()
     local Class = new_class()
-    local shared = _thread.shared { object = Class.new(1) }
+    local shared = _thread.shared { make = Class.new }
     local q = queue.Queue()
     local handle = _thread.start_joinable_thread(function(argument)
       local objects = q:get_many(3)
-      objects[4], objects[5], objects[6] = argument, shared.object, shared.object
+      objects[4], objects[5], objects[6] = argument, shared.make(5), shared.make(6)
       for _, object in ipairs(objects) do
         assert(getmetatable(object) == Class)
       end
@@ -191,7 +191,7 @@ describe("a class", function()
     local ok, e = pcall(failing.result, failing)
     assert.is_false(ok)
     assert.equal(Class, getmetatable(e.args[2]))
-    assert.equal(Class, getmetatable(shared.object))
+    assert.equal(Class, getmetatable(shared.make(7)))
   end)
 
   it("has in common with a function what it has here", function()

@@ -124,7 +124,7 @@ static bool is_new(lua_State *L, const Walk *walk) {
 }
 
 /* What has a name in a module is no part of the class. */
-static bool is_named(lua_State *L) {
+static bool belongs_to_module(lua_State *L) {
   lt_ModulePath path;
   return lt_packer_find_path(L, lua_topointer(L, -1), &path);
 }
@@ -133,7 +133,7 @@ typedef enum Position { IN_TABLE, IN_METATABLE, IN_UPVALUE } Position;
 
 /* Where the table on the top goes, of those lists of the trace. */
 static int list_of_table(lua_State *L, Position position) {
-  if (lt_class_of_metatable(L, -1) != NULL || is_named(L))
+  if (lt_class_of_metatable(L, -1) != NULL || belongs_to_module(L))
     return WALK_LEAVES;
   if (position == IN_METATABLE || lt_class_record_find(L, -1) != NULL ||
       lt_class_is_like_one(L, -1)) {
@@ -147,7 +147,7 @@ static int list_of(lua_State *L, Position position) {
   int type = lua_type(L, -1);
   if (type == LUA_TTABLE)
     return list_of_table(L, position);
-  return type == LUA_TFUNCTION && !lua_iscfunction(L, -1) && !is_named(L) ? WALK_NODES
+  return type == LUA_TFUNCTION && !lua_iscfunction(L, -1) && !belongs_to_module(L) ? WALK_NODES
                                                                           : WALK_LEAVES;
 }
 
