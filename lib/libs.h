@@ -28,6 +28,12 @@ int lt_interrupt_thread(lua_State *L, lt_Thread *thread, int arg);
 /* try(f, ...), by whose address it is known on a stack. */
 int lt_try(lua_State *L);
 
+/*
+** An option that says which globals go along with functions: false for none, or a list of names,
+** in whose place a copy is put; nil, or true, for those that the functions name. Returns 'arg'.
+*/
+int lt_opt_globals(lua_State *L, int arg);
+
 /* Functions of the module that have a file of their own. */
 extern const luaL_Reg lt_thread_functions[], lt_interrupt_functions[], lt_shared_functions[],
     lt_transfer_functions[], lt_call_functions[], lt_raw_functions[];

@@ -82,7 +82,8 @@ static void push_priority(lua_State *L, int arg) {
 ** The message on the top is added, and popped. It counts at once, as one without contents, so that
 ** what there is of it is freed when it raises.
 */
-static void add_message(lua_State *L, Putting *putting, int arg, const lt_PackBatch *batch) {
+static void add_message(lua_State *L, Putting *putting, int arg, lt_DescribeValue describe,
+                        const lt_PackBatch *batch) {
   size_t number = putting->count++;
   putting->items[number].kind = LT_SCALAR_NIL;
   if (putting->keys != NULL) {
@@ -91,8 +92,7 @@ static void add_message(lua_State *L, Putting *putting, int arg, const lt_PackBa
     lt_message_item_from(L, -1, &putting->keys[number], LT_COPY_STRINGS, NULL, NULL);
     lua_pop(L, 1);
   }
-  lt_message_item_from(L, -1, &putting->items[number], LT_LEND_STRINGS,
-                       batch == NULL ? describe_message : describe_element, batch);
+  lt_message_item_from(L, -1, &putting->items[number], LT_LEND_STRINGS, describe, batch);
   lua_pop(L, 1);
 }
 
@@ -118,10 +118,11 @@ static lt_QueueOutcome put_all(lua_State *L, Putting *putting, plat_Time deadlin
 }
 
 /*
-** queue:put(message [, block = true [, timeout]])
+** queue:put(message [, block = true [, timeout [, globals]]])
 ** Puts a copy of the message, any value that transfers, into the queue. If the queue is full, waits
-** until there is room; with a timeout at most so many seconds; without 'block' not at all. By name:
-** queue:put(message, {timeout = 0.5}). Raises Full when there is no room, ShutDown when the
+** until there is room; with a timeout at most so many seconds; without 'block' not at all. Of the
+** globals that functions in it name go along: all, none if 'globals' is false, or those of a list
+** of names. By name: queue:put(message, {timeout = 0.5}). Raises Full when there is no room, ShutDown when the
 ** queue is shut down, TypeError for what can't be transferred (or, in a PriorityQueue, ordered),
 ** ValueError for a negative timeout. Follows Queue.put.
 */
@@ -132,12 +133,13 @@ int lt_queue_method_put(lua_State *L) {
   bool is_small = lt_message_item_from_small(L, 2, &item);
   if (!is_small)
     lt_check_any(L, 2);
-  plat_Time deadline = lua_gettop(L) == 2 ? PLAT_FOREVER : lt_queue_opt_patience(L, 3);
+  lt_PackBatch batch = {0};
+  plat_Time deadline = lua_gettop(L) == 2 ? PLAT_FOREVER : lt_queue_opt_put(L, 3, &batch.globals);
   bool is_keyed = lt_queue_order(queue) == LT_LEAST_FIRST;
   if (!is_keyed && (is_small || lt_queue_maxsize(queue) == 0)) {
     size_t put;
     if (!is_small)
-      lt_message_item_from(L, 2, &item, LT_LEND_STRINGS, describe_message, NULL);
+      lt_message_item_from(L, 2, &item, LT_LEND_STRINGS, describe_message, &batch);
     outcome = lt_queue_put(queue, lt_calling_parker(L), &item, NULL, 1, &put);
     if (outcome == LT_QUEUE_DONE)
       return 0;
@@ -148,7 +150,7 @@ int lt_queue_method_put(lua_State *L) {
   if (outcome == LT_QUEUE_FULL) {
     Putting *putting = push_putting(L, queue, 1);
     lua_pushvalue(L, 2);
-    add_message(L, putting, 2, NULL);
+    add_message(L, putting, 2, describe_message, &batch);
     outcome = put_all(L, putting, deadline);
     drop_rest(putting);
   }
@@ -156,18 +158,29 @@ int lt_queue_method_put(lua_State *L) {
 }
 
 /*
-** queue:put_nowait(message)
+** queue:put_nowait(message [, {globals=}])
 ** The same as put(message, false). Follows Queue.put_nowait.
 */
 int lt_queue_method_put_nowait(lua_State *L) {
+  static const char *const names[] = {"globals", NULL};
+  enum { BLOCK = 3, TIMEOUT, GLOBALS };
   lt_check_any(L, 2);
-  lt_check_most(L, 1, 1);
+  lt_check_most(L, 1, lua_istable(L, BLOCK) ? 2 : 1);
+  if (lua_istable(L, BLOCK)) {
+    lt_spread_keywords(L, BLOCK, names);
+    lt_opt_globals(L, BLOCK);
+  }
+  lua_settop(L, GLOBALS);
+  lua_copy(L, BLOCK, GLOBALS);
+  lua_pushnil(L);
+  lua_replace(L, TIMEOUT);
   lua_pushboolean(L, 0);
+  lua_replace(L, BLOCK);
   return lt_queue_method_put(L);
 }
 
 /*
-** queue:put_many(list [, block = true [, timeout]])
+** queue:put_many(list [, block = true [, timeout [, globals]]])
 ** Puts the messages list[1], ..., list[n] in this order, at the cost of one; n is list.n or #list.
 ** The arguments, and what it raises, are as for put: of what can't be transferred nothing is put.
 ** If it raises for another reason, some may be in the queue: the field 'put' of Full and ShutDown
@@ -180,14 +193,15 @@ int lt_queue_method_put_many(lua_State *L) {
     lt_arg_error(L, &lt_ValueError, 2,
                  "field 'n' is too large (%I): %d messages can be put at one time",
                  (lua_Integer)count, (int)LT_QUEUE_MOST);
-  plat_Time deadline = lt_queue_opt_patience(L, 3);
+  lt_PackBatch batch = {0};
+  plat_Time deadline = lt_queue_opt_put(L, 3, &batch.globals);
   Putting *putting = push_putting(L, queue, count);
   lt_module_index_push(L, false);
-  lt_PackBatch batch = {lua_gettop(L), 0};
+  batch.names = lua_gettop(L);
   for (size_t i = 1; i <= count; i++) {
     lua_rawgeti(L, 2, (lua_Integer)i);
     batch.first = (int)(i - 1);
-    add_message(L, putting, 2, &batch);
+    add_message(L, putting, 2, describe_element, &batch);
   }
   lt_QueueOutcome outcome = put_all(L, putting, deadline);
   if (outcome == LT_QUEUE_DONE)

@@ -33,6 +33,7 @@ local function lthread(define, libraries, ...)
                "lib/atomiclib.c",
                "lib/calllib.c",
                "lib/classlib.c",
+               "lib/globals_option.c",
                "lib/guard.c",
                "lib/handlelib.c",
                "lib/interruptlib.c",

@@ -244,6 +244,31 @@ operations.queues = [[
   assert(not ok and bounded:qsize() == 1)
 ]]
 
+-- What the receiver has is replaced as a whole or not at all.
+operations.globals = [[
+  local queue = require "lthread.queue"
+  local q = queue.SimpleQueue()
+  local function get() return one, two, three end
+  one, two, three = 1, { 1 }, function() return two[1] end
+  q:put(get)
+  q:put(get, { globals = { "one", "two", "three" } })
+  local handle = _thread.start_joinable_thread(function()
+    collectgarbage "stop"
+    local f = q:get()
+    q:get()
+    assert(f() == 1 and three() == 1)
+    one, two = 2, { 2 }
+    return f
+  end, { globals = false })
+  one, two, three = 0, 0, 0
+  local ok, f = pcall(handle.result, handle)
+  if not ok then
+    assert(one == 0 and two == 0 and three == 0)
+    error(f, 0)
+  end
+  assert(f() == 2 and two[1] == 2 and three == 0)
+]]
+
 -- The thread lends what it puts, and closes its state while that is on its way.
 operations.loans = [[
   local queue = require "lthread.queue"

@@ -49,7 +49,7 @@ static int run_function(lua_State *L) {
   lua_settop(L, 0);
   lt_interrupt_replace_sethook(L);
   lt_inherited_package_apply(L, thread->package);
-  int count = lt_unpack(L, thread->message, LT_OVERRIDE_GLOBALS);
+  int count = lt_unpack(L, thread->message, LT_TAKE_GLOBALS);
   lt_message_free(thread->message);
   thread->message = NULL;
   atomic_store(&thread->status, LT_RUNNING);
@@ -253,9 +253,11 @@ static int get_package(lua_State *L) {
 }
 
 /* Packs the function and its arguments, which it pops, and gets what the thread inherits. */
-static void pack_start(lua_State *L, int argument_count, lt_Message **message,
+static void pack_start(lua_State *L, const lt_ThreadStart *start, lt_Message **message,
                        lt_Object **package) {
-  *message = lt_pack(L, argument_count + 1, LT_LEND_STRINGS, describe_argument);
+  lt_PackBatch batch = {.globals = start->globals};
+  *message =
+      lt_pack_in_batch(L, start->argument_count + 1, LT_LEND_STRINGS, describe_argument, &batch);
   if (lt_protected_call(L, get_package, package, 0, 0) != LUA_OK) {
     lt_message_free(*message);
     lt_throw(L);
@@ -304,7 +306,7 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_ThreadStart *
     lt_raise(L, &lt_RuntimeError, "thread already started");
   lt_Message *message = NULL;
   lt_Object *package = NULL;
-  pack_start(L, start->argument_count, &message, &package);
+  pack_start(L, start, &message, &package);
   if (!atomic_compare_exchange_strong(&thread->status, &unstarted, LT_STARTING)) {
     drop_start(message, package);
     lt_raise(L, &lt_RuntimeError, "thread already started");

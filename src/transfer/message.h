@@ -26,7 +26,8 @@
 **                                      CELL, slot, value
 **                                      SAME_CELL, slot of one that came before
 **                                      ENVIRONMENT: the globals of the receiver
-**                                    then any number of GLOBAL, slot (unused), name, value; END
+**                                    then any number of GLOBAL, slot (unused), lt_GlobalStamp,
+**                                    name, value; END
 **   RULED                            slot, number of values, has a rule?; the rule, if it has one,
 **                                    a function, its arguments; late metatables, as below; END
 **
@@ -109,11 +110,12 @@ lt_Message *lt_pack(lua_State *L, int count, lt_StringsRule strings, lt_Describe
 /*
 ** The same for one message of a batch: the index of the state's modules (see module_index.h) has
 ** been looked up once for all of them, and 'describe' counts values from 'first' on. NULL is for a
-** message alone.
+** message alone, whose sender can't choose which globals go along: those that its functions name.
 */
 typedef struct lt_PackBatch {
-  int names; /* where on the stack the index is */
+  int names; /* where on the stack the index is; 0: it has not been looked up */
   int first;
+  int globals; /* where on the stack the choice is: false for none, or a list; 0 or nil for those */
 } lt_PackBatch;
 
 lt_Message *lt_pack_in_batch(lua_State *L, int count, lt_StringsRule strings,
@@ -121,8 +123,8 @@ lt_Message *lt_pack_in_batch(lua_State *L, int count, lt_StringsRule strings,
 
 /*
 ** Pushes the values of a message, and raises what goes wrong in making them. The globals that its
-** functions name are set where the receiver has none of that name, or, with LT_OVERRIDE_GLOBALS,
-** always.
+** functions name are set where the receiver has none of that name; with LT_TAKE_GLOBALS also in the
+** place of older ones, see received_globals.h.
 */
 int lt_unpack(lua_State *L, const lt_Message *message, lt_GlobalsRule globals);
 

@@ -79,7 +79,10 @@ static bool is_lua_function(lua_State *L, int index) {
   return lua_isfunction(L, index) && !lua_iscfunction(L, index);
 }
 
-/* The packer is the first argument, then come the names, or nil, and the values. */
+/*
+** The packer is the first argument, then come the names, or nil, the choice of globals, or nil, and
+** the values.
+*/
 static int pack_protected(lua_State *L) {
   lt_Packer *packer = lua_touserdata(L, 1);
   int count = lua_gettop(L) - LT_FIRST_VALUE_PLACE + 1;
@@ -96,17 +99,22 @@ static int pack_protected(lua_State *L) {
   return 0;
 }
 
+static void push_or_nil(lua_State *L, int index) {
+  if (index == 0)
+    lua_pushnil(L);
+  else
+    lua_pushvalue(L, index);
+}
+
 lt_Message *lt_pack_in_batch(lua_State *L, int count, lt_StringsRule strings,
                              lt_DescribeValue describe, const lt_PackBatch *batch) {
   lt_Packer packer;
   lt_check_stack(L, 4);
-  lt_packer_init(&packer, strings, describe, batch == NULL ? 0 : batch->first);
-  if (batch == NULL)
-    lua_pushnil(L);
-  else
-    lua_pushvalue(L, batch->names);
-  lua_insert(L, -1 - count);
-  int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, 1 + count, 0);
+  lt_packer_init(&packer, strings, describe, batch);
+  push_or_nil(L, batch == NULL ? 0 : batch->names);
+  push_or_nil(L, batch == NULL ? 0 : batch->globals);
+  lua_rotate(L, -2 - count, 2);
+  int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, 2 + count, 0);
   lt_packer_free(&packer);
   if (status == LUA_OK)
     return packer.message;
@@ -123,11 +131,12 @@ lt_Message *lt_pack(lua_State *L, int count, lt_StringsRule strings, lt_Describe
 lt_Message *lt_pack_class_alone(lua_State *L, bool *runs_code) {
   lt_Packer packer;
   lt_check_stack(L, 4);
-  lt_packer_init(&packer, LT_COPY_STRINGS, NULL, 0);
+  lt_packer_init(&packer, LT_COPY_STRINGS, NULL, NULL);
   packer.whole_classes = true;
   lua_pushnil(L);
-  lua_insert(L, -2);
-  int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, 2, 0);
+  lua_pushnil(L);
+  lua_rotate(L, -3, 2);
+  int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, 3, 0);
   *runs_code = packer.anchors != 0;
   lt_packer_free(&packer);
   if (status == LUA_OK)

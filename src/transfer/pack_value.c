@@ -215,7 +215,8 @@ bool lt_pack_value(lua_State *L, lt_Packer *packer) {
     return true;
   }
   if (lua_type(L, -1) == LUA_TTHREAD)
-    lt_pack_refuse(L, packer, "a coroutine");
+    lt_pack_refuse_advised(L, packer, &lt_TypeError, "a coroutine",
+                           "send its function and create it there");
   pack_by_identity(L, packer);
   return packer->depth == depth;
 }

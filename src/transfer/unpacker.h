@@ -20,7 +20,7 @@
 enum {
   LT_UNPACKER_PLACE = 1,
   LT_RECEIVED_GLOBALS_PLACE,
-  LT_RECEIVED_CLASSES_PLACE,
+  LT_RECEIVED_CLASSES_PLACE = LT_RECEIVED_GLOBALS_PLACE + LT_RECEIVED_GLOBALS_PLACES,
   LT_SLOTS_PLACE
 };
 
@@ -38,8 +38,9 @@ typedef struct lt_UnpackFrame {
   int base;
   lua_Integer array_size;
   int upvalue;
-  bool has_rule; /* ruled: the first of its values is the rule */
-  int awaited;   /* ruled: how many of its values are still to be made */
+  lt_GlobalStamp stamp; /* function: of the pending global */
+  bool has_rule;        /* ruled: the first of its values is the rule */
+  int awaited;          /* ruled: how many of its values are still to be made */
   uint32_t slot; /* ruled: of the object; known: of the class in the list of those received */
 } lt_UnpackFrame;
 
@@ -121,9 +122,6 @@ bool lt_unpack_value(lua_State *L, lt_Unpacker *unpacker);
 
 /* Sets the metatables that were not complete when they were needed, up to an END. */
 void lt_unpack_late_metatables(lua_State *L, lt_Unpacker *unpacker);
-
-/* Sets the globals that have come so far. */
-void lt_unpack_globals(lua_State *L, const lt_Unpacker *unpacker);
 
 /*
 ** unpack_ruled.c
