@@ -188,6 +188,33 @@ describe("A shared object", function()
     assert.equal("account", box.object.kind)
   end)
 
+  it("may have a shared table as metatable, which is then the same in all threads", function()
+    local Shared = _thread.shared { __len = function() return 7 end }
+    Shared.__index = Shared
+    function Shared:earn(n) return _thread.add(self, "balance", n) end
+    local object = _thread.shared({ balance = 1 }, Shared)
+    in_both(function()
+      function Shared.late() return "late" end
+      return getmetatable(object) == Shared and object:earn(1) > 1 and #object == 7 and
+        object.late() == "late"
+    end)
+    assert.equal(3, object.balance)
+    local copy = _thread.copy(object)
+    assert.equal(3, copy.balance)
+    assert.is_nil(getmetatable(copy))
+    raises(TypeError, "cannot have __gc", _thread.shared, {}, _thread.shared { __gc = print })
+  end)
+
+  it("is a global of all threads, as its class", function()
+    local globals = _thread.globals
+    globals.Clock = { ticks = 0 }
+    globals.Clock.__index = globals.Clock
+    function globals.Clock:tick() return _thread.add(self, "ticks", 1) end
+    globals.clock = _thread.shared({}, globals.Clock)
+    in_both(function() return globals.clock:tick() == globals.clock.ticks end)
+    globals.clock, globals.Clock = nil, nil
+  end)
+
   it("works in finalizers, while a thread ends, too", function()
     call(function()
       local function deposit() account:deposit(1) end
