@@ -189,15 +189,24 @@ static void fill_hidden(lua_State *L, int hidden) {
   lua_setfield(L, hidden, "__metatable");
 }
 
+static int complete_hidden_metatable(lua_State *L);
+
+static const lt_HiddenMaker hidden_maker = {fill_hidden, complete_hidden_metatable};
+
+static int complete_hidden_metatable(lua_State *L) {
+  lt_shared_metatable_complete(L, lua_upvalueindex(1), &hidden_maker);
+  return 0;
+}
+
 lt_SharedMetatable *lt_shared_object_metatable(lua_State *L, int metatable, int class_fields) {
-  return lt_shared_metatable_of(L, metatable, class_fields, fill_hidden);
+  return lt_shared_metatable_of(L, metatable, class_fields, &hidden_maker);
 }
 
 bool lt_shared_object_push_metatable(lua_State *L, lt_Object *object) {
   lt_Object *metatable = ((lt_SharedTable *)object)->metatable;
   if (metatable == NULL)
     return false;
-  lt_shared_metatable_push_hidden(L, (lt_SharedMetatable *)metatable, fill_hidden);
+  lt_shared_metatable_push_hidden(L, (lt_SharedMetatable *)metatable, object, &hidden_maker);
   return true;
 }
 

@@ -124,6 +124,7 @@ local function lthread(define, libraries, ...)
                "src/transfer/received_globals.c",
                "src/transfer/transfer_rules.c",
                "src/transfer/unpack.c",
+               "src/transfer/unpack_end.c",
                "src/transfer/unpack_ruled.c",
                ...
             },

@@ -148,6 +148,13 @@ static void push_userdata(lua_State *L, lt_Unpacker *unpacker) {
   lt_unpack_keep(L, slot);
 }
 
+static void push_object(lua_State *L, lt_Unpacker *unpacker) {
+  lt_Object *object = lt_unpack_reference(unpacker)->target;
+  unpacker->end.object = object;
+  lt_object_push(L, object);
+  unpacker->end.object = NULL;
+}
+
 static void push_cfunction(lua_State *L, lt_Unpacker *unpacker) {
   lua_CFunction function;
   lt_unpack_bytes(unpacker, &function, sizeof(function));
@@ -195,7 +202,7 @@ bool lt_unpack_value(lua_State *L, lt_Unpacker *unpacker) {
     unpack_method(L, unpacker);
     return true;
   case LT_TAG_OBJECT:
-    lt_object_push(L, lt_unpack_reference(unpacker)->target);
+    push_object(L, unpacker);
     return true;
   case LT_TAG_CLASS_METATABLE:
     lt_class_push_metatable(L, lt_unpack_reference(unpacker)->target);
@@ -390,12 +397,14 @@ int lt_try_unpack(lua_State *L, const lt_Message *message, lt_GlobalsRule global
     lua_pushliteral(L, "stack overflow (too many values)");
     return LUA_ERRRUN;
   }
+  int base = lua_gettop(L);
+  lt_unpack_end_begin(L, &unpacker.end);
   /* LUA_MULTRET: a fixed number must fit into a short */
   int status = lt_protected_call(L, unpack_protected, &unpacker, 0, LUA_MULTRET);
   free(unpacker.cells);
   if (unpacker.frames != unpacker.own_frames)
     free(unpacker.frames);
-  return status;
+  return lt_unpack_end_run(L, &unpacker.end, status, base);
 }
 
 int lt_unpack(lua_State *L, const lt_Message *message, lt_GlobalsRule globals) {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "src/transfer/message.h"
+#include "src/transfer/unpack_end.h"
 
 /*
 ** Where things lie on the Lua stack of unpack_protected. Behind LT_SLOTS_PLACE, a table, lie those
@@ -54,6 +55,7 @@ typedef struct lt_Unpacker {
   size_t frame_capacity;
   unsigned char *cells; /* for a slot that is a cell: its number among the upvalues of a function */
   lt_GlobalsRule globals;
+  lt_UnpackEnd end;
   lt_UnpackFrame own_frames[LT_UNPACKER_FRAMES]; /* suffice for a small value */
 } lt_Unpacker;
 
