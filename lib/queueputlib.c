@@ -19,27 +19,30 @@ static void describe_element(lua_State *L, int value) {
 
 /*
 ** Items on their way into a queue; the first 'put' of them are in it. It is a userdata on the
-** stack, whose finalizer frees what was not put if the function does not come to do that.
+** stack, whose finalizer frees what was not put if the function does not come to do that. If there
+** is something to give back, it is done at once: see lt_message_give_back.
 */
 typedef struct Putting {
   lt_QueueUse use; /* the queue is the function's argument, which stays on the stack */
   lt_QueueOutcome outcome;
   size_t count;
   size_t put;
+  int place; /* on the stack */
+  bool gives_back;
   lt_MessageItem *keys; /* for a PriorityQueue, else NULL */
   lt_MessageItem items[];
 } Putting;
 
-static void drop_rest(Putting *putting) {
+static void drop_rest(lua_State *L, Putting *putting) {
   for (; putting->put < putting->count; putting->put++) {
-    lt_message_item_free(&putting->items[putting->put]);
+    lt_message_item_return(L, &putting->items[putting->put]);
     if (putting->keys != NULL)
       lt_message_item_free(&putting->keys[putting->put]);
   }
 }
 
 static int finalize_putting(lua_State *L) {
-  drop_rest(lua_touserdata(L, 1));
+  drop_rest(L, lua_touserdata(L, 1));
   return 0;
 }
 
@@ -50,12 +53,15 @@ static Putting *push_putting(lua_State *L, lt_Queue *queue, size_t capacity) {
   Putting *putting = lua_newuserdatauv(L, size, 0);
   memset(putting, 0, sizeof(*putting)); /* the items are when they come */
   putting->use = (lt_QueueUse){.queue = queue, .parker = lt_calling_parker(L)};
+  putting->place = lua_gettop(L);
   putting->keys = keyed ? putting->items + capacity : NULL;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) != LUA_TTABLE) {
     lua_pop(L, 1);
-    lua_createtable(L, 0, 1);
+    lua_createtable(L, 0, 2);
     lua_pushcfunction(L, finalize_putting);
     lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, finalize_putting);
+    lua_setfield(L, -2, "__close");
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
   }
@@ -94,6 +100,10 @@ static void add_message(lua_State *L, Putting *putting, int arg, lt_DescribeValu
   }
   lt_message_item_from(L, -1, &putting->items[number], LT_LEND_STRINGS, describe, batch);
   lua_pop(L, 1);
+  if (!putting->gives_back && lt_message_item_moves(&putting->items[number])) {
+    putting->gives_back = true;
+    lua_toclose(L, putting->place);
+  }
 }
 
 /* False: there is no room. */
@@ -143,7 +153,7 @@ int lt_queue_method_put(lua_State *L) {
     outcome = lt_queue_put(queue, lt_calling_parker(L), &item, NULL, 1, &put);
     if (outcome == LT_QUEUE_DONE)
       return 0;
-    lt_message_item_free(&item);
+    lt_message_item_return(L, &item);
     if (deadline == PLAT_AT_ONCE)
       return lt_queue_raise(L, outcome);
   }
@@ -152,7 +162,7 @@ int lt_queue_method_put(lua_State *L) {
     lua_pushvalue(L, 2);
     add_message(L, putting, 2, describe_message, &batch);
     outcome = put_all(L, putting, deadline);
-    drop_rest(putting);
+    drop_rest(L, putting);
   }
   return outcome == LT_QUEUE_DONE ? 0 : lt_queue_raise(L, outcome);
 }
@@ -207,7 +217,7 @@ int lt_queue_method_put_many(lua_State *L) {
   if (outcome == LT_QUEUE_DONE)
     return 0;
   lua_Integer put = (lua_Integer)putting->put;
-  drop_rest(putting);
+  drop_rest(L, putting);
   if (outcome == LT_QUEUE_NO_MEMORY)
     return lt_raise_memory(L);
   const char *message = lua_pushfstring(L, "%s; %I of %I messages were put",

@@ -45,6 +45,8 @@ local function lthread(define, libraries, ...)
                "lib/shared_fields.c",
                "lib/shared_object.c",
                "lib/sharedlib.c",
+               "lib/socket_class.c",
+               "lib/socketlib.c",
                "lib/threadlib.c",
                "lib/transferlib.c",
                "lthread.c",

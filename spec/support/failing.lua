@@ -59,10 +59,10 @@ operations.rules = [[
   q:put { p, { p } }
   local got = q:get()
   assert(got[1] == got[2][1] and got[1].y[1].x == 2 and q:empty())
-  local none = setmetatable({}, { __transfer = function() return make end, __gc = print })
+  local none = setmetatable({}, { __transfer = function() return make end, __gc = make })
   q:put(none)
   assert(q:get().text)
-  local ok, e = pcall(q.put, q, { setmetatable({}, { __gc = print }) })
+  local ok, e = pcall(q.put, q, { setmetatable({}, { __gc = type }) })
   if type(e) == "string" then error(e, 0) end
   assert(not ok and _thread.isinstance(e, _thread.TypeError) and q:empty())
 ]]
@@ -288,6 +288,27 @@ operations.loans = [[
   q:put(long)
 ]]
 
+operations.sockets = [[
+  local queue = require "lthread.queue"
+  local transfer = require "lthread.transfer.socket"
+  local q, full = queue.SimpleQueue(), queue.Queue(1)
+  full:put(1)
+  local socket = require "socket".udp4()
+  if not socket then error "not enough memory" end
+  socket:settimeout(3)
+  q:put { socket, socket }
+  local got = q:get()
+  assert(got[1] == got[2] and got[1] ~= socket and got[1]:gettimeout() == 3)
+  got[1]:close()
+  local ok, e = pcall(full.put, full, transfer.move(socket), false)
+  if type(e) == "string" then error(e, 0) end
+  if socket:getfd() == -1 then error "not enough memory to give it back" end
+  assert(not ok and _thread.isinstance(e, queue.Full))
+  q:put(transfer.move(socket))
+  assert(socket:getfd() == -1)
+  q:get():close()
+]]
+
 -- In a state of its own. Results: how many allocations there are to fail.
 local trial = [[
   local memory, count, first, last = require "memory", ...
@@ -324,7 +345,14 @@ local trial = [[
   end
 ]]
 
+-- How many sockets the process has; 0 where the system doesn't tell.
+local function count_sockets()
+  local file <close> = assert(io.popen "exec ls -l /proc/$PPID/fd 2>/dev/null")
+  return select(2, file:read("a"):gsub("socket:", ""))
+end
+
 local name = arg[1]
+local sockets = count_sockets()
 local code = trial:gsub("OPERATION", function() return operations[name] end)
   :gsub("PREPARE", name == "open" and "false" or "true")
 local step = name == "open" and 1 or math.maxinteger // 2
@@ -344,4 +372,5 @@ for _, count in ipairs { 1, 2, 0 } do
   until finished
   print(count == 0 and "all" or count, finished)
 end
+assert(count_sockets() == sockets, "sockets are left open")
 print "passed"

@@ -259,12 +259,14 @@ static void pack_start(lua_State *L, const lt_ThreadStart *start, lt_Message **m
   *message =
       lt_pack_in_batch(L, start->argument_count + 1, LT_LEND_STRINGS, describe_argument, &batch);
   if (lt_protected_call(L, get_package, package, 0, 0) != LUA_OK) {
+    lt_message_give_back(L, *message);
     lt_message_free(*message);
     lt_throw(L);
   }
 }
 
-static void drop_start(lt_Message *message, lt_Object *package) {
+static void drop_start(lua_State *L, lt_Message *message, lt_Object *package) {
+  lt_message_give_back(L, message);
   lt_message_free(message);
   lt_object_release(package);
 }
@@ -272,7 +274,7 @@ static void drop_start(lt_Message *message, lt_Object *package) {
 /* Takes back what lt_thread_start has done to the thread. */
 static void make_unstarted(lua_State *L, lt_Thread *thread) {
   lt_Runtime *runtime = thread->runtime;
-  drop_start(thread->message, thread->package);
+  drop_start(L, thread->message, thread->package);
   thread->message = NULL;
   thread->package = NULL;
   lt_interrupt_clear(L, thread, true);
@@ -308,7 +310,7 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_ThreadStart *
   lt_Object *package = NULL;
   pack_start(L, start, &message, &package);
   if (!atomic_compare_exchange_strong(&thread->status, &unstarted, LT_STARTING)) {
-    drop_start(message, package);
+    drop_start(L, message, package);
     lt_raise(L, &lt_RuntimeError, "thread already started");
   }
   thread->message = message;

@@ -38,6 +38,7 @@
 #ifndef lt_message_h
 #define lt_message_h
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lthread.h"
@@ -88,7 +89,8 @@ typedef struct lt_Reference {
 } lt_Reference;
 
 typedef struct lt_Message {
-  int count; /* of values */
+  int count;  /* of values */
+  bool moves; /* one of its references is a move */
   uint32_t slot_count;
   size_t reference_count;
   size_t size;
@@ -130,6 +132,24 @@ int lt_unpack(lua_State *L, const lt_Message *message, lt_GlobalsRule globals);
 
 /* The same; returns a status of Lua instead, with the values or what went wrong on the top. */
 int lt_try_unpack(lua_State *L, const lt_Message *message, lt_GlobalsRule globals);
+
+/*
+** A move is the rule of a value that stands for another, of which it makes that the sender has it
+** no more. There is one, which comes from above: see lib/socketlib.c.
+**
+** take: the message is complete. It may raise; then it is freed.
+** give_back: the message reaches nobody. It may raise.
+*/
+typedef struct lt_Move {
+  lthread_Transfer rule;
+  void (*take)(lua_State *L, void *token);
+  void (*give_back)(lua_State *L, void *token);
+} lt_Move;
+
+extern const lt_Move *lt_message_move;
+
+/* Before a message is freed that the sender's state could not send; never raises. */
+void lt_message_give_back(lua_State *L, const lt_Message *message);
 
 void lt_message_free(lt_Message *message); /* NULL is fine */
 

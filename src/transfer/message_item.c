@@ -96,6 +96,12 @@ void lt_message_item_free(lt_MessageItem *item) {
   }
 }
 
+void lt_message_item_return(lua_State *L, lt_MessageItem *item) {
+  if (item->kind == LT_ITEM_MESSAGE)
+    lt_message_give_back(L, item->value.as.message);
+  lt_message_item_free(item);
+}
+
 static int item_push_protected(lua_State *L) {
   lt_message_item_push(L, lua_touserdata(L, 1));
   return 1;

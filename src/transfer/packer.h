@@ -136,6 +136,7 @@ typedef struct lt_Packer {
   bool starts_over;
   bool needs_anchors; /* to start over with */
   bool has_function;
+  bool moves;                  /* one of the references is a move */
   bool is_metatable;           /* what is packed now */
   const void *plain_metatable; /* the last one without __call */
   uint64_t number;             /* of this packing, if it has classes */
