@@ -141,6 +141,7 @@ static void push_module(lua_State *L) {
   lt_set_functions(L, functions);
   lt_set_functions(L, lt_thread_functions);
   lt_set_functions(L, lt_interrupt_functions);
+  lt_set_functions(L, lt_descriptor_functions);
   lt_set_functions(L, lt_shared_functions);
   lt_set_functions(L, lt_transfer_functions);
   lt_set_functions(L, lt_call_functions);

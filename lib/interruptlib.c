@@ -11,6 +11,7 @@
 #include "src/diagnose/dump.h"
 #include "src/diagnose/dump_triggers.h"
 #include "src/thread/interrupt.h"
+#include "src/thread/on_interrupt.h"
 #include "src/thread/runtime_threads.h"
 #include "src/thread/wait.h"
 
@@ -104,6 +105,23 @@ static int interrupt_main(lua_State *L) {
     lt_thread_signal(main, (int)number);
   lt_object_release(&main->object);
   return done ? 0 : lt_raise_memory(L);
+}
+
+/*
+** on_interrupt(f) -> the function before, or nil
+** From now on what interrupts the calling thread calls f(exception), where it would be raised. There
+** f is shielded, and may not yield. If it returns, the interrupt counts as delivered, and a wait goes
+** on with the time that is left; what it raises is raised there. At the end of the runtime it is
+** called once, with SystemExit, which is raised in spite of it when the grace is over. nil removes
+** it. Raises TypeError for what can't be called. Follows signal.signal.
+*/
+static int on_interrupt(lua_State *L) {
+  lt_check_any(L, 1);
+  lua_settop(L, 1);
+  if (!lua_isnil(L, 1))
+    lt_check_callable(L, 1);
+  lt_on_interrupt_set(L, lt_self(L));
+  return 1;
 }
 
 /*
@@ -217,6 +235,7 @@ static int set_deadlock_check(lua_State *L) {
 const luaL_Reg lt_interrupt_functions[] = {
     {"interrupt", interrupt},
     {"interrupt_main", interrupt_main},
+    {"on_interrupt", on_interrupt},
     {"dump_traceback", dump_traceback},
     {"dump_traceback_later", dump_traceback_later},
     {"cancel_dump_traceback_later", cancel_dump_traceback_later},

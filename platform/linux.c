@@ -14,11 +14,12 @@
 
 int plat_parker_init(plat_Parker *parker) {
   atomic_init(&parker->token, 0);
+  parker->wake = (plat_Event)PLAT_NO_EVENT;
   return 0;
 }
 
 void plat_parker_destroy(plat_Parker *parker) {
-  (void)parker;
+  plat_event_close(&parker->wake);
 }
 
 /* Where time_t has 64 bits on a system of 32, the call of this name takes such times. */
@@ -53,8 +54,11 @@ plat_Wake plat_park(plat_Parker *parker, plat_Time deadline) {
 
 void plat_unpark(plat_Parker *parker) {
   /* Release: pairs with the exchange in plat_park. */
-  if (atomic_exchange_explicit(&parker->token, 1, memory_order_release) == 0)
+  uint32_t before = atomic_exchange_explicit(&parker->token, 1, memory_order_release);
+  if (before == 0)
     syscall(FUTEX_CALL, &parker->token, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  else if (before == PLAT_POLLING)
+    plat_event_set(&parker->wake);
 }
 
 void plat_set_thread_name(const char *name) {

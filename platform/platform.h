@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/types.h>
@@ -107,24 +108,67 @@ static inline void plat_light_barrier(void) {
 }
 
 /*
+** An event is a descriptor that is readable while the event is set. It is set once before it is
+** cleared. Programs that are executed do not have it.
+*/
+typedef struct plat_Event {
+  int readable;
+  int writable;
+} plat_Event;
+
+#define PLAT_NO_EVENT                                                                              \
+  { -1, -1 }
+
+static inline bool plat_event_is_open(const plat_Event *event) {
+  return event->readable >= 0;
+}
+
+int plat_event_open(plat_Event *event); /* 0 or an errno */
+void plat_event_close(plat_Event *event);
+void plat_event_set(const plat_Event *event);
+bool plat_event_clear(const plat_Event *event); /* whether it was set; does not wait */
+
+/*
+** In the child of a fork, which shares its events with the parent: in the place of this one there is
+** a new one, not set, with the same numbers; or none, if the system makes no other.
+*/
+void plat_event_renew(plat_Event *event);
+
+/*
 ** A parker puts its one thread to sleep until somebody hands it the token (per system). An unpark
 ** that comes before the park is kept: the park then returns at once. plat_park may return early
 ** when a signal handler ran; its callers look at their condition again.
 */
 typedef struct plat_Parker {
-  _Atomic(uint32_t) token; /* 1: an unpark has come, 0: none */
+  _Atomic(uint32_t) token; /* 1: an unpark has come, 0: none, PLAT_POLLING */
+  plat_Event wake;         /* ends a poll; made when the thread first polls */
 #if defined(LT_PLATFORM_POSIX)
   pthread_mutex_t mutex;
   pthread_cond_t handed;
 #endif
 } plat_Parker;
 
-typedef enum plat_Wake { PLAT_UNPARKED, PLAT_TIMED_OUT, PLAT_SIGNALLED } plat_Wake;
+#define PLAT_POLLING 2u
+
+typedef enum plat_Wake { PLAT_UNPARKED, PLAT_TIMED_OUT, PLAT_SIGNALLED, PLAT_READY } plat_Wake;
 
 int plat_parker_init(plat_Parker *parker); /* 0 or an errno */
 void plat_parker_destroy(plat_Parker *parker);
 plat_Wake plat_park(plat_Parker *parker, plat_Time deadline);
 void plat_unpark(plat_Parker *parker);
+
+/*
+** The thread may also park in poll: it comes back as soon as one of the descriptors is ready, too,
+** with PLAT_READY. The first entry is the parker's own, the caller fills in the others. Polling is
+** enabled by the thread itself; where it never is, plat_unpark does nothing more.
+*/
+typedef struct pollfd plat_Polled;
+
+int plat_parker_enable_polling(plat_Parker *parker); /* 0 or an errno; any number of calls */
+plat_Wake plat_park_polling(plat_Parker *parker, plat_Polled *polled, unsigned count,
+                            plat_Time deadline);
+
+bool plat_poll(plat_Polled *polled, unsigned count); /* whether one is ready, without waiting */
 
 /*
 ** Threads. They start detached, with every signal blocked that could run a handler of the host.
@@ -259,6 +303,9 @@ void plat_watch_wait(void);
 
 /* In the child of a fork: the signal does nothing until it is taken over there. */
 void plat_watch_forget(void);
+
+/* The descriptor of a stream of C. */
+#define PLAT_FILE_DESCRIPTOR(file) fileno(file)
 
 /* Has these called at every fork from now on. 0 or an errno. */
 typedef struct plat_ForkHandlers {

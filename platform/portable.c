@@ -48,6 +48,7 @@ static int wait_until(plat_Parker *parker, plat_Time deadline) {
 
 int plat_parker_init(plat_Parker *parker) {
   atomic_init(&parker->token, 0);
+  parker->wake = (plat_Event)PLAT_NO_EVENT;
   int error = pthread_mutex_init(&parker->mutex, NULL);
   if (error != 0)
     return error;
@@ -60,12 +61,13 @@ int plat_parker_init(plat_Parker *parker) {
 void plat_parker_destroy(plat_Parker *parker) {
   pthread_cond_destroy(&parker->handed);
   pthread_mutex_destroy(&parker->mutex);
+  plat_event_close(&parker->wake);
 }
 
 plat_Wake plat_park(plat_Parker *parker, plat_Time deadline) {
   int error = 0;
   pthread_mutex_lock(&parker->mutex);
-  /* Relaxed, here and in plat_unpark: the mutex orders every access to the token. */
+  /* Relaxed: the mutex orders every access to the token but those of polling.c, of this thread. */
   while (atomic_load_explicit(&parker->token, memory_order_relaxed) == 0 && error == 0)
     error = deadline == PLAT_FOREVER ? pthread_cond_wait(&parker->handed, &parker->mutex)
                                      : wait_until(parker, deadline);
@@ -76,9 +78,12 @@ plat_Wake plat_park(plat_Parker *parker, plat_Time deadline) {
 
 void plat_unpark(plat_Parker *parker) {
   pthread_mutex_lock(&parker->mutex);
-  atomic_store_explicit(&parker->token, 1, memory_order_relaxed);
+  /* Release: pairs with the exchanges in polling.c. */
+  uint32_t before = atomic_exchange_explicit(&parker->token, 1, memory_order_release);
   pthread_cond_signal(&parker->handed);
   pthread_mutex_unlock(&parker->mutex);
+  if (before == PLAT_POLLING)
+    plat_event_set(&parker->wake);
 }
 
 void plat_set_thread_name(const char *name) {

@@ -316,7 +316,15 @@ static int new_calling(lua_State *L) {
   return 1;
 }
 
+/* fileno(file) -> the number of its descriptor */
+static int file_descriptor(lua_State *L) {
+  const luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+  lua_pushinteger(L, fileno(stream->f));
+  return 1;
+}
+
 static const luaL_Reg functions[] = {{"fork", call_fork},
+                                     {"fileno", file_descriptor},
                                      {"wait", await_child},
                                      {"is_rounding", is_rounding},
                                      {"set_rounding", set_rounding},

@@ -165,8 +165,11 @@ static void make_answer(lt_DumpAnswer *answer, lua_State *L, lt_Thread *thread,
                         const lt_Blocked *blocked) {
   if (blocked != NULL) {
     const lt_Wait *wait = blocked->wait;
-    snprintf(answer->blocked_on, LT_BLOCKED_BYTES, wait->shown == NULL ? "%s" : "%s %p", wait->what,
-             wait->shown);
+    if (wait->polled_count > 1)
+      snprintf(answer->blocked_on, LT_BLOCKED_BYTES, "%s %d", wait->what, wait->polled[1].fd);
+    else
+      snprintf(answer->blocked_on, LT_BLOCKED_BYTES, wait->shown == NULL ? "%s" : "%s %p",
+               wait->what, wait->shown);
     answer->relation = wait->relation;
     answer->ender = wait->ender == NULL ? 0 : wait->ender(wait->context);
   }

@@ -121,6 +121,14 @@ void lt_parker_release(lt_Parker *parker) {
   }
 }
 
+int lt_parker_enable_polling(lt_Parker *parker) {
+  return plat_parker_enable_polling(&parker->native);
+}
+
+void lt_parker_end_polling(lt_Parker *parker) {
+  plat_event_close(&parker->native.wake);
+}
+
 void lt_parker_interrupt(lt_Parker *parker, lt_Urgency urgency) {
   int current = atomic_load(&parker->urgency);
   while (current < (int)urgency &&
@@ -170,6 +178,12 @@ static plat_Time attend(Waiter *waiter, const lt_Wait *wait, lt_Occasion occasio
   return next == LT_END_WAIT && wait->deaf >= LT_DEAF_TO_SIGNALS ? PLAT_FOREVER : next;
 }
 
+static plat_Wake sleep_until(lt_Parker *parker, const lt_Wait *wait, plat_Time until) {
+  if (wait->polled == NULL)
+    return plat_park(&parker->native, until);
+  return plat_park_polling(&parker->native, wait->polled, wait->polled_count, until);
+}
+
 static lt_Parked stay_parked(Bucket *bucket, Waiter *waiter, const lt_Wait *wait) {
   lt_Parker *parker = waiter->parker;
   lt_Parked result = LT_UNPARKED;
@@ -181,8 +195,11 @@ static lt_Parked stay_parked(Bucket *bucket, Waiter *waiter, const lt_Wait *wait
     if (result != LT_UNPARKED)
       return give_up(bucket, waiter, wait) ? result : LT_UNPARKED;
     plat_Time until = look < wait->deadline ? look : wait->deadline;
-    plat_Wake wake = plat_park(&parker->native, until);
-    if (wake == PLAT_TIMED_OUT && until == wait->deadline) {
+    plat_Wake wake = sleep_until(parker, wait, until);
+    if (wake == PLAT_READY) {
+      give_up(bucket, waiter, wait);
+      return LT_UNPARKED;
+    } else if (wake == PLAT_TIMED_OUT && until == wait->deadline) {
       result = LT_TIMED_OUT;
     } else if (wake != PLAT_UNPARKED || atomic_load(&parker->asked)) {
       look = attend(waiter, wait, wake == PLAT_TIMED_OUT ? LT_WAIT_LOOKS : LT_WAIT_DISTURBED);
@@ -202,7 +219,7 @@ static lt_Parked park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) 
   waiter.since = wait->since;
   waiter.handed = 0;
   waiter.waker = -1;
-  waiter.counted = wait->deadline == PLAT_FOREVER && wait->deaf != LT_BRIEF;
+  waiter.counted = wait->deadline == PLAT_FOREVER && wait->deaf != LT_BRIEF && wait->polled == NULL;
   atomic_init(&waiter.woken, false);
   plat_mutex_lock(&bucket->mutex);
   bool proceed = wait->validate == NULL || wait->validate(wait->context);
@@ -216,7 +233,8 @@ static lt_Parked park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) 
   atomic_store_explicit(&parker->waiting, wait->what, memory_order_relaxed);
   lt_Parked result = stay_parked(bucket, &waiter, wait);
   atomic_store_explicit(&parker->waiting, outer, memory_order_relaxed);
-  if (result == LT_UNPARKED)
+  /* Relaxed: it is the thread's own by now. */
+  if (result == LT_UNPARKED && atomic_load_explicit(&waiter.woken, memory_order_relaxed))
     parker->apart = waiter.waker != plat_processor();
   *handed = waiter.handed;
   return result;

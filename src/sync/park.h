@@ -74,6 +74,13 @@ struct lt_Parker {
 lt_Parker *lt_parker_new(void); /* NULL without memory */
 void lt_parker_release(lt_Parker *parker);
 
+/*
+** Before a wait that polls: its thread makes the descriptor by which others wake it then, if it has
+** none. 0 or an errno. Its thread, or the child of a fork, closes it again.
+*/
+int lt_parker_enable_polling(lt_Parker *parker);
+void lt_parker_end_polling(lt_Parker *parker);
+
 /* Ends the current or the next park of this parker with LT_INTERRUPTED. */
 void lt_parker_interrupt(lt_Parker *parker, lt_Urgency urgency);
 
@@ -119,8 +126,10 @@ struct lt_Wait {
   lt_Spin spin;
   lt_Validate validate;
   lt_Leave leave;
-  plat_Time since;    /* when it began; 0: it begins now */
-  plat_Time deadline; /* PLAT_FOREVER for none; if it has passed, nothing is waited for */
+  plat_Time since;       /* when it began; 0: it begins now */
+  plat_Time deadline;    /* PLAT_FOREVER for none; if it has passed, nothing is waited for */
+  plat_Polled *polled;   /* NULL, or descriptors that are waited for besides: see below */
+  unsigned polled_count; /* with the first one, which is the parker's */
   lt_Deafness deaf;
 
   /* For diagnostics; the last three may be NULL. */
@@ -129,6 +138,11 @@ struct lt_Wait {
   lt_Ender ender;       /* the ident of the thread that could end the wait, 0: not known */
   const char *relation; /* of what is waited for to that thread: "held by" */
 };
+
+/*
+** A wait that polls tries to take whenever a descriptor is ready, too; what is ready 'take' finds in
+** 'revents', where it is cleared before.
+*/
 
 /*
 ** Waits until it is taken, or until the one who unparks hands it over with something that is not 0;

@@ -5,7 +5,7 @@
 #include "src/state/lent_string.h"
 #include "src/sync/biased_lock.h"
 #include "src/sync/park.h"
-#include "src/thread/interrupt.h"
+#include "src/thread/home.h"
 #include "src/thread/observer.h"
 #include "src/thread/repeated_poke.h"
 #include "src/thread/worker.h"
@@ -20,7 +20,7 @@ static void in_child(void) {
   lt_repeated_pokes_after_fork();
   lt_bias_slots_after_fork();
   lt_workers_after_fork();
-  lt_cycles_after_fork(lt_interrupt_after_fork());
+  lt_cycles_after_fork(lt_home_after_fork());
 }
 
 static int fork_set_up(void) {

@@ -3,11 +3,8 @@
 ** that very thread, which sets a hook on its coroutines, as lua.c does for Ctrl-C; the hook
 ** raises. While nobody asks there is no hook.
 **
-** Shared state: 'accepts', 'exit_requested', 'requests', 'home' and 'attachment' of a thread, under
-** its guard. So is the urgency of its parker: it is never calm while there is a request.
-** 'attachments' belongs to one OS thread, which changes it while its handler may read it; which
-** thread an attachment stands for is changed under 'moving', within which a thread's guard may be
-** taken.
+** Shared state: 'accepts', 'exit_requested' and 'requests' of a thread, under its guard. So is the
+** urgency of its parker: it is never calm while there is a request.
 */
 #include "src/thread/interrupt.h"
 
@@ -16,22 +13,15 @@
 
 #include "src/base/protected_call.h"
 #include "src/base/stack_room.h"
+#include "src/state/foreign_loop.h"
 #include "src/state/replacement.h"
 #include "src/state/running_handlers.h"
+#include "src/thread/home.h"
+#include "src/thread/interrupt_descriptor.h"
 #include "src/thread/observer.h"
+#include "src/thread/on_interrupt.h"
 #include "src/thread/repeated_poke.h"
 #include "src/thread/runtime_threads.h"
-
-/* The threads whose states run on this OS thread: several, if a host has several main states. */
-typedef struct lt_Attachment {
-  struct lt_Attachment *volatile next;
-  const plat_Target *home;
-  _Atomic(lt_Thread *) thread; /* NULL: detached */
-  atomic_uint in_handlers;     /* how many are looking at the thread; one may interrupt another */
-} lt_Attachment;
-
-static PLAT_THREAD_LOCAL lt_Attachment *volatile attachments;
-static plat_Mutex moving = PLAT_MUTEX_INIT;
 
 typedef struct lt_InterruptRequest {
   struct lt_InterruptRequest *next;
@@ -72,7 +62,14 @@ static bool enter_request(lt_Thread *thread, lt_InterruptRequest *request) {
 /* Under its guard, so that its home does not end meanwhile. */
 static void interrupt_ask(lt_Thread *thread, lt_Urgency urgency, bool again) {
   lt_parker_interrupt(thread->parker, urgency);
+  lt_interrupt_show(thread);
   lt_thread_poke_to_interrupt(thread, again);
+}
+
+/* Under its guard. */
+static void calm_down(lt_Thread *thread) {
+  atomic_store(&thread->parker->urgency, LT_CALM);
+  lt_interrupt_show(thread);
 }
 
 bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message, bool *alive) {
@@ -104,7 +101,8 @@ bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message
 /* Its function may have ended, but not its excepthook or its finalizers. */
 void lt_interrupt_to_exit(lt_Thread *thread, bool must_end) {
   plat_mutex_lock(&thread->guard);
-  if (thread->accepts || atomic_load(&thread->home) != NULL) {
+  bool asks = must_end || atomic_load(&thread->exit_taken) != LT_TAKEN;
+  if (asks && (thread->accepts || atomic_load(&thread->home) != NULL)) {
     thread->exit_requested = true;
     if (must_end)
       atomic_store(&thread->must_end, true);
@@ -126,18 +124,14 @@ void lt_interrupt_to_exit(lt_Thread *thread, bool must_end) {
 
 static void hook(lua_State *L, lua_Debug *event);
 
-PLAT_IN_HANDLER static void arm_if_asked(lt_Attachment *attachment) {
-  atomic_fetch_add(&attachment->in_handlers, 1);
-  const lt_Thread *thread = atomic_load(&attachment->thread);
-  if (thread != NULL && thread->coroutines != NULL &&
+PLAT_IN_HANDLER static void arm_if_asked(const lt_Thread *thread) {
+  if (thread->coroutines != NULL &&
       (atomic_load(&thread->parker->urgency) != LT_CALM || atomic_load(&thread->parker->asked)))
     lt_coroutines_arm(thread->coroutines, hook, 1);
-  atomic_fetch_sub(&attachment->in_handlers, 1);
 }
 
 PLAT_IN_HANDLER static void interrupt_on_poke(void) {
-  for (lt_Attachment *each = attachments; each != NULL; each = each->next)
-    arm_if_asked(each);
+  lt_home_each(arm_if_asked);
 }
 
 bool lt_interrupt_armed(lua_State *L) {
@@ -210,7 +204,7 @@ static bool take_request(lt_Thread *thread, lt_InterruptRequest **request) {
     thread->requests = (*request)->next;
   }
   if (thread->requests == NULL)
-    atomic_store(&thread->parker->urgency, LT_CALM);
+    calm_down(thread);
   plat_mutex_unlock(&thread->guard);
   return found;
 }
@@ -243,33 +237,60 @@ static bool is_overflow(lua_State *L, int status) {
          (lua_type(L, -1) == LUA_TSTRING && strstr(lua_tostring(L, -1), "stack overflow") != NULL);
 }
 
-/* Raises the exception or, if it can't be made, the error that says why. */
-static _Noreturn void raise_request(lua_State *L, lt_Thread *thread, lt_InterruptRequest *request,
-                                    int level) {
+static bool call_on_interrupt(lua_State *L, lt_Thread *thread, bool is_exit) {
+  int not_taken = LT_NOT_TAKEN;
+  if (is_exit && !atomic_compare_exchange_strong(&thread->exit_taken, &not_taken, LT_TAKEN))
+    return false;
+  lt_interrupt_shield_begin(thread);
+  bool taken = lt_on_interrupt_call(L, thread);
+  lt_interrupt_shield_end(thread);
+  return taken;
+}
+
+/*
+** Raises the exception or, if it can't be made, the error that says why; returns if the thread's
+** on_interrupt has taken it.
+*/
+static void raise_request(lua_State *L, lt_Thread *thread, lt_InterruptRequest *request,
+                          int level) {
+  bool is_exit = request == NULL;
   lua_pushinteger(L, level + 1);
   int status = lt_protected_call(L, make_exception, request, 1, 1);
   if (status == LUA_ERRMEM || (status != LUA_OK && is_overflow(L, status)))
     put_back(thread, request);
   else if (request != NULL)
     free_request(request);
-  if (status == LUA_OK)
+  if (status == LUA_OK) {
     lt_context_base(L)->raised = lua_topointer(L, -1);
+    if (!atomic_load(&thread->must_end) && lt_on_interrupt_is_set(thread) &&
+        call_on_interrupt(L, thread, is_exit))
+      return;
+  }
   lt_throw(L);
+}
+
+/* Whether what is asked for is not to be raised now. */
+static bool is_held_back(lua_State *L, lt_Thread *thread) {
+  bool must_end = atomic_load(&thread->must_end);
+  if ((must_end || !lt_on_interrupt_is_set(thread)) && lt_foreign_loop_stop(L, thread->coroutines))
+    return true;
+  return !must_end && (atomic_load(&thread->shields) > 0 ||
+                       lt_running_handlers_in(L, thread->coroutines, thread->bottom));
 }
 
 bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level) {
   lt_InterruptRequest *request;
   atomic_store(&thread->heard, true);
   lt_check_stack(L, 6);
+  if (is_held_back(L, thread))
+    return true;
   if (atomic_load(&thread->must_end))
     raise_request(L, thread, NULL, level);
-  if (atomic_load(&thread->shields) > 0 ||
-      lt_running_handlers_in(L, thread->coroutines, thread->bottom))
-    return true;
-  bool found = take_request(thread, &request);
-  lt_interrupt_disarm(L, thread);
-  if (found)
+  while (take_request(thread, &request)) {
+    lt_interrupt_disarm(L, thread);
     raise_request(L, thread, request, level);
+  }
+  lt_interrupt_disarm(L, thread);
   return false;
 }
 
@@ -311,7 +332,7 @@ void lt_interrupt_forget(lt_Thread *thread, bool for_good) {
   thread->exit_requested = false;
   if (for_good)
     thread->accepts = false;
-  atomic_store(&thread->parker->urgency, LT_CALM);
+  calm_down(thread);
   plat_mutex_unlock(&thread->guard);
   while (request != NULL) {
     lt_InterruptRequest *next = request->next;
@@ -331,119 +352,8 @@ void lt_interrupt_finish(lua_State *L, lt_Thread *thread) {
   bool pending = thread->exit_requested || thread->requests != NULL;
   thread->accepts = pending;
   plat_mutex_unlock(&thread->guard);
-  if (pending)
-    (void)lt_interrupt_deliver(L, thread, 0);
-}
-
-/*
-** The OS thread
-*/
-
-/* Frees what was detached, which only the OS thread itself may do. */
-static void drop_detached(void) {
-  lt_Attachment *before = NULL;
-  lt_Attachment *each = attachments;
-  while (each != NULL) {
-    lt_Attachment *next = each->next;
-    if (atomic_load(&each->thread) != NULL) {
-      before = each;
-    } else {
-      if (before == NULL)
-        attachments = next;
-      else
-        before->next = next;
-      atomic_signal_fence(memory_order_seq_cst);
-      free(each);
-    }
-    each = next;
-  }
-}
-
-/* One that stands for no thread; NULL: no memory. */
-static lt_Attachment *find_attachment(void) {
-  for (lt_Attachment *each = attachments; each != NULL; each = each->next)
-    if (atomic_load(&each->thread) == NULL)
-      return each;
-  lt_Attachment *attachment = malloc(sizeof(*attachment));
-  if (attachment == NULL)
-    return NULL;
-  atomic_init(&attachment->thread, NULL);
-  atomic_init(&attachment->in_handlers, 0);
-  attachment->home = &plat_own_target;
-  attachment->next = attachments;
-  atomic_signal_fence(memory_order_seq_cst); /* it is complete before the handler finds it */
-  attachments = attachment;
-  return attachment;
-}
-
-bool lt_interrupt_attach(lt_Thread *thread) {
-  lt_Attachment *attachment = find_attachment();
-  if (attachment == NULL || plat_poke_accept() != 0)
-    return false;
-  plat_mutex_lock(&moving);
-  atomic_store(&attachment->thread, thread);
-  plat_mutex_lock(&thread->guard);
-  thread->attachment = attachment;
-  thread->native_id = plat_native_id();
-  atomic_store(&thread->home, &plat_own_target);
-  plat_mutex_unlock(&thread->guard);
-  plat_mutex_unlock(&moving);
-  return true;
-}
-
-/* Under 'moving'. */
-static lt_Attachment *unlink_attachment(lt_Thread *thread) {
-  plat_mutex_lock(&thread->guard);
-  lt_Attachment *attachment = thread->attachment;
-  thread->attachment = NULL;
-  atomic_store(&thread->home, NULL);
-  plat_mutex_unlock(&thread->guard);
-  if (attachment != NULL)
-    atomic_store(&attachment->thread, NULL);
-  return attachment;
-}
-
-/*
-** A main state may be closed, or go on, in another OS thread than the one that it is attached to,
-** in whose handler it may just be in use. Sequentially consistent: either the handler sees that it
-** is detached, or this sees that the handler is in it.
-*/
-void lt_interrupt_detach(lt_Thread *thread) {
-  plat_mutex_lock(&moving);
-  const lt_Attachment *attachment = unlink_attachment(thread);
-  if (attachment != NULL && attachment->home != &plat_own_target)
-    while (atomic_load(&attachment->in_handlers) > 0)
-      plat_yield();
-  plat_mutex_unlock(&moving);
-  lt_repeated_poke_end(thread);
-  drop_detached();
-}
-
-/* Without memory it is not reached, until the next call. */
-void lt_thread_move(lt_Thread *thread) {
-  lt_interrupt_detach(thread);
-  if (!lt_interrupt_attach(thread))
-    return;
-  plat_mutex_lock(&thread->guard);
-  if (lt_interrupted(thread))
-    lt_thread_poke_to_interrupt(thread, true);
-  if (atomic_load(&thread->parker->asked))
-    lt_thread_poke(thread, PLAT_POKE_LETS_GO_ON, true);
-  plat_mutex_unlock(&thread->guard);
-}
-
-/* This OS thread ends, and main states that it has run may go on in another. */
-static void end_home(void) {
-  plat_mutex_lock(&moving);
-  for (lt_Attachment *each = attachments; each != NULL; each = each->next) {
-    lt_Thread *thread = atomic_load(&each->thread);
-    if (thread != NULL) {
-      unlink_attachment(thread);
-      lt_repeated_poke_end(thread);
-    }
-  }
-  plat_mutex_unlock(&moving);
-  drop_detached();
+  if (pending && !lt_interrupt_deliver(L, thread, 0))
+    lt_interrupt_finish(L, thread);
 }
 
 /*
@@ -466,24 +376,10 @@ static const lt_StateUser state_user = {heed_interrupt, thread_is_alone};
 
 static int interrupt_set_up(void) {
   lt_state_user = &state_user;
-  return plat_poke_setup(interrupt_on_poke, end_home);
+  return plat_poke_setup(interrupt_on_poke, lt_home_end);
 }
 
 int lt_interrupt_setup(void) {
   static plat_Once once = PLAT_ONCE_INIT;
   return plat_once(&once, interrupt_set_up);
-}
-
-bool lt_interrupt_after_fork(void) {
-  bool was_alone = true;
-  unsigned runtimes = 0;
-  plat_mutex_init(&moving);
-  for (lt_Attachment *each = attachments; each != NULL; each = each->next) {
-    lt_Thread *thread = atomic_load(&each->thread);
-    if (thread != NULL && thread->runtime != NULL) {
-      was_alone = lt_runtime_threads_after_fork(thread) && was_alone;
-      runtimes++;
-    }
-  }
-  return was_alone && runtimes == lt_runtimes_open();
 }

@@ -15,12 +15,6 @@
 int lt_interrupt_setup(void);
 
 /*
-** Attached, a thread can be reached: the calling OS thread, which runs its state, becomes its home.
-** False without memory. Whichever OS thread has the state may detach it.
-*/
-bool lt_interrupt_attach(lt_Thread *thread);
-void lt_interrupt_detach(lt_Thread *thread);
-
 /*
 ** Between the two an interrupt is held, as in a handler that must finish first: waits and system
 ** calls go on, and nothing is raised until the thread must end. They nest. What is pending after
@@ -90,11 +84,5 @@ void lt_interrupt_accept(lt_Thread *thread);
 */
 void lt_interrupt_forget(lt_Thread *thread, bool for_good);
 void lt_interrupt_clear(lua_State *L, lt_Thread *thread, bool for_good);
-
-/*
-** In the child of a fork, where this OS thread is the only one: the runtimes whose threads it runs
-** lose all others. Returns whether the process had no other thread of any runtime.
-*/
-bool lt_interrupt_after_fork(void);
 
 #endif

@@ -11,6 +11,7 @@
 #include "src/state/os_commands.h"
 #include "src/state/state.h"
 #include "src/thread/fork.h"
+#include "src/thread/home.h"
 #include "src/thread/interrupt.h"
 #include "src/thread/observer.h"
 #include "src/thread/runtime_threads.h"
@@ -22,7 +23,7 @@ static const char anchor; /* an address in this library */
 
 static void end_runtime(lua_State *L, lt_Thread *main) {
   lt_observer->runtime_closes(main->runtime);
-  lt_interrupt_detach(main);
+  lt_home_leave(main);
   if (main->coroutines != NULL) {
     lt_coroutines_close(main->coroutines);
     if (!lt_coroutines_unwrap(main->coroutines, L))
@@ -54,7 +55,7 @@ static int adopt_main(lua_State *L) {
   int error = lt_fork_setup();
   if (error == 0)
     error = lt_interrupt_setup();
-  if (error == 0 && !lt_interrupt_attach(main))
+  if (error == 0 && !lt_home_enter(main))
     error = PLAT_NO_MEMORY;
   lt_wait_setup(main);
   if (error != 0) {

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "src/thread/interrupt_descriptor.h"
+
 static atomic_uint_least64_t last_ident;
 
 static void link_thread(lt_Runtime *runtime, lt_Thread *thread) {
@@ -139,7 +141,9 @@ bool lt_runtime_threads_after_fork(lt_Thread *survivor) {
   plat_mutex_init(&runtime->guard);
   for (lt_Thread *thread = runtime->threads; thread != NULL; thread = thread->next) {
     plat_mutex_init(&thread->guard);
+    lt_parker_end_polling(thread->parker);
     if (thread != survivor) {
+      plat_event_close(&thread->pending);
       atomic_store(&thread->home, NULL);
       thread->attachment = NULL; /* what it is attached by is left alone, too */
       thread->accepts = false;
@@ -147,6 +151,7 @@ bool lt_runtime_threads_after_fork(lt_Thread *survivor) {
       atomic_store(&thread->status, LT_DONE);
     }
   }
+  lt_interrupt_descriptor_renew(survivor);
   survivor->next = NULL;
   survivor->previous = NULL;
   survivor->native_id = plat_native_id();

@@ -7,7 +7,8 @@
 /*
 ** How long threads have to end, and how often they are asked. A thread that goes on, because it
 ** catches SystemExit or is in a handler, must end once it has heard so many requests that it could
-** have ended: one that gets no processor hears none. Towards the end of the grace all must.
+** have ended: one that gets no processor hears none. Towards the end of the grace all must. One whose
+** on_interrupt has taken the request has all the grace, but for the time that its handlers may need.
 */
 #define GRACE (2 * PLAT_SECOND)
 #define PATIENCE (PLAT_SECOND / 4)
@@ -46,7 +47,10 @@ static void count_heard(lt_Thread *thread) {
 }
 
 static void ask_to_end(lt_Thread *thread, plat_Time since_begin) {
-  if (since_begin > 0)
+  int taken = LT_TAKEN;
+  if (since_begin >= GRACE - 2 * PATIENCE)
+    atomic_compare_exchange_strong(&thread->exit_taken, &taken, LT_TAKEN_LONG);
+  if (since_begin > 0 && atomic_load(&thread->exit_taken) != LT_TAKEN)
     count_heard(thread);
   atomic_store(&thread->heard, false);
   lt_interrupt_to_exit(thread,

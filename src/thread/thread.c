@@ -24,10 +24,12 @@ lt_Thread *lt_thread_new(void) {
   atomic_init(&thread->status, LT_UNSTARTED);
   atomic_init(&thread->ident, 0);
   atomic_init(&thread->must_end, false);
+  atomic_init(&thread->exit_taken, LT_NOT_TAKEN);
   atomic_init(&thread->heard, false);
   atomic_init(&thread->shields, 0);
   atomic_init(&thread->home, NULL);
   plat_mutex_init(&thread->guard);
+  thread->pending = (plat_Event)PLAT_NO_EVENT;
   lt_traced_init(&thread->traced, &lt_thread_type);
   return thread;
 }
@@ -41,6 +43,7 @@ static void thread_destroy(lt_Object *object) {
   lt_message_free(thread->result);
   if (thread->coroutines != NULL)
     lt_coroutines_free(thread->coroutines);
+  plat_event_close(&thread->pending);
   plat_mutex_destroy(&thread->guard);
   lt_parker_release(thread->parker);
   if (thread->runtime != NULL)

@@ -34,6 +34,13 @@ typedef enum lt_ThreadStatus {
   LT_DONE
 } lt_ThreadStatus;
 
+/* The request to exit, at the end of the runtime, where a thread has a function for interrupts. */
+typedef enum lt_ExitTaken {
+  LT_NOT_TAKEN,
+  LT_TAKEN,     /* the function has been called with it: it is not asked again */
+  LT_TAKEN_LONG /* its time is over: it is asked again, and SystemExit is raised */
+} lt_ExitTaken;
+
 #define LT_NAME_BYTES 64
 
 /* What handles refer to: it is there before the OS thread and after it. */
@@ -48,9 +55,10 @@ struct lt_Thread {
   bool is_main;
   lt_Runtime *runtime; /* a reference, from its start on */
   lt_Parker *parker;
-  unsigned slot;        /* in the biased locks; of its own once it runs */
-  atomic_bool must_end; /* SystemExit is raised again and again */
-  atomic_bool heard;    /* the last interrupt has reached the thread, wherever it will be raised */
+  unsigned slot;         /* in the biased locks; of its own once it runs */
+  atomic_bool must_end;  /* SystemExit is raised again and again */
+  atomic_int exit_taken; /* by its on_interrupt: an lt_ExitTaken */
+  atomic_bool heard;     /* the last interrupt has reached the thread, wherever it will be raised */
   atomic_uint
       shields; /* how many hold interrupts back, see interrupt.h; its own thread writes it */
   lt_RepeatedPoke repeated_poke;
@@ -64,6 +72,7 @@ struct lt_Thread {
   lua_Hook held;             /* one that is set again when the shield ends; NULL: none */
   int held_mask;             /* its events; and each instruction */
   bool spares_next;          /* the next instruction is not interrupted */
+  bool has_on_interrupt;     /* see on_interrupt.h */
   unsigned other_events;     /* of hooks, see interrupt.c */
 
   lt_Object *package;  /* a reference: what it inherits, see inherited_package.h */
@@ -76,8 +85,10 @@ struct lt_Thread {
   bool exit_requested;                  /* by the runtime, that is being closed */
   struct lt_InterruptRequest *requests; /* interrupts to be delivered, see interrupt.c */
   struct lt_DumpQuestion *questions;    /* to be answered, see dump.c */
+  plat_Event pending;                   /* see interrupt_descriptor.h */
+  bool pending_is_set;
   _Atomic(plat_Target *) home;      /* the OS thread that runs it; NULL: none, or it has ended */
-  struct lt_Attachment *attachment; /* to its home, see interrupt.c */
+  struct lt_Attachment *attachment; /* to its home, see home.c */
   uint64_t native_id;
   char name[LT_NAME_BYTES];
 

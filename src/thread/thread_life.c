@@ -19,8 +19,10 @@
 #include "src/state/files.h"
 #include "src/state/state.h"
 #include "src/thread/excepthook.h"
+#include "src/thread/home.h"
 #include "src/thread/inherited_package.h"
 #include "src/thread/interrupt.h"
+#include "src/thread/interrupt_descriptor.h"
 #include "src/thread/runtime_threads.h"
 #include "src/thread/shutdown.h"
 #include "src/thread/wait.h"
@@ -206,8 +208,10 @@ static void run_without_state(lt_Thread *thread) {
 
 /* Who has joined the thread may start the next one at once, so leaving offers the worker. */
 static void finish(lt_Worker *worker, lt_Thread *thread) {
-  lt_interrupt_detach(thread);
+  lt_home_leave(thread);
   lt_interrupt_forget(thread, true);
+  lt_interrupt_descriptor_close(thread);
+  lt_parker_end_polling(thread->parker);
   lt_runtime_threads_leave(thread->runtime, thread, LT_DONE, worker);
   lt_object_release(&thread->object);
 }
@@ -220,7 +224,7 @@ static void run_thread(lt_Worker *worker, void **kept, void *argument) {
   lt_thread_show_name(thread);
   if (fresh == NULL) {
     run_without_state(thread);
-  } else if (!lt_interrupt_attach(thread)) {
+  } else if (!lt_home_enter(thread)) {
     lt_state_discard(fresh);
     run_without_state(thread);
   } else {

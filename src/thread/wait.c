@@ -144,11 +144,17 @@ lt_Parked lt_wait_unless_interrupted(lua_State *L, lt_Thread *thread, lt_Wait *w
 ** A wait is deaf on its own account: one that has ended, in whatever way, leaves nothing behind
 ** that would keep an interrupt from the next.
 */
+static void go_on_deaf(const lt_Thread *thread, lt_Wait *wait) {
+  lt_Deafness deaf = atomic_load(&thread->must_end) ? LT_BRIEF : LT_DEAF_TO_INTERRUPTS;
+  if (wait->deaf < deaf)
+    wait->deaf = deaf;
+}
+
 bool lt_wait(lua_State *L, lt_Thread *thread, lt_Wait *wait) {
   lt_Parked parked = lt_wait_unless_interrupted(L, thread, wait);
   while (parked == LT_INTERRUPTED || parked == LT_SIGNALLED) {
-    if (lt_interrupted(thread) && lt_interrupt_deliver(L, thread, 1) && wait->deaf == LT_HEARS_ALL)
-      wait->deaf = LT_DEAF_TO_INTERRUPTS;
+    if (lt_interrupted(thread) && lt_interrupt_deliver(L, thread, 1))
+      go_on_deaf(thread, wait);
     heed_hooks(L, thread);
     parked = lt_wait_unless_interrupted(L, thread, wait);
   }
