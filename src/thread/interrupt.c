@@ -122,6 +122,9 @@ void lt_interrupt_to_exit(lt_Thread *thread, bool must_end) {
 */
 #define NEXT_LOOK 997
 
+/* Of a loop that has been asked to stop few instructions may be seen, before it is run again. */
+#define NEXT_LOOK_AT_LOOP 31
+
 static void hook(lua_State *L, lua_Debug *event);
 
 PLAT_IN_HANDLER static void arm_if_asked(const lt_Thread *thread) {
@@ -172,7 +175,8 @@ static void hook(lua_State *L, lua_Debug *event) {
   else if (thread->spares_next)
     thread->spares_next = false;
   else if (lt_interrupt_deliver(L, thread, 0))
-    lt_coroutines_arm(thread->coroutines, hook, NEXT_LOOK);
+    lt_coroutines_arm(thread->coroutines, hook,
+                      thread->in_foreign_loop ? NEXT_LOOK_AT_LOOP : NEXT_LOOK);
 }
 
 /* Stands for debug.sethook, which may take away the hook that has been set for a request. */
@@ -272,7 +276,10 @@ static void raise_request(lua_State *L, lt_Thread *thread, lt_InterruptRequest *
 /* Whether what is asked for is not to be raised now. */
 static bool is_held_back(lua_State *L, lt_Thread *thread) {
   bool must_end = atomic_load(&thread->must_end);
-  if ((must_end || !lt_on_interrupt_is_set(thread)) && lt_foreign_loop_stop(L, thread->coroutines))
+  bool is_raised = must_end || !lt_on_interrupt_is_set(thread) ||
+                   atomic_load(&thread->exit_taken) == LT_TAKEN_LONG;
+  thread->in_foreign_loop = is_raised && lt_foreign_loop_stop(L, thread->coroutines);
+  if (thread->in_foreign_loop)
     return true;
   return !must_end && (atomic_load(&thread->shields) > 0 ||
                        lt_running_handlers_in(L, thread->coroutines, thread->bottom));

@@ -15,7 +15,6 @@
 int lt_interrupt_setup(void);
 
 /*
-/*
 ** Between the two an interrupt is held, as in a handler that must finish first: waits and system
 ** calls go on, and nothing is raised until the thread must end. They nest. What is pending after
 ** the outermost one is raised before the next instruction, in Lua code or by lt_interrupt_deliver.

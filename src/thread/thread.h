@@ -73,6 +73,8 @@ struct lt_Thread {
   int held_mask;             /* its events; and each instruction */
   bool spares_next;          /* the next instruction is not interrupted */
   bool has_on_interrupt;     /* see on_interrupt.h */
+  bool has_on_interrupt;     /* see on_interrupt.h */
+  bool in_foreign_loop;      /* when it was last to be interrupted, see foreign_loop.h */
   unsigned other_events;     /* of hooks, see interrupt.c */
 
   lt_Object *package;  /* a reference: what it inherits, see inherited_package.h */
