@@ -9,14 +9,12 @@
 #include "src/base/library_functions.h"
 #include "src/base/protected_call.h"
 
-typedef struct ForeignLoop {
+typedef struct Luv {
   lua_CFunction run;   /* these three call back, */
   lua_CFunction walk;  /* these two end by themselves */
   lua_CFunction close; /* of the state */
   lua_CFunction stop;
-  bool runs;
-  bool is_brief;
-} ForeignLoop;
+} Luv;
 
 static lua_CFunction function_named(lua_State *L, const char *name) {
   lua_pushstring(L, name);
@@ -26,65 +24,68 @@ static lua_CFunction function_named(lua_State *L, const char *name) {
   return function;
 }
 
-/* Argument: the ForeignLoop. */
+/* Argument: the Luv. */
 static int find_luv(lua_State *L) {
   static const char *const names[] = {"luv", "uv"};
-  ForeignLoop *loop = lua_touserdata(L, 1);
+  Luv *luv = lua_touserdata(L, 1);
   if (lua_getfield(L, LUA_REGISTRYINDEX, "luv_context") == LUA_TNIL ||
       lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE) != LUA_TTABLE)
     return 0;
-  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && loop->run == NULL; i++) {
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && luv->run == NULL; i++) {
     lua_pushstring(L, names[i]);
     if (lua_rawget(L, 3) == LUA_TTABLE) {
-      loop->run = function_named(L, "run");
-      loop->walk = function_named(L, "walk");
-      loop->stop = function_named(L, "stop");
+      luv->run = function_named(L, "run");
+      luv->walk = function_named(L, "walk");
+      luv->stop = function_named(L, "stop");
     }
     lua_pop(L, 1);
   }
   if (luaL_getmetatable(L, "uv_loop.meta") == LUA_TTABLE)
-    loop->close = function_named(L, "__gc");
+    luv->close = function_named(L, "__gc");
   return 0;
 }
 
 /* How many calls of a stack are looked at, from the top. */
 #define DEEPEST 1000
 
-static void search_stack(lua_State *L, ForeignLoop *loop) {
+typedef struct LoopSearch {
+  const Luv *luv;
+  lua_State *running;
+  lt_ForeignLoop found;
+} LoopSearch;
+
+static void search_stack(lua_State *L, LoopSearch *where) {
+  const Luv *luv = where->luv;
   lua_Debug frame;
   for (int level = 0; level < DEEPEST && lua_getstack(L, level, &frame); level++) {
     lua_CFunction function = lt_function_of_call(L, &frame);
-    if (function == NULL)
-      continue;
-    loop->runs = loop->runs || function == loop->run;
-    loop->is_brief = loop->is_brief || function == loop->walk || function == loop->close;
+    if (function != NULL &&
+        (function == luv->run || function == luv->walk || function == luv->close))
+      where->found = (lt_ForeignLoop){function, L};
   }
 }
 
-typedef struct LoopSearch {
-  lua_State *running;
-  ForeignLoop *loop;
-} LoopSearch;
-
 static bool search_waiting(lua_State *L, void *context) {
-  const LoopSearch *where = context;
+  LoopSearch *where = context;
   if (L != where->running && lua_status(L) == LUA_OK && lua_checkstack(L, 2))
-    search_stack(L, where->loop);
-  return true;
+    search_stack(L, where);
+  return where->found.function == NULL;
 }
 
-bool lt_foreign_loop_stop(lua_State *L, lt_Coroutines *coroutines) {
-  ForeignLoop loop = {0};
+lt_ForeignLoop lt_foreign_loop_stop(lua_State *L, lt_Coroutines *coroutines) {
+  Luv luv = {0};
+  LoopSearch where = {.luv = &luv, .running = L};
   if (!lua_checkstack(L, 6))
-    return false;
-  if (lt_protected_call(L, find_luv, &loop, 0, 0) != LUA_OK)
+    return where.found;
+  if (lt_protected_call(L, find_luv, &luv, 0, 0) != LUA_OK)
     lua_pop(L, 1);
-  if (loop.run == NULL)
-    return false;
-  search_stack(L, &loop);
-  LoopSearch where = {L, &loop};
-  lt_coroutines_each(coroutines, search_waiting, &where);
-  if (loop.runs && loop.stop != NULL && lt_protected_call(L, loop.stop, NULL, 0, 0) != LUA_OK)
+  if (luv.run == NULL)
+    return where.found;
+  search_stack(L, &where);
+  if (where.found.function == NULL)
+    lt_coroutines_each(coroutines, search_waiting, &where);
+  if (where.found.function == luv.run && luv.stop != NULL &&
+      lt_protected_call(L, luv.stop, NULL, 0, 0) != LUA_OK)
     lua_pop(L, 1);
-  return loop.runs || loop.is_brief;
+  return where.found;
 }

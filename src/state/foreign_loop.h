@@ -9,14 +9,17 @@
 #ifndef lt_foreign_loop_h
 #define lt_foreign_loop_h
 
-#include <stdbool.h>
-
 #include "src/state/coroutines.h"
 
+typedef struct lt_ForeignLoop {
+  lua_CFunction function; /* that calls back; NULL: there is none */
+  lua_State *coroutine;   /* in which it was called */
+} lt_ForeignLoop;
+
 /*
-** Whether L, the running coroutine, or one of those that wait for it, is called by such a loop, which
-** is asked to stop then. Raises nothing.
+** Such a loop by which L, the running coroutine, or one of those that wait for it, is called. It is
+** asked to stop. Raises nothing.
 */
-bool lt_foreign_loop_stop(lua_State *L, lt_Coroutines *coroutines);
+lt_ForeignLoop lt_foreign_loop_stop(lua_State *L, lt_Coroutines *coroutines);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/library_functions.h"
 #include "src/base/protected_call.h"
 #include "src/base/stack_room.h"
 #include "src/state/foreign_loop.h"
@@ -122,9 +123,6 @@ void lt_interrupt_to_exit(lt_Thread *thread, bool must_end) {
 */
 #define NEXT_LOOK 997
 
-/* Of a loop that has been asked to stop few instructions may be seen, before it is run again. */
-#define NEXT_LOOK_AT_LOOP 31
-
 static void hook(lua_State *L, lua_Debug *event);
 
 PLAT_IN_HANDLER static void arm_if_asked(const lt_Thread *thread) {
@@ -158,6 +156,19 @@ static void count_anew(lt_Thread *thread) {
     lt_coroutines_arm(thread->coroutines, hook, 1);
 }
 
+/* A loop that calls back may be run again soon after it has returned, so this is seen. */
+static void look_again(const lt_Thread *thread) {
+  lua_State *caller = thread->loop.coroutine;
+  lt_coroutines_arm(thread->coroutines, hook, NEXT_LOOK);
+  if (thread->loop.function != NULL)
+    lua_sethook(caller, hook, lua_gethookmask(caller) | LUA_MASKRET, NEXT_LOOK);
+}
+
+static bool is_return_of_loop(lua_State *L, const lt_Thread *thread, lua_Debug *event) {
+  return event->event == LUA_HOOKRET && thread->loop.function != NULL &&
+         lt_function_of_call(L, event) == thread->loop.function;
+}
+
 static void hook(lua_State *L, lua_Debug *event) {
   lt_Thread *thread = lt_thread_of(L);
   if (thread == NULL) {
@@ -170,13 +181,14 @@ static void hook(lua_State *L, lua_Debug *event) {
   lt_observer->attend(L, thread, NULL, 0);
   if (!lt_interrupted(thread))
     lt_interrupt_disarm(L, thread);
+  else if (is_return_of_loop(L, thread, event))
+    lt_coroutines_arm(thread->coroutines, hook, 1);
   else if (event->event != LUA_HOOKCOUNT)
     count_anew(thread);
   else if (thread->spares_next)
     thread->spares_next = false;
   else if (lt_interrupt_deliver(L, thread, 0))
-    lt_coroutines_arm(thread->coroutines, hook,
-                      thread->in_foreign_loop ? NEXT_LOOK_AT_LOOP : NEXT_LOOK);
+    look_again(thread);
 }
 
 /* Stands for debug.sethook, which may take away the hook that has been set for a request. */
@@ -278,8 +290,10 @@ static bool is_held_back(lua_State *L, lt_Thread *thread) {
   bool must_end = atomic_load(&thread->must_end);
   bool is_raised = must_end || !lt_on_interrupt_is_set(thread) ||
                    atomic_load(&thread->exit_taken) == LT_TAKEN_LONG;
-  thread->in_foreign_loop = is_raised && lt_foreign_loop_stop(L, thread->coroutines);
-  if (thread->in_foreign_loop)
+  thread->loop = (lt_ForeignLoop){0};
+  if (is_raised)
+    thread->loop = lt_foreign_loop_stop(L, thread->coroutines);
+  if (thread->loop.function != NULL)
     return true;
   return !must_end && (atomic_load(&thread->shields) > 0 ||
                        lt_running_handlers_in(L, thread->coroutines, thread->bottom));

@@ -12,6 +12,7 @@
 #include "platform/platform.h"
 #include "src/object/cycles.h"
 #include "src/state/context.h"
+#include "src/state/foreign_loop.h"
 #include "src/sync/biased_lock.h"
 #include "src/sync/park.h"
 #include "src/thread/runtime.h"
@@ -73,8 +74,7 @@ struct lt_Thread {
   int held_mask;             /* its events; and each instruction */
   bool spares_next;          /* the next instruction is not interrupted */
   bool has_on_interrupt;     /* see on_interrupt.h */
-  bool has_on_interrupt;     /* see on_interrupt.h */
-  bool in_foreign_loop;      /* when it was last to be interrupted, see foreign_loop.h */
+  lt_ForeignLoop loop;       /* in which it was when it was last to be interrupted */
   unsigned other_events;     /* of hooks, see interrupt.c */
 
   lt_Object *package;  /* a reference: what it inherits, see inherited_package.h */
