@@ -134,7 +134,7 @@ static const char *comes_soon(atomic_bool *event) {
 /* A runtime closes and waits for a worker; then another runtime opens, which could use that. */
 static void close_while_another_opens(void) {
   const struct timespec moment = {0, 50 * 1000L * 1000};
-  gated_opening = 2; /* the first is the state of the thread, the second the one in store */
+  gated_opening = 3; /* after one that shows what is opened: that of the thread, that in store */
   lua_State *closing = open_runtime();
   run(closing, "require 'lthread'.start_joinable_thread(function() end):join()");
   await_at_gate(&gate);

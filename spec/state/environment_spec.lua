@@ -51,20 +51,23 @@ describe("a thread's environment", function()
     assert.equal(path .. ";/nowhere/?.lua", package.path)
   end)
 
-  it("has a package of its own where this thread has none, or something else", function()
+  it("has a package of its own where this thread has something else, or none", function()
     local saved, path = package.loaded.package, package.path
     finally(function() package.loaded.package, package.path = saved, path end)
     local function f()
-      local package = require "package"
+      local found, package = pcall(require, "package")
+      if not found then return "none" end
       return type(package.path), type(package.cpath)
     end
     local strange = setmetatable({}, { __index = error, __newindex = error })
-    for _, module in ipairs { false, {}, 5, strange } do
-      package.loaded.package = module or nil
+    for _, module in ipairs { {}, 5, strange } do
+      package.loaded.package = module
       assert.same({ "string", "string" }, { call(f) })
     end
+    package.loaded.package = nil
+    assert.equal("none", (call(f)))
     package.loaded.package, package.path = saved, nil
-    assert.same({ "string", "string" }, { call(f) })
+    assert.same({ "nil", "string" }, { call(f) })
   end)
 
   it("has the functions in package.preload", function()

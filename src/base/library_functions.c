@@ -13,6 +13,8 @@
 #if defined(__GNUC__)
 #pragma weak luaopen_io
 #pragma weak luaopen_os
+#pragma weak luaopen_package
+#pragma weak luaopen_math
 #endif
 
 static _Atomic(lua_CFunction) known[LT_LIBRARY_COUNT];
@@ -82,6 +84,22 @@ static void learn_iterators(lua_State *L) {
   know(L, LT_LIBRARY_GMATCH_ITERATOR);
 }
 
+/* Those that have upvalues. */
+static void learn_closures(lua_State *L) {
+  if (luaopen_package != NULL) {
+    luaL_requiref(L, LUA_LOADLIBNAME, luaopen_package, 0);
+    lua_getglobal(L, "require");
+    know(L, LT_LIBRARY_REQUIRE);
+  }
+  if (luaopen_math != NULL) {
+    luaL_requiref(L, LUA_MATHLIBNAME, luaopen_math, 0);
+    lua_getfield(L, -1, "random");
+    know(L, LT_LIBRARY_RANDOM);
+    lua_getfield(L, -1, "randomseed");
+    know(L, LT_LIBRARY_RANDOMSEED);
+  }
+}
+
 static int learn_all(lua_State *L) {
   static const char *const basic[] = {"print", "pcall", "xpcall"}; /* by lt_LibraryFunction */
   luaL_requiref(L, LUA_GNAME, luaopen_base, 0);
@@ -100,6 +118,7 @@ static int learn_all(lua_State *L) {
   learn_hooks(L);
   learn_files(L);
   learn_iterators(L);
+  learn_closures(L);
   /* Release: who finds it true finds all of them. */
   atomic_store_explicit(&learnt, true, memory_order_release);
   return 0;

@@ -28,6 +28,9 @@ typedef enum lt_LibraryFunction {
   LT_LIBRARY_FILE_READ,
   LT_LIBRARY_LINE_ITERATOR,   /* what file:lines returns */
   LT_LIBRARY_GMATCH_ITERATOR, /* what string.gmatch returns */
+  LT_LIBRARY_REQUIRE,
+  LT_LIBRARY_RANDOM,
+  LT_LIBRARY_RANDOMSEED,
   LT_LIBRARY_COUNT
 } lt_LibraryFunction;
 

@@ -26,4 +26,7 @@ uint64_t lt_libraries_open(lua_State *L, lt_Pool *pool);
 */
 bool lt_libraries_are_standard(uint64_t trace);
 
+/* Opens Lua's own libraries, those that the program has. May raise. */
+void lt_libraries_open_own(lua_State *L);
+
 #endif

@@ -1,28 +1,41 @@
 /*
-** What is inherited is packed into a message, which nobody changes any more. A state keeps the one
-** that it made last, with the two paths for which it holds: all threads that it starts inherit that
-** one while the paths stay the same and nobody has put anything into package.preload.
+** What is inherited is written down, and not changed any more. A state keeps the one
+** that it made last: all threads that it starts inherit that one while the fields of package stay
+** the same and nobody has put anything into package.preload.
 */
 #include "src/thread/inherited_package.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include <lualib.h>
+
 #include "src/base/stack_room.h"
+#include "src/base/table_digest.h"
 #include "src/object/exception.h"
+#include "src/thread/inheritable.h"
+#include "src/thread/stock_libraries.h"
 #include "src/transfer/message.h"
 
 const lt_OwnModules *lt_own_modules;
 
 static const char kept_key;
 
+static const char *const path_fields[] = {"path", "cpath"};
+
+enum { PATH_COUNT = sizeof(path_fields) / sizeof(path_fields[0]) };
+
 typedef struct Package {
   lt_Object object;
-  lt_Message *message; /* path, cpath, preload; each may be nil */
+  lt_Message *preload; /* a table; NULL: there is nothing in it */
+  uint64_t preload_digest;
+  bool has[PATH_COUNT];
+  size_t lengths[PATH_COUNT];
+  char paths[]; /* one behind the other */
 } Package;
 
 static void package_destroy(lt_Object *object) {
-  lt_message_free(((Package *)object)->message);
+  lt_message_free(((Package *)object)->preload);
   free(object);
 }
 
@@ -36,36 +49,10 @@ static const lt_Type package_type = {"package", NULL, package_destroy, NULL};
 static void package_push_field(lua_State *L, const char *field) {
   int place = lua_gettop(L) + 1;
   lua_pushnil(L);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_pushliteral(L, "package");
-  if (lua_rawget(L, -2) == LUA_TTABLE) {
-    lua_pushstring(L, field);
-    if (lua_rawget(L, -2) == LUA_TSTRING)
-      lua_replace(L, place);
-  }
+  lt_stock_push(L, LT_STOCK_LIBRARIES);
+  if (lua_istable(L, -1) && lt_stock_push_field(L, -1, field) == LUA_TSTRING)
+    lua_replace(L, place);
   lua_settop(L, place);
-}
-
-static int try_pack(lua_State *L) {
-  lt_message_free(lt_pack(L, 1, LT_COPY_STRINGS, NULL));
-  return 0;
-}
-
-/* Such an error says nothing about the value. */
-static bool is_want_of_memory(lua_State *L) {
-  return lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "not enough memory") == 0;
-}
-
-/* Whether the value on the top can be transferred; the thread may never want it. */
-static bool can_cross(lua_State *L) {
-  lua_pushcfunction(L, try_pack);
-  lua_pushvalue(L, -2);
-  if (lua_pcall(L, 1, 0, 0) == LUA_OK)
-    return true;
-  if (lt_ends_thread(L, -1) || is_want_of_memory(L))
-    lt_throw(L);
-  lua_pop(L, 1);
-  return false;
 }
 
 static bool is_empty(lua_State *L, int table) {
@@ -102,7 +89,7 @@ static void push_preload(lua_State *L) {
   int copy = lua_gettop(L);
   lua_pushnil(L);
   while (lua_next(L, copy)) {
-    if (!can_cross(L)) {
+    if (!lt_inheritable(L)) {
       lua_pushvalue(L, -2);
       lua_pushnil(L);
       lua_rawset(L, copy);
@@ -115,66 +102,69 @@ static void push_preload(lua_State *L) {
   }
 }
 
-/* The kept one, without a reference of its own, if it is for the paths at these two indices. */
-static lt_Object *find_kept(lua_State *L, int path, int cpath) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_key);
-  lt_Object *kept = lt_object_of_type(L, -1, &package_type);
-  if (kept != NULL) {
-    lua_getiuservalue(L, -1, 1);
-    lua_rawgeti(L, -1, 1);
-    lua_rawgeti(L, -2, 2);
-    if (!lua_rawequal(L, -2, path) || !lua_rawequal(L, -1, cpath))
-      kept = NULL;
-    lua_pop(L, 3);
-  }
+static uint64_t digest_preload(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  uint64_t digest = lt_table_digest(L, -1);
   lua_pop(L, 1);
-  return kept;
+  return digest;
 }
 
-/* Makes one of the path, the cpath and the preload on the top, which it pops; pushes its proxy. */
-static lt_Object *package_make(lua_State *L) {
-  Package *package = malloc(sizeof(*package));
+/* The kept one, without a reference of its own; NULL: there is none, or it does not hold. */
+static lt_Object *find_kept(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_key);
+  lt_Object *kept = lt_object_of_type(L, -1, &package_type);
+  lua_pop(L, 1);
+  return kept != NULL && ((Package *)kept)->preload_digest == digest_preload(L) ? kept : NULL;
+}
+
+/* Makes one of the paths on the top, strings or nil, which it pops; pushes its proxy. */
+static Package *package_make(lua_State *L) {
+  size_t size = 0;
+  for (int i = 0; i < PATH_COUNT; i++)
+    size += lua_rawlen(L, i - PATH_COUNT);
+  Package *package = calloc(1, sizeof(*package) + size);
   if (package == NULL)
     lt_raise_memory(L);
-  package->message = NULL;
+  char *end = package->paths;
+  for (int i = 0; i < PATH_COUNT; i++) {
+    package->has[i] = lua_isstring(L, i - PATH_COUNT);
+    package->lengths[i] = lua_rawlen(L, i - PATH_COUNT);
+    if (package->has[i])
+      memcpy(end, lua_tostring(L, i - PATH_COUNT), package->lengths[i]);
+    end += package->lengths[i];
+  }
+  lua_pop(L, PATH_COUNT);
   lt_object_init(&package->object, &package_type);
   lt_object_push_own(L, &package->object);
-  lua_insert(L, -4);
-  package->message = lt_pack(L, 3, LT_COPY_STRINGS, NULL);
+  return package;
+}
+
+/* One with nothing in its preload is kept. Pushes its proxy. */
+static lt_Object *make_anew(lua_State *L) {
+  uint64_t preload_digest = digest_preload(L);
+  for (int i = 0; i < PATH_COUNT; i++)
+    package_push_field(L, path_fields[i]);
+  Package *package = package_make(L);
+  package->preload_digest = preload_digest;
+  push_preload(L);
+  if (lua_isnil(L, -1)) {
+    lua_pushvalue(L, -2);
+  } else {
+    package->preload = lt_pack(L, 1, LT_COPY_STRINGS, NULL);
+    lua_pushnil(L);
+  }
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_key);
   return &package->object;
 }
 
-/* The proxy is on the top, and stays there. */
-static void package_keep(lua_State *L, int path, int cpath) {
-  lua_createtable(L, 2, 0);
-  lua_pushvalue(L, path);
-  lua_rawseti(L, -2, 1);
-  lua_pushvalue(L, cpath);
-  lua_rawseti(L, -2, 2);
-  lua_setiuservalue(L, -2, 1);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_key);
-}
-
-lt_Object *lt_inherited_package_get(lua_State *L) {
+/* The new one is held by its proxy on the stack. */
+lt_Object *lt_inherited_package_get(lua_State *L, bool unchanged) {
   lt_check_stack(L, 20);
   int top = lua_gettop(L);
-  package_push_field(L, "path");
-  package_push_field(L, "cpath");
-  push_preload(L);
-  bool plain = lua_isnil(L, -1);
-  lt_Object *package = plain ? find_kept(L, top + 1, top + 2) : NULL;
-  if (package != NULL) {
-    lt_object_retain(package);
-  } else {
-    lua_pushvalue(L, top + 1);
-    lua_pushvalue(L, top + 2);
-    lua_pushvalue(L, top + 3);
-    package = package_make(L);
-    if (plain)
-      package_keep(L, top + 1, top + 2);
-    lt_object_retain(package);
-  }
+  lt_Object *package = unchanged ? find_kept(L) : NULL;
+  if (package == NULL)
+    package = make_anew(L);
+  lt_object_retain(package);
   lua_settop(L, top);
   return package;
 }
@@ -183,25 +173,33 @@ lt_Object *lt_inherited_package_get(lua_State *L) {
 ** Inheriting
 */
 
-/* Of the table package, which a host's states need not have. */
-static void package_set_field(lua_State *L, int value, const char *field) {
-  if (!lua_isnil(L, value) && lua_istable(L, -1)) {
-    lua_pushvalue(L, value);
-    lua_setfield(L, -2, field);
+void lt_inherited_package_apply_paths(lua_State *L, lt_Object *object) {
+  const Package *package = (const Package *)object;
+  int top = lua_gettop(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushliteral(L, LUA_LOADLIBNAME);
+  const char *path = package->paths;
+  bool has_package = lua_rawget(L, -2) == LUA_TTABLE; /* a host's states need not have it */
+  for (int i = 0; i < PATH_COUNT && has_package; i++) {
+    if (package->has[i]) {
+      lua_pushstring(L, path_fields[i]);
+      lua_pushlstring(L, path, package->lengths[i]);
+      lua_rawset(L, -3);
+    }
+    path += package->lengths[i];
   }
+  lua_settop(L, top);
 }
 
-void lt_inherited_package_apply(lua_State *L, lt_Object *package) {
+void lt_inherited_package_apply_preload(lua_State *L, lt_Object *package) {
+  const lt_Message *message = ((Package *)package)->preload;
+  if (message == NULL)
+    return;
   int top = lua_gettop(L);
-  lt_unpack(L, ((Package *)package)->message, LT_KEEP_GLOBALS);
-  int preload = top + 3;
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_getfield(L, -1, "package");
-  package_set_field(L, top + 1, "path");
-  package_set_field(L, top + 2, "cpath");
+  lt_unpack(L, message, LT_KEEP_GLOBALS);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushnil(L);
-  while (lua_istable(L, preload) && lua_next(L, preload)) {
+  while (lua_next(L, top + 1)) {
     lua_pushvalue(L, -2);
     lua_insert(L, -2);
     lua_rawset(L, -4);

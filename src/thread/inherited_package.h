@@ -16,10 +16,17 @@ typedef struct lt_OwnModules {
 /* Written once, before the first runtime opens. */
 extern const lt_OwnModules *lt_own_modules;
 
-/* A reference to what a thread takes over that starts now. May raise. */
-lt_Object *lt_inherited_package_get(lua_State *L);
+/*
+** A reference to what a thread takes over that starts now. 'unchanged': the fields of package are as
+** they were at the last start. May raise.
+*/
+lt_Object *lt_inherited_package_get(lua_State *L, bool unchanged);
 
-/* In the thread, before it requires anything. May raise. */
-void lt_inherited_package_apply(lua_State *L, lt_Object *package);
+/*
+** In the thread, both before it requires anything: the paths first, while no code of the user's has
+** run, then what may run code. May raise.
+*/
+void lt_inherited_package_apply_paths(lua_State *L, lt_Object *package);
+void lt_inherited_package_apply_preload(lua_State *L, lt_Object *package);
 
 #endif

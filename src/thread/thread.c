@@ -40,6 +40,8 @@ static void thread_destroy(lt_Object *object) {
   lt_message_free(thread->message);
   if (thread->package != NULL)
     lt_object_release(thread->package);
+  if (thread->libraries != NULL)
+    lt_object_release(thread->libraries);
   lt_message_free(thread->result);
   if (thread->coroutines != NULL)
     lt_coroutines_free(thread->coroutines);

@@ -77,10 +77,11 @@ struct lt_Thread {
   lt_ForeignLoop loop;       /* in which it was when it was last to be interrupted */
   unsigned other_events;     /* of hooks, see interrupt.c */
 
-  lt_Object *package;  /* a reference: what it inherits, see inherited_package.h */
-  lt_Message *message; /* the function and its arguments; its own once it runs */
-  lt_Message *result;  /* what its function returned, or the error; complete before LT_DONE */
-  bool failed;         /* 'result' is the error */
+  lt_Object *package;   /* references: what it inherits, see inherited_package.h */
+  lt_Object *libraries; /* and inherited_libraries.h; this one may be NULL */
+  lt_Message *message;  /* the function and its arguments; its own once it runs */
+  lt_Message *result;   /* what its function returned, or the error; complete before LT_DONE */
+  bool failed;          /* 'result' is the error */
 
   plat_Mutex guard;                     /* of what follows */
   bool accepts;                         /* interrupts are still delivered */

@@ -20,6 +20,7 @@
 #include "src/state/state.h"
 #include "src/thread/excepthook.h"
 #include "src/thread/home.h"
+#include "src/thread/inherited_libraries.h"
 #include "src/thread/inherited_package.h"
 #include "src/thread/interrupt.h"
 #include "src/thread/interrupt_descriptor.h"
@@ -50,8 +51,10 @@ static int run_function(lua_State *L) {
   thread->bottom = run_function;
   lua_settop(L, 0);
   lt_interrupt_replace_sethook(L);
-  lt_inherited_package_apply(L, thread->package);
-  int count = lt_unpack(L, thread->message, LT_TAKE_GLOBALS);
+  lt_inherited_package_apply_paths(L, thread->package);
+  lt_inherited_libraries_apply(L, thread->libraries);
+  lt_inherited_package_apply_preload(L, thread->package);
+  int count = lt_unpack(L, thread->message, LT_OVERRIDE_GLOBALS);
   lt_message_free(thread->message);
   thread->message = NULL;
   atomic_store(&thread->status, LT_RUNNING);
@@ -250,37 +253,46 @@ static void describe_argument(lua_State *L, int value) {
     lua_pushfstring(L, "args[%d]", value);
 }
 
-static int get_package(lua_State *L) {
-  lt_Object **package = lua_touserdata(L, 1);
-  *package = lt_inherited_package_get(L);
+/* What a start has made for the thread, until that has it. */
+typedef struct Baggage {
+  lt_Message *message;
+  lt_Object *package;
+  lt_Object *libraries;
+} Baggage;
+
+static void drop_baggage(const Baggage *baggage) {
+  lt_message_free(baggage->message);
+  if (baggage->package != NULL)
+    lt_object_release(baggage->package);
+  if (baggage->libraries != NULL)
+    lt_object_release(baggage->libraries);
+}
+
+static int get_inherited(lua_State *L) {
+  Baggage *baggage = lua_touserdata(L, 1);
+  bool unchanged;
+  baggage->libraries = lt_inherited_libraries_get(L, &unchanged);
+  baggage->package = lt_inherited_package_get(L, unchanged);
   return 0;
 }
 
 /* Packs the function and its arguments, which it pops, and gets what the thread inherits. */
-static void pack_start(lua_State *L, const lt_ThreadStart *start, lt_Message **message,
-                       lt_Object **package) {
-  lt_PackBatch batch = {.globals = start->globals};
-  *message =
-      lt_pack_in_batch(L, start->argument_count + 1, LT_LEND_STRINGS, describe_argument, &batch);
-  if (lt_protected_call(L, get_package, package, 0, 0) != LUA_OK) {
-    lt_message_give_back(L, *message);
-    lt_message_free(*message);
+static Baggage pack_start(lua_State *L, int argument_count) {
+  Baggage baggage = {.message = lt_pack(L, argument_count + 1, LT_LEND_STRINGS, describe_argument)};
+  if (lt_protected_call(L, get_inherited, &baggage, 0, 0) != LUA_OK) {
+    drop_baggage(&baggage);
     lt_throw(L);
   }
-}
-
-static void drop_start(lua_State *L, lt_Message *message, lt_Object *package) {
-  lt_message_give_back(L, message);
-  lt_message_free(message);
-  lt_object_release(package);
+  return baggage;
 }
 
 /* Takes back what lt_thread_start has done to the thread. */
 static void make_unstarted(lua_State *L, lt_Thread *thread) {
   lt_Runtime *runtime = thread->runtime;
-  drop_start(L, thread->message, thread->package);
+  drop_baggage(&(Baggage){thread->message, thread->package, thread->libraries});
   thread->message = NULL;
   thread->package = NULL;
+  thread->libraries = NULL;
   lt_interrupt_clear(L, thread, true);
   thread->runtime = NULL;
   atomic_store(&thread->ident, 0);
@@ -310,15 +322,14 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_ThreadStart *
   int unstarted = LT_UNSTARTED;
   if (lt_thread_status(thread) != LT_UNSTARTED)
     lt_raise(L, &lt_RuntimeError, "thread already started");
-  lt_Message *message = NULL;
-  lt_Object *package = NULL;
-  pack_start(L, start, &message, &package);
+  Baggage baggage = pack_start(L, start->argument_count);
   if (!atomic_compare_exchange_strong(&thread->status, &unstarted, LT_STARTING)) {
-    drop_start(L, message, package);
+    drop_baggage(&baggage);
     lt_raise(L, &lt_RuntimeError, "thread already started");
   }
-  thread->message = message;
-  thread->package = package;
+  thread->message = baggage.message;
+  thread->package = baggage.package;
+  thread->libraries = baggage.libraries;
   thread->daemon = start->daemon;
   if (start->name != NULL)
     lt_thread_set_name(thread, start->name);

@@ -14,6 +14,7 @@
 #include "src/base/protected_call.h"
 #include "src/base/stack_room.h"
 #include "src/object/exception.h"
+#include "src/state/hidden_functions.h"
 #include "src/transfer/module_index.h"
 
 /* A weak table: the modules that are complete, by the 'id' of what they were completed with. */
@@ -345,7 +346,7 @@ static bool require(lua_State *L, const char *name) {
   if (!lua_isnil(L, -1))
     return true;
   lua_pop(L, 1);
-  lua_getglobal(L, "require");
+  lt_hidden_functions_push_require(L);
   lua_pushstring(L, name);
   if (lua_pcall(L, 1, 1, 0) == LUA_OK)
     return true;

@@ -123,26 +123,14 @@ static bool push_c_rule(lua_State *L) {
   return lua_islightuserdata(L, -1) && lua_touserdata(L, -1) != NULL;
 }
 
-/* LuaSocket's have names such as tcp{client}. */
-static bool is_socket_kind(const char *kind) {
-  return strncmp(kind, "a tcp{", 6) == 0 || strncmp(kind, "a udp{", 6) == 0 ||
-         strncmp(kind, "a unix", 6) == 0;
-}
-
-static _Noreturn void refuse_userdata(lua_State *L, lt_Packer *packer, int userdata) {
-  const char *kind = lt_pack_push_kind(L, userdata);
-  lt_pack_refuse_advised(L, packer, &lt_TypeError, kind,
-                         is_socket_kind(kind) ? "require \"lthread.transfer.socket\" makes it cross"
-                                              : "_thread.register_transfer says how it crosses, "
-                                                "_thread.per_thread makes one in each thread");
-}
-
 static void pack_userdata(lua_State *L, lt_Packer *packer) {
   if (lt_pack_rule_for_userdata(L, packer))
     return;
   int userdata = lua_gettop(L);
   if (!push_c_rule(L))
-    refuse_userdata(L, packer, userdata);
+    lt_pack_refuse_advised(L, packer, &lt_TypeError, lt_pack_push_kind(L, userdata),
+                           "_thread.register_transfer says how it crosses, _thread.per_thread "
+                           "makes one in each thread");
   const lthread_Transfer *rule = lua_touserdata(L, -1);
   lua_settop(L, userdata);
   if (packer->anchors == 0) {
@@ -153,7 +141,6 @@ static void pack_userdata(lua_State *L, lt_Packer *packer) {
   lt_packer_write_tag(L, packer, LT_TAG_USERDATA);
   lt_packer_add_node(L, packer, lua_topointer(L, userdata), false);
   lt_packer_reserve_reference(L, packer);
-  packer->moves = packer->moves || rule == &lt_message_move->rule;
   void *token = rule->send(L, userdata);
   uint32_t reference = lt_packer_add_reference(packer, rule, token);
   lt_packer_write(L, packer, &reference, sizeof(reference));
@@ -181,7 +168,7 @@ static uint32_t add_module(lua_State *L, lt_Packer *packer, const lt_ModulePath 
 
 static bool pack_if_named(lua_State *L, lt_Packer *packer, const void *address) {
   lt_ModulePath path;
-  if (!lt_packer_find_path(L, address, &path))
+  if (!lt_packer_find_path(L, address, &path) || !lt_pack_library_is_named(L, &path))
     return false;
   uint32_t module = add_module(L, packer, &path);
   lt_packer_write_tag(L, packer, LT_TAG_NAMED);
@@ -211,6 +198,8 @@ static void pack_by_identity(lua_State *L, lt_Packer *packer) {
   lt_Object *object = type == LUA_TUSERDATA ? lt_object_at(L, -1) : NULL;
   if (object != NULL)
     pack_object(L, packer, LT_TAG_OBJECT, object);
+  else if (lua_iscfunction(L, -1) && lt_pack_library_function(L, packer, address))
+    return;
   else if (pack_if_named(L, packer, address))
     return;
   else if (type == LUA_TUSERDATA)
@@ -228,8 +217,7 @@ bool lt_pack_value(lua_State *L, lt_Packer *packer) {
     return true;
   }
   if (lua_type(L, -1) == LUA_TTHREAD)
-    lt_pack_refuse_advised(L, packer, &lt_TypeError, "a coroutine",
-                           "send its function and create it there");
+    lt_pack_refuse(L, packer, "a coroutine");
   pack_by_identity(L, packer);
   return packer->depth == depth;
 }

@@ -195,11 +195,10 @@ static void packer_begin(lt_Packer *packer) {
 }
 
 void lt_packer_init(lt_Packer *packer, lt_StringsRule strings, lt_DescribeValue describe,
-                    const lt_PackBatch *batch) {
+                    int first) {
   packer->strings = strings;
   packer->describe = describe;
-  packer->first = batch == NULL ? 0 : batch->first;
-  packer->may_choose = batch != NULL;
+  packer->first = first;
   packer->message = NULL;
   packer->refusal = NULL;
   packer->whole_classes = false;

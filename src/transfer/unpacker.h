@@ -2,6 +2,7 @@
 ** Unpacking, private to its files, each of which knows those above it:
 **
 **   unpack_ruled.c   objects with a rule in Lua; their values are values again: lt_unpack_value
+**   unpack_library.c functions of Lua's own libraries
 **   unpack.c         all other values, and the walk through all of them
 */
 #ifndef lt_unpacker_h
@@ -12,7 +13,6 @@
 #include <string.h>
 
 #include "src/transfer/message.h"
-#include "src/transfer/unpack_end.h"
 
 /*
 ** Where things lie on the Lua stack of unpack_protected. Behind LT_SLOTS_PLACE, a table, lie those
@@ -21,7 +21,7 @@
 enum {
   LT_UNPACKER_PLACE = 1,
   LT_RECEIVED_GLOBALS_PLACE,
-  LT_RECEIVED_CLASSES_PLACE = LT_RECEIVED_GLOBALS_PLACE + LT_RECEIVED_GLOBALS_PLACES,
+  LT_RECEIVED_CLASSES_PLACE,
   LT_SLOTS_PLACE
 };
 
@@ -39,9 +39,8 @@ typedef struct lt_UnpackFrame {
   int base;
   lua_Integer array_size;
   int upvalue;
-  lt_GlobalStamp stamp; /* function: of the pending global */
-  bool has_rule;        /* ruled: the first of its values is the rule */
-  int awaited;          /* ruled: how many of its values are still to be made */
+  bool has_rule; /* ruled: the first of its values is the rule */
+  int awaited;   /* ruled: how many of its values are still to be made */
   uint32_t slot; /* ruled: of the object; known: of the class in the list of those received */
 } lt_UnpackFrame;
 
@@ -55,7 +54,6 @@ typedef struct lt_Unpacker {
   size_t frame_capacity;
   unsigned char *cells; /* for a slot that is a cell: its number among the upvalues of a function */
   lt_GlobalsRule globals;
-  lt_UnpackEnd end;
   lt_UnpackFrame own_frames[LT_UNPACKER_FRAMES]; /* suffice for a small value */
 } lt_Unpacker;
 
@@ -125,6 +123,9 @@ bool lt_unpack_value(lua_State *L, lt_Unpacker *unpacker);
 /* Sets the metatables that were not complete when they were needed, up to an END. */
 void lt_unpack_late_metatables(lua_State *L, lt_Unpacker *unpacker);
 
+/* Sets the globals that have come so far. */
+void lt_unpack_globals(lua_State *L, const lt_Unpacker *unpacker);
+
 /*
 ** unpack_ruled.c
 */
@@ -133,5 +134,12 @@ void lt_unpack_ruled(lua_State *L, lt_Unpacker *unpacker);
 
 /* Makes what is missing of its values, then the object, and closes the frame. */
 void lt_unpack_ruled_step(lua_State *L, lt_Unpacker *unpacker, lt_UnpackFrame *frame);
+
+/*
+** unpack_library.c
+*/
+
+void lt_unpack_library_function(lua_State *L, lt_Unpacker *unpacker);
+void lt_unpack_hidden_function(lua_State *L, lt_Unpacker *unpacker);
 
 #endif

@@ -1,0 +1,327 @@
+/*
+** What is different is written down as a plan: which fields a thread loses, which it gets instead,
+** and its searchers. A state keeps the plan that it made last, with digests of the tables for which
+** it holds. A plan with values of the script holds for one start only: they may change meanwhile
+** although the fields do not.
+*/
+#include "src/thread/inherited_libraries.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/stack_room.h"
+#include "src/base/table_digest.h"
+#include "src/object/exception.h"
+#include "src/state/hidden_functions.h"
+#include "src/thread/inherited_searchers.h"
+#include "src/thread/library_comparison.h"
+#include "src/thread/stock_libraries.h"
+#include "src/transfer/message.h"
+
+/* What a plan's message holds: lists, of which that of the searchers may be nil, and booleans. */
+enum {
+  PLAN_REMOVED,
+  PLAN_REPLACED,
+  PLAN_SEARCHERS,
+  PLAN_HAS_PACKAGE,
+  PLAN_HAS_STRINGS, /* with a metatable */
+  PLAN_PARTS
+};
+
+typedef struct Plan {
+  lt_Object object;
+  lt_Message *message;
+  lt_Message *values; /* of the fields that are replaced, in their order */
+} Plan;
+
+static void plan_destroy(lt_Object *object) {
+  lt_message_free(((Plan *)object)->message);
+  lt_message_free(((Plan *)object)->values);
+  free(object);
+}
+
+static const lt_Type plan_type = {"libraries", NULL, plan_destroy, NULL};
+
+/*
+** Whether the libraries are still what they were
+*/
+
+static const char known_key; /* in the registry: a userdata, with these user values */
+
+enum { KNOWN_TABLES = 1, KNOWN_PLAN, KNOWN_VALUES = KNOWN_PLAN };
+
+typedef struct Known {
+  bool holds;                          /* for more than one start */
+  const void *tables[LT_STOCK_PLACES]; /* NULL: none, or that of the registry */
+  uint64_t digests[LT_STOCK_PLACES];
+  uint64_t names[LT_STOCK_PLACES]; /* where there are others, too */
+  uint64_t searchers;
+  const void *strings;
+  lt_Object *plan; /* that of the user value; NULL: nothing is different */
+} Known;
+
+/* Scripts set globals, and load modules, all the time: there only some names count. */
+static bool has_other_names(int place) {
+  return place == LT_STOCK_GLOBALS || place == LT_STOCK_LOADED;
+}
+
+/* Of the table on the top. */
+static uint64_t digest_names(lua_State *L, const lt_StockTable *table) {
+  uint64_t digest = 1;
+  for (size_t i = 0; i < table->count; i++) {
+    int type = lt_stock_push_field(L, -1, table->fields[i].name);
+    digest = (digest ^ (uint64_t)(uintptr_t)lua_topointer(L, -1) ^ (uint64_t)type) *
+             UINT64_C(0x9E3779B97F4A7C15);
+    lua_pop(L, 1);
+  }
+  return digest;
+}
+
+static const void *strings_address(lua_State *L) {
+  lt_stock_push(L, LT_STOCK_STRINGS);
+  const void *address = lua_topointer(L, -1);
+  lua_pop(L, 1);
+  return address;
+}
+
+/* Of the table of this place, without looking for it if that is possible. */
+static uint64_t digest_of(lua_State *L, int tables, const Known *known, int place) {
+  uint64_t digest;
+  if (lt_table_digest_at(known->tables[place], &digest))
+    return digest;
+  lua_rawgeti(L, tables, place + 1);
+  digest = lt_table_digest(L, -1);
+  lua_pop(L, 1);
+  return digest;
+}
+
+static bool has_same_names(lua_State *L, const lt_Stock *stock, const Known *known, int place) {
+  lt_stock_push(L, place);
+  bool same = digest_names(L, &stock->tables[place]) == known->names[place];
+  lua_pop(L, 1);
+  return same;
+}
+
+static bool has_same_searchers(lua_State *L, int tables, const Known *known) {
+  if (known->tables[LT_STOCK_LIBRARIES] == NULL)
+    return true;
+  lua_rawgeti(L, tables, LT_STOCK_LIBRARIES + 1);
+  bool same = lt_inherited_searchers_digest(L, lua_gettop(L)) == known->searchers;
+  lua_pop(L, 1);
+  return same;
+}
+
+/* The list of the tables, which keeps them alive, is at the index 'tables'. */
+static bool is_unchanged(lua_State *L, int tables, const lt_Stock *stock, Known *known) {
+  if (known->strings != strings_address(L))
+    return false;
+  for (int place = 0; place < LT_STOCK_PLACES; place++) {
+    if (known->tables[place] == NULL)
+      continue;
+    uint64_t digest = digest_of(L, tables, known, place);
+    if (digest != known->digests[place] &&
+        !(has_other_names(place) && has_same_names(L, stock, known, place)))
+      return false;
+    known->digests[place] = digest;
+  }
+  return has_same_searchers(L, tables, known);
+}
+
+/* Pushes what is known, or nil. */
+static const Known *push_known(lua_State *L, const lt_Stock *stock) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &known_key) == LUA_TUSERDATA) {
+    Known *known = lua_touserdata(L, -1);
+    lua_getiuservalue(L, -1, KNOWN_TABLES);
+    bool same = known->holds && is_unchanged(L, lua_gettop(L), stock, known);
+    lua_pop(L, 1);
+    if (same)
+      return known;
+  }
+  return NULL;
+}
+
+/* Pushes what is known of the tables at 'tables', before any code runs that may change them. */
+static Known *push_new_known(lua_State *L, const lt_Stock *stock, int tables) {
+  Known *known = lua_newuserdatauv(L, sizeof(*known), KNOWN_VALUES);
+  memset(known, 0, sizeof(*known));
+  known->strings = strings_address(L);
+  lua_createtable(L, LT_STOCK_PLACES, 0);
+  for (int place = 0; place < LT_STOCK_PLACES; place++) {
+    lua_pushvalue(L, tables + place);
+    if (lua_istable(L, -1) && place != LT_STOCK_REGISTRY) {
+      known->digests[place] = lt_table_digest(L, -1);
+      known->tables[place] = lua_topointer(L, -1);
+    }
+    if (has_other_names(place))
+      known->names[place] = digest_names(L, &stock->tables[place]);
+    if (place == LT_STOCK_LIBRARIES && lua_istable(L, -1))
+      known->searchers = lt_inherited_searchers_digest(L, lua_gettop(L));
+    lua_rawseti(L, -2, place + 1);
+  }
+  lua_setiuservalue(L, -2, KNOWN_TABLES);
+  return known;
+}
+
+/*
+** Making a plan
+*/
+
+/* Pushes its parts. */
+static void push_parts(lua_State *L, const lt_LibraryComparison *comparison, bool *has_searchers) {
+  int package = comparison->tables + LT_STOCK_LIBRARIES;
+  lua_pushvalue(L, comparison->removed);
+  lua_pushvalue(L, comparison->replaced);
+  if (lua_istable(L, package))
+    *has_searchers = lt_inherited_searchers_push(L, package, comparison->stock);
+  else
+    lua_pushnil(L);
+  lua_pushboolean(L, lua_istable(L, package));
+  lua_pushboolean(L, lua_istable(L, comparison->tables + LT_STOCK_STRINGS));
+}
+
+static bool is_empty_plan(lua_State *L, const lt_LibraryComparison *comparison) {
+  return comparison->removed_count == 0 && comparison->replaced_count == 0 &&
+         lua_isnil(L, -PLAN_PARTS + PLAN_SEARCHERS) &&
+         lua_toboolean(L, -PLAN_PARTS + PLAN_HAS_PACKAGE) &&
+         lua_toboolean(L, -PLAN_PARTS + PLAN_HAS_STRINGS);
+}
+
+/* Pops the parts, and pushes the proxy of a plan, or nil for one in which there is nothing. */
+static lt_Object *make_plan(lua_State *L, const lt_LibraryComparison *comparison) {
+  if (is_empty_plan(L, comparison)) {
+    lua_pop(L, PLAN_PARTS);
+    lua_pushnil(L);
+    return NULL;
+  }
+  Plan *plan = calloc(1, sizeof(*plan));
+  if (plan == NULL)
+    lt_raise_memory(L);
+  lt_object_init(&plan->object, &plan_type);
+  lt_object_push_own(L, &plan->object);
+  lua_insert(L, -PLAN_PARTS - 1);
+  plan->message = lt_pack(L, PLAN_PARTS, LT_COPY_STRINGS, NULL);
+  int count = (int)comparison->value_count;
+  lt_check_stack(L, count + 10);
+  for (int i = 1; i <= count; i++)
+    lua_rawgeti(L, comparison->values, i);
+  plan->values = lt_pack(L, count, LT_COPY_STRINGS, NULL);
+  return &plan->object;
+}
+
+static lt_Object *compare_all(lua_State *L, const lt_Stock *stock) {
+  lt_LibraryComparison comparison = {.stock = stock};
+  lt_check_stack(L, LT_STOCK_PLACES + 20);
+  comparison.tables = lua_gettop(L) + 1;
+  for (int place = 0; place < LT_STOCK_PLACES; place++)
+    lt_stock_push(L, place);
+  Known *known = push_new_known(L, stock, comparison.tables);
+  int place_of_known = lua_gettop(L);
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_newtable(L);
+  comparison.removed = lua_gettop(L) - 2;
+  comparison.replaced = lua_gettop(L) - 1;
+  comparison.values = lua_gettop(L);
+  lt_library_comparison_make(L, &comparison);
+  bool has_searchers = false;
+  push_parts(L, &comparison, &has_searchers);
+  known->plan = make_plan(L, &comparison);
+  known->holds = comparison.value_count == 0 && !has_searchers;
+  lua_setiuservalue(L, place_of_known, KNOWN_PLAN);
+  lua_pushvalue(L, place_of_known);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &known_key);
+  return known->plan;
+}
+
+/* What is compared stays on the stack meanwhile, and with it the plan. */
+lt_Object *lt_inherited_libraries_get(lua_State *L, bool *unchanged) {
+  lt_check_stack(L, 10);
+  int top = lua_gettop(L);
+  const lt_Stock *stock = lt_stock_get(L);
+  const Known *known = push_known(L, stock);
+  *unchanged = known != NULL;
+  lt_Object *plan = known != NULL ? known->plan : compare_all(L, stock);
+  if (plan != NULL)
+    lt_object_retain(plan);
+  lua_settop(L, top);
+  return plan;
+}
+
+/*
+** Inheriting
+*/
+
+/* The places' tables lie from 'tables' on; those of the fields are named in the list at 'list'. */
+static void set_field_of(lua_State *L, int tables, int list, lua_Integer i) {
+  lua_rawgeti(L, list, 2 * i - 1);
+  int table = tables + (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  lua_rawgeti(L, list, 2 * i);
+  lua_insert(L, -2);
+  bool has_table = lua_istable(L, table);
+  if (has_table && lua_rawlen(L, -2) > 0) {
+    lua_rawset(L, table);
+    return;
+  }
+  if (has_table && (lua_istable(L, -1) || lua_isnil(L, -1)))
+    lua_setmetatable(L, table);
+  else
+    lua_pop(L, 1);
+  lua_pop(L, 1);
+}
+
+static void remove_fields(lua_State *L, int tables, int list) {
+  lua_Integer count = (lua_Integer)lua_rawlen(L, list) / 2;
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_pushnil(L);
+    set_field_of(L, tables, list, i);
+  }
+}
+
+/* Those that can't be made here, for want of a module, the thread does not have. */
+static void replace_fields(lua_State *L, int tables, int list, const lt_Message *values) {
+  remove_fields(L, tables, list);
+  int top = lua_gettop(L);
+  if (lt_try_unpack(L, values, LT_KEEP_GLOBALS) != LUA_OK) {
+    if (lt_ends_thread(L, -1) || lua_type(L, -1) == LUA_TSTRING)
+      lt_throw(L);
+    lua_settop(L, top);
+    return;
+  }
+  int count = lua_gettop(L) - top;
+  for (int i = 1; i <= count; i++) {
+    lua_pushvalue(L, top + i);
+    set_field_of(L, tables, list, i);
+  }
+  lua_settop(L, top);
+}
+
+/* They lose their metatable. */
+static void remove_strings(lua_State *L) {
+  lua_pushliteral(L, "");
+  lua_pushnil(L);
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+}
+
+void lt_inherited_libraries_apply(lua_State *L, lt_Object *libraries) {
+  if (libraries == NULL)
+    return;
+  const Plan *plan = (const Plan *)libraries;
+  lt_check_stack(L, LT_STOCK_PLACES + PLAN_PARTS + 20);
+  int top = lua_gettop(L);
+  int parts = top + 1;
+  int tables = parts + PLAN_PARTS;
+  lt_unpack(L, plan->message, LT_KEEP_GLOBALS);
+  for (int place = 0; place < LT_STOCK_PLACES; place++)
+    lt_stock_push(L, place);
+  if (lua_toboolean(L, parts + PLAN_HAS_PACKAGE))
+    lt_hidden_functions_keep(L);
+  remove_fields(L, tables, parts + PLAN_REMOVED);
+  if (lua_istable(L, parts + PLAN_SEARCHERS) && lua_istable(L, tables + LT_STOCK_LIBRARIES))
+    lt_inherited_searchers_set(L, tables + LT_STOCK_LIBRARIES, parts + PLAN_SEARCHERS);
+  if (!lua_toboolean(L, parts + PLAN_HAS_STRINGS))
+    remove_strings(L);
+  replace_fields(L, tables, parts + PLAN_REPLACED, plan->values);
+  lua_settop(L, top);
+}
