@@ -13,6 +13,7 @@
 #include <lualib.h>
 
 #include "lthread.h"
+#include "spec/hosts/own_openlibs.h"
 
 #define THREADS 8
 
@@ -178,9 +179,7 @@ static const Kind kinds[] = {
 
 static const Kind *kind;
 
-void luaL_openlibs(lua_State *L) {
-  kind->open(L);
-}
+DEFINE_OPENLIBS(kind->open)
 
 static int run(lua_State *L) {
   lua_pushstring(L, kind->check);

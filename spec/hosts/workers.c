@@ -18,6 +18,7 @@
 #include <lualib.h>
 
 #include "lthread.h"
+#include "spec/hosts/own_openlibs.h"
 
 #define PATIENCE 20 /* seconds, for what never takes so long */
 
@@ -88,11 +89,13 @@ static void open_standard(lua_State *L) {
 }
 
 /* The host's own, in the place of that of Lua: the threads' states are opened with it. */
-void luaL_openlibs(lua_State *L) {
+static void open_at_gate(lua_State *L) {
   open_standard(L);
   if (atomic_fetch_add(&openings, 1) + 1 == gated_opening)
     pass_gate(&gate);
 }
+
+DEFINE_OPENLIBS(open_at_gate)
 
 static lua_State *open_runtime(void) {
   lua_State *L = luaL_newstate();

@@ -27,7 +27,7 @@ local closers = {
     f()
   end,
   ["the __close handler of a generic for"] = function(body)
-    for _ in next, {}, nil, setmetatable({}, { __close = body }) do _ = nil end
+    for _ in next, {}, nil, setmetatable({}, { __close = body }) do error "not reached" end
   end,
   ["a __close handler after an error in pcall"] = function(body)
     pcall(function()

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "src/base/lua_version.h"
 #include "src/base/stack_room.h"
 
 /*
@@ -59,7 +60,7 @@ static const char *push_function_name(lua_State *L, lua_Debug *call) {
 
 /* The thread that receives the values needs some more room than this one. */
 bool lt_make_room(lua_State *L, lua_Integer count) {
-  enum { MOST = LUAI_MAXSTACK - 2000 };
+  enum { MOST = LT_STACK_LIMIT - 2000 };
   return count <= MOST && lt_stack_room(L, (int)count + lt_working_room(count));
 }
 

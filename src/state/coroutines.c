@@ -44,6 +44,7 @@ struct lt_Coroutines {
   size_t last_size;
   Table *table;
   volatile bool closed;
+  bool ends_with_state;
   volatile bool changing; /* hooks are being set: a handler leaves them alone */
   CoroutineEntry first;   /* the main coroutine of the state, kept apart */
 };
@@ -157,6 +158,19 @@ static void *make_coroutine(lt_Coroutines *coroutines, size_t size) {
   return block;
 }
 
+/* The main coroutine lies in the block that a state frees last. */
+static bool is_last_block(const lt_Coroutines *coroutines, const void *block, size_t size) {
+  uintptr_t main = (uintptr_t)coroutines->first.L;
+  return main >= (uintptr_t)block && main < (uintptr_t)block + size;
+}
+
+static void *free_last_block(lt_Coroutines *coroutines, void *block, size_t size) {
+  lua_Alloc allocate = coroutines->allocate;
+  void *allocator = coroutines->allocator;
+  lt_coroutines_free(coroutines);
+  return allocate(allocator, block, size, 0);
+}
+
 static void *allocate_and_follow(void *context, void *block, size_t old_size, size_t new_size) {
   lt_Coroutines *coroutines = context;
   if (block == NULL && old_size == LUA_TTHREAD) {
@@ -168,8 +182,11 @@ static void *allocate_and_follow(void *context, void *block, size_t old_size, si
       coroutines->last_size = new_size;
       return made;
     }
-  } else if (new_size == 0 && block != NULL && old_size == coroutines->size) {
-    coroutines_leave(coroutines, coroutine_in(coroutines, block));
+  } else if (new_size == 0 && block != NULL) {
+    if (old_size == coroutines->size)
+      coroutines_leave(coroutines, coroutine_in(coroutines, block));
+    else if (coroutines->ends_with_state && is_last_block(coroutines, block, old_size))
+      return free_last_block(coroutines, block, old_size);
   }
   return coroutines->allocate(coroutines->allocator, block, old_size, new_size);
 }
@@ -218,7 +235,7 @@ lt_Coroutines *lt_coroutines_follow(lua_State *L) {
   }
   lua_setallocf(L, allocate_and_follow, coroutines);
   if (!find_layout(coroutines, L)) {
-    lt_coroutines_unwrap(coroutines, L);
+    lua_setallocf(L, coroutines->allocate, coroutines->allocator);
     lt_coroutines_free(coroutines);
     return NULL;
   }
@@ -227,12 +244,8 @@ lt_Coroutines *lt_coroutines_follow(lua_State *L) {
   return coroutines;
 }
 
-bool lt_coroutines_unwrap(lt_Coroutines *coroutines, lua_State *L) {
-  void *context;
-  if (lua_getallocf(L, &context) != allocate_and_follow || context != coroutines)
-    return false;
-  lua_setallocf(L, coroutines->allocate, coroutines->allocator);
-  return true;
+void lt_coroutines_leave_to_state(lt_Coroutines *coroutines) {
+  coroutines->ends_with_state = true;
 }
 
 void lt_coroutines_close(lt_Coroutines *coroutines) {

@@ -20,13 +20,16 @@ typedef struct lt_Coroutines lt_Coroutines;
 /* Begins to follow the state of L; NULL without memory. Its allocator is wrapped from then on. */
 lt_Coroutines *lt_coroutines_follow(lua_State *L);
 
-/* Gives the state its own allocator back; false: it has got another one meanwhile. */
-bool lt_coroutines_unwrap(lt_Coroutines *coroutines, lua_State *L);
+/*
+** From now on they end with the state, and nobody else may free them: the allocator stays wrapped to
+** the end. Others may have wrapped it once more, and in Lua 5.5 strings remember who frees them.
+*/
+void lt_coroutines_leave_to_state(lt_Coroutines *coroutines);
 
 /* The state is being closed: it is not armed any more. */
 void lt_coroutines_close(lt_Coroutines *coroutines);
 
-/* When the state is closed or unwrapped. */
+/* When the state is closed. */
 void lt_coroutines_free(lt_Coroutines *coroutines);
 
 /*

@@ -15,6 +15,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "src/base/lua_version.h"
 #include "src/base/protected_call.h"
 #include "src/base/stack_room.h"
 
@@ -56,7 +57,7 @@ static bool has_standard(void) {
 }
 
 uint64_t lt_libraries_open(lua_State *L, lt_Pool *pool) {
-  luaL_openlibs(L);
+  lt_open_libraries(L);
   return lt_pool_end_trace(pool);
 }
 
@@ -301,7 +302,7 @@ static bool are_same(const Look *own, const Look *found) {
 
 static uint64_t find_out(void) {
   Look own = {.open = lt_libraries_open_own};
-  Look found = {.open = luaL_openlibs};
+  Look found = {.open = lt_open_libraries};
   if (!has_standard())
     return OTHERS;
   int status = look_at(&own);

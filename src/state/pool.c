@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "platform/platform.h"
+#include "src/base/lua_version.h"
 
 /* All blocks are multiples of this, which is the alignment that Lua promises (LUAI_MAXALIGN). */
 #define STEP ((size_t)8)
@@ -434,7 +435,7 @@ lua_State *lt_pool_new_state(lt_Pool **pool) {
   lt_Pool *made = new_pool();
   if (made == NULL)
     return NULL;
-  lua_State *L = lua_newstate(allocate_traced, made);
+  lua_State *L = lt_new_state(allocate_traced, made);
   if (L == NULL) {
     free_pool(made);
     return NULL;

@@ -21,13 +21,13 @@
 
 static const char anchor; /* an address in this library */
 
-static void end_runtime(lua_State *L, lt_Thread *main) {
+static void end_runtime(lt_Thread *main) {
   lt_observer->runtime_closes(main->runtime);
   lt_home_leave(main);
   if (main->coroutines != NULL) {
     lt_coroutines_close(main->coroutines);
-    if (!lt_coroutines_unwrap(main->coroutines, L))
-      main->coroutines = NULL; /* the host's allocator still goes through it */
+    lt_coroutines_leave_to_state(main->coroutines);
+    main->coroutines = NULL;
   }
   lt_runtime_threads_leave(main->runtime, main, LT_DONE, NULL);
   lt_workers_close(main->parker);
@@ -46,7 +46,7 @@ static int close_runtime(lua_State *L) {
   context->thread = NULL;
   lt_context_end(L, &context->lender.base);
   lt_lender_close(&context->lender, main->parker);
-  end_runtime(L, main);
+  end_runtime(main);
   return 0;
 }
 
@@ -103,7 +103,7 @@ void lt_main_state_open(lua_State *L) {
   plat_pin_library(&anchor);
   lt_library_functions_learn();
   if (lt_protected_call(L, adopt_main, main, 0, 0) != LUA_OK) {
-    end_runtime(L, main);
+    end_runtime(main);
     lt_throw(L);
   }
 }
