@@ -162,18 +162,21 @@ static void push_module(lua_State *L) {
 
 static int open_module(lua_State *L);
 static int open_queue_module(lua_State *L);
+static int open_socket_module(lua_State *L);
 
 /*
 ** luaopen_lthread leads to the first copy of this library in the process, open_module to this one.
 */
 static bool is_own_loader(lua_CFunction loader) {
-  return loader == luaopen_lthread || loader == luaopen_lthread_queue || loader == open_module ||
-         loader == open_queue_module;
+  return loader == luaopen_lthread || loader == luaopen_lthread_queue ||
+         loader == luaopen_lthread_transfer_socket || loader == open_module ||
+         loader == open_queue_module || loader == open_socket_module;
 }
 
 static const luaL_Reg own_loaders[] = {{"lthread", open_module},
                                        {"_thread", open_module},
                                        {"lthread.queue", open_queue_module},
+                                       {"lthread.transfer.socket", open_socket_module},
                                        {NULL, NULL}};
 static const lt_OwnModules own_modules = {own_loaders, is_own_loader};
 
@@ -185,14 +188,17 @@ static int join_floors(void) {
   lt_shared_table_type.face = &lt_shared_face;
   lt_own_modules = &own_modules;
   lt_own_pcall = lt_try;
+  lt_message_move = &lt_socket_move;
   return 0;
 }
 
-/* In a program that is linked with the library there is no other way to find it. */
-static void preload_queue(lua_State *L) {
+/* In a program that is linked with the library there is no other way to find them. */
+static void preload_others(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, open_queue_module);
   lua_setfield(L, -2, "lthread.queue");
+  lua_pushcfunction(L, open_socket_module);
+  lua_setfield(L, -2, "lthread.transfer.socket");
   lua_pop(L, 1);
 }
 
@@ -202,7 +208,7 @@ static int open_module(lua_State *L) {
   if (lt_thread_of(L) == NULL) {
     plat_once(&once, join_floors);
     lt_main_state_open(L);
-    preload_queue(L);
+    preload_others(L);
   }
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) == LUA_TTABLE)
     return 1;
@@ -220,10 +226,21 @@ static int open_queue_module(lua_State *L) {
   return 1;
 }
 
+static int open_socket_module(lua_State *L) {
+  luaL_requiref(L, "lthread", open_module, 0);
+  lua_pop(L, 1);
+  lt_push_socket_module(L);
+  return 1;
+}
+
 int luaopen_lthread(lua_State *L) {
   return open_module(L);
 }
 
 int luaopen_lthread_queue(lua_State *L) {
   return open_queue_module(L);
+}
+
+int luaopen_lthread_transfer_socket(lua_State *L) {
+  return open_socket_module(L);
 }

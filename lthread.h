@@ -39,6 +39,9 @@ LTHREAD_API int luaopen_lthread(lua_State *L);
 /* The same for the module lthread.queue, which package.preload has once lthread is open. */
 LTHREAD_API int luaopen_lthread_queue(lua_State *L);
 
+/* The same for the module lthread.transfer.socket, which requires LuaSocket. */
+LTHREAD_API int luaopen_lthread_transfer_socket(lua_State *L);
+
 /*
 ** How values of one userdata type cross from state to state. A C module that wants its userdata to
 ** cross keeps one such structure for as long as the process lives and puts its address, as a light

@@ -77,7 +77,7 @@ static int handle_result(lua_State *L) {
     lt_raise(L, &lt_TimeoutError, "the thread has not ended");
   if (thread->result == NULL)
     return thread->failed ? lt_raise_memory(L) : 0;
-  int count = lt_unpack(L, thread->result, LT_KEEP_GLOBALS);
+  int count = lt_unpack(L, thread->result, thread->failed ? LT_KEEP_GLOBALS : LT_TAKE_GLOBALS);
   return thread->failed ? lua_error(L) : count;
 }
 

@@ -7,6 +7,7 @@
 #include "src/object/arguments.h"
 #include "src/object/exception.h"
 #include "src/thread/thread.h"
+#include "src/transfer/message.h"
 
 /* Of types in src/, which lthread.c gives them. */
 extern const lt_Face lt_class_face, lt_handle_face, lt_shared_face;
@@ -22,11 +23,23 @@ int lt_isinstance(lua_State *L);
 /* Pushes the table of the module lthread.queue. */
 void lt_push_queue_module(lua_State *L);
 
+/* Pushes the table of the module lthread.transfer.socket, which needs LuaSocket. */
+void lt_push_socket_module(lua_State *L);
+
+/* How a socket is moved to another thread. */
+extern const lt_Move lt_socket_move;
+
 /* Interrupts a thread with the exception, or the class, at 'arg'. Pushes whether it was alive. */
 int lt_interrupt_thread(lua_State *L, lt_Thread *thread, int arg);
 
 /* try(f, ...), by whose address it is known on a stack. */
 int lt_try(lua_State *L);
+
+/*
+** An option that says which globals go along with functions: false for none, or a list of names,
+** in whose place a copy is put; nil, or true, for those that the functions name. Returns 'arg'.
+*/
+int lt_opt_globals(lua_State *L, int arg);
 
 /* Functions of the module that have a file of their own. */
 extern const luaL_Reg lt_thread_functions[], lt_interrupt_functions[], lt_descriptor_functions[],

@@ -20,12 +20,23 @@ plat_Time lt_queue_opt_timeout(lua_State *L, int arg) {
   return lt_opt_deadline(L, arg);
 }
 
-plat_Time lt_queue_opt_patience(lua_State *L, int arg) {
-  static const char *const names[] = {"block", "timeout", NULL};
+static plat_Time opt_patience(lua_State *L, int arg, const char *const *names) {
   lt_spread_keywords(L, arg, names);
   if (!lt_opt_waits(L, arg))
     return PLAT_AT_ONCE;
   return lt_queue_opt_timeout(L, arg + 1);
+}
+
+plat_Time lt_queue_opt_patience(lua_State *L, int arg) {
+  static const char *const names[] = {"block", "timeout", NULL};
+  return opt_patience(L, arg, names);
+}
+
+plat_Time lt_queue_opt_put(lua_State *L, int arg, int *globals) {
+  static const char *const names[] = {"block", "timeout", "globals", NULL};
+  plat_Time deadline = opt_patience(L, arg, names);
+  *globals = lua_isnoneornil(L, arg + 2) ? 0 : lt_opt_globals(L, arg + 2);
+  return deadline;
 }
 
 bool lt_queue_wait_longer(lua_State *L, lt_Wait *wait) {

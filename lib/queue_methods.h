@@ -24,6 +24,12 @@ plat_Time lt_queue_opt_timeout(lua_State *L, int arg);
 plat_Time lt_queue_opt_patience(lua_State *L, int arg);
 
 /*
+** The same of what puts; behind them is another, 'globals' (see lt_opt_globals), to be found at
+** 'globals' on the stack; 0: it is not given.
+*/
+plat_Time lt_queue_opt_put(lua_State *L, int arg, int *globals);
+
+/*
 ** Once 'take' was in vain. Only who has to wait needs a thread, which there is none any more when a
 ** state is being closed.
 */

@@ -1,7 +1,7 @@
 /*
-** The metatable of the proxies of shared objects has the very metamethods of the class, so Lua calls
-** them as it always does. Only __index and __newindex come after the fields of the shared table;
-** they do here what Lua does with those of a table.
+** The metatable of the proxies of shared objects has the very metamethods of the class, so Lua
+** calls them as it always does. Only __index and __newindex come after the fields of the shared
+** table; they do here what Lua does with those of a table.
 */
 #include "lib/shared_object.h"
 
@@ -120,6 +120,16 @@ static int object_newindex(lua_State *L) {
 ** the class.
 */
 
+/* Pushes the field of a metatable, which may be a shared table; pushes nothing if it has none. */
+static bool push_metafield(lua_State *L, int metatable, const char *name) {
+  lua_pushstring(L, name);
+  int type = lua_istable(L, metatable) ? lua_rawget(L, metatable) : lua_gettable(L, metatable);
+  if (type != LUA_TNIL)
+    return true;
+  lua_pop(L, 1);
+  return false;
+}
+
 static bool is_for_proxies(const char *key) {
   static const char *const others[] = {"__index", "__newindex", "__gc",
                                        "__close", "__mode",     "__metatable"};
@@ -142,16 +152,19 @@ static void copy_metamethods(lua_State *L, int hidden) {
   }
 }
 
-static bool push_class_field(lua_State *L, int hidden, const char *name) {
-  lua_pushstring(L, name);
-  if (lua_rawget(L, hidden + 1) != LUA_TNIL)
-    return true;
-  lua_pop(L, 1);
-  return false;
+/* The same where the metatable is a shared table: all that Lua knows of. */
+static void copy_shared_metamethods(lua_State *L, int hidden) {
+  static const char *const names[] = {"__add", "__sub",  "__mul",      "__div",   "__mod",  "__pow",
+                                      "__unm", "__idiv", "__band",     "__bor",   "__bxor", "__shl",
+                                      "__shr", "__bnot", "__concat",   "__len",   "__eq",   "__lt",
+                                      "__le",  "__call", "__tostring", "__pairs", "__name"};
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    if (push_metafield(L, hidden + 1, names[i]))
+      lua_setfield(L, hidden, names[i]);
 }
 
 static void set_closure(lua_State *L, int hidden, const char *event, lua_CFunction function) {
-  bool has = push_class_field(L, hidden, event);
+  bool has = push_metafield(L, hidden + 1, event);
   bool has_fields = function == object_index && !lua_isnil(L, hidden + 2);
   if (!has && !has_fields)
     return;
@@ -165,23 +178,35 @@ static void set_closure(lua_State *L, int hidden, const char *event, lua_CFuncti
 }
 
 static void fill_hidden(lua_State *L, int hidden) {
-  copy_metamethods(L, hidden);
+  if (lua_istable(L, hidden + 1))
+    copy_metamethods(L, hidden);
+  else
+    copy_shared_metamethods(L, hidden);
   set_closure(L, hidden, "__index", object_index);
   set_closure(L, hidden, "__newindex", object_newindex);
-  if (!push_class_field(L, hidden, "__metatable"))
+  if (!push_metafield(L, hidden + 1, "__metatable"))
     lua_pushvalue(L, hidden + 1);
   lua_setfield(L, hidden, "__metatable");
 }
 
+static int complete_hidden_metatable(lua_State *L);
+
+static const lt_HiddenMaker hidden_maker = {fill_hidden, complete_hidden_metatable};
+
+static int complete_hidden_metatable(lua_State *L) {
+  lt_shared_metatable_complete(L, lua_upvalueindex(1), &hidden_maker);
+  return 0;
+}
+
 lt_SharedMetatable *lt_shared_object_metatable(lua_State *L, int metatable, int class_fields) {
-  return lt_shared_metatable_of(L, metatable, class_fields, fill_hidden);
+  return lt_shared_metatable_of(L, metatable, class_fields, &hidden_maker);
 }
 
 bool lt_shared_object_push_metatable(lua_State *L, lt_Object *object) {
   lt_Object *metatable = ((lt_SharedTable *)object)->metatable;
   if (metatable == NULL)
     return false;
-  lt_shared_metatable_push_hidden(L, (lt_SharedMetatable *)metatable, fill_hidden);
+  lt_shared_metatable_push_hidden(L, (lt_SharedMetatable *)metatable, object, &hidden_maker);
   return true;
 }
 
@@ -194,11 +219,11 @@ void lt_shared_object_check_metatable(lua_State *L, int index, int arg) {
       {"__gc", "every thread would call it; have a method that releases what the object owns"},
       {"__close", "every thread might call it; have a method that closes what the object owns"},
       {"__mode", "a shared table is not weak; remove a field when nobody needs it"}};
-  if (lt_class_of_metatable(L, index) != NULL)
+  if (lua_istable(L, index) && lt_class_of_metatable(L, index) != NULL)
     lt_arg_error(L, &lt_TypeError, arg, "an exception cannot become shared");
   for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-    lua_pushstring(L, refused[i][0]);
-    lua_rawget(L, index);
+    if (!push_metafield(L, index, refused[i][0]))
+      continue;
     if (lua_toboolean(L, -1))
       lt_arg_error(L, &lt_TypeError, arg, "the metatable of a shared object cannot have %s: %s",
                    refused[i][0], refused[i][1]);
@@ -271,7 +296,7 @@ void lt_shared_object_begin_copy(lua_State *L, lt_SharedTable *shared) {
     return;
   if (lua_rawgeti(L, -1, LT_HIDDEN_CONSTANTS) != LUA_TNIL)
     copy_fields_into(L, copy + 2, copy);
-  lua_rawgeti(L, copy + 1, LT_HIDDEN_METATABLE);
-  lua_setmetatable(L, copy);
+  if (lua_rawgeti(L, copy + 1, LT_HIDDEN_METATABLE) == LUA_TTABLE) /* or it is a shared table */
+    lua_setmetatable(L, copy);
   lua_settop(L, copy);
 }

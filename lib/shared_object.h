@@ -25,7 +25,7 @@ bool lt_shared_object_push_metatable(lua_State *L, lt_Object *object);
 
 /*
 ** The table at the top is a copy of the shared table, whose fields are still to come: makes it an
-** object of the same class.
+** object of the same class, unless that is a shared table.
 */
 void lt_shared_object_begin_copy(lua_State *L, lt_SharedTable *shared);
 

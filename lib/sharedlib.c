@@ -54,7 +54,8 @@ static lt_SharedTable *make_as_given(lua_State *L) {
   if (!lua_isnil(L, GIVEN_TABLE))
     lt_check_type(L, GIVEN_TABLE, LUA_TTABLE);
   if (!lua_isnil(L, GIVEN_METATABLE)) {
-    lt_check_type(L, GIVEN_METATABLE, LUA_TTABLE);
+    if (lt_object_of_type(L, GIVEN_METATABLE, &lt_shared_table_type) == NULL)
+      lt_check_type(L, GIVEN_METATABLE, LUA_TTABLE);
     return make_shared_object(L, GIVEN_METATABLE);
   }
   if (!lua_istable(L, GIVEN_TABLE) || !lua_getmetatable(L, GIVEN_TABLE))

@@ -56,9 +56,10 @@ static lt_Thread *push_new_thread(lua_State *L) {
 }
 
 /*
-** start_new_thread(f, args [, kwargs]) -> ident
+** start_new_thread(f, args [, kwargs [, {globals=}]]) -> ident
 ** Calls f(args[1], ..., args[n] [, kwargs]) in a new thread, a daemon, with a state of its own.
-** n is args.n or #args. f, the arguments and what f names are copied. Returns the ident of the
+** n is args.n or #args. f, the arguments and the globals that they name are copied; with
+** 'globals' none, if it is false, or those of a list of names. Returns the ident of the
 ** thread. Raises TypeError for wrong arguments and what can't be transferred, RuntimeError
 ** "can't start new thread". Also start_new. Follows _thread.start_new_thread.
 */
@@ -68,8 +69,15 @@ static int start_new_thread(lua_State *L) {
   lt_check_type(L, 2, LUA_TTABLE);
   if (!lua_isnoneornil(L, 3))
     lt_check_type(L, 3, LUA_TTABLE);
-  lua_settop(L, 3);
-  lt_ThreadStart start = {.daemon = true};
+  static const char *const names[] = {"globals", NULL};
+  enum { GLOBALS = 4 };
+  if (!lua_isnoneornil(L, GLOBALS)) {
+    lua_settop(L, GLOBALS);
+    lt_check_type(L, GLOBALS, LUA_TTABLE);
+    lt_spread_keywords(L, GLOBALS, names);
+  }
+  lua_settop(L, GLOBALS + LT_KEYWORD_VALUES);
+  lt_ThreadStart start = {.daemon = true, .globals = lt_opt_globals(L, GLOBALS)};
   start.thread = push_new_thread(L);
   start.argument_count = push_call(L, 1, 2, 3);
   lt_thread_start(L, self, &start);
@@ -79,23 +87,25 @@ static int start_new_thread(lua_State *L) {
 
 /*
 ** start_joinable_thread(f [, handle [, daemon = true]]) -> handle
-** start_joinable_thread(f, {args=, kwargs=, handle=, daemon=, name=}) -> handle
+** start_joinable_thread(f, {args=, kwargs=, handle=, daemon=, name=, globals=}) -> handle
 ** As start_new_thread, but returns a handle to join the thread with. 'handle' is an unstarted
 ** one to be used for it. A thread that is not a daemon is waited for when the main state closes.
 ** 'name' is what the thread is called. Raises as start_new_thread, and RuntimeError "thread
 ** already started". Follows _thread.start_joinable_thread.
 */
 static int start_joinable_thread(lua_State *L) {
-  static const char *const names[] = {"handle", "daemon", "args", "kwargs", "name", NULL};
-  enum { F = 1, HANDLE, DAEMON, ARGS, KWARGS, NAME };
+  static const char *const names[] = {"handle", "daemon",  "args", "kwargs",
+                                      "name",   "globals", NULL};
+  enum { F = 1, HANDLE, DAEMON, ARGS, KWARGS, NAME, GLOBALS };
   lt_Thread *self = lt_self(L);
   lt_check_callable(L, F);
   check_options(L, HANDLE);
   lt_spread_keywords(L, HANDLE, names);
-  lua_settop(L, NAME + LT_KEYWORD_VALUES);
+  lua_settop(L, GLOBALS + LT_KEYWORD_VALUES);
   lt_ThreadStart start = {.daemon = lt_opt_flag(L, DAEMON, true)};
   if (!lua_isnil(L, NAME))
     start.name = lt_check_string(L, NAME, NULL);
+  start.globals = lt_opt_globals(L, GLOBALS);
   if (lua_isnil(L, HANDLE)) {
     start.thread = push_new_thread(L);
     lua_replace(L, HANDLE);

@@ -331,6 +331,12 @@ FILE *plat_command_open(const char *command, bool is_input, plat_Process *proces
 /* Waits until the command has ended. A status as of system(3), or -1 and errno. */
 int plat_command_wait(plat_Process process);
 
+/*
+** Another descriptor of the same open file, closed in programs that are started. -1 and errno.
+*/
+int plat_descriptor_copy(int descriptor);
+void plat_descriptor_close(int descriptor);
+
 /* Keeps the library that contains 'address' mapped until the process ends. */
 bool plat_pin_library(const void *address);
 

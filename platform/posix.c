@@ -298,6 +298,15 @@ int plat_at_fork(const plat_ForkHandlers *handlers) {
   return pthread_atfork(handlers->before, handlers->in_parent, handlers->in_child);
 }
 
+int plat_descriptor_copy(int descriptor) {
+  return fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+}
+
+/* It is closed even where a signal breaks it off. */
+void plat_descriptor_close(int descriptor) {
+  close(descriptor);
+}
+
 bool plat_pin_library(const void *address) {
   Dl_info library;
   if (dladdr(address, &library) == 0 || library.dli_fname == NULL)

@@ -29,6 +29,10 @@ has_busted() {
   "$lua" -e 'require "busted.runner"' 2>/dev/null
 }
 
+has_socket() {
+  "$lua" -e 'require "socket"; require "socket.unix"' 2>/dev/null
+}
+
 # A compiler with its libc: sanitizers and headers come in packages of their own.
 compiles() {
   compiled=$(mktemp) || exit
@@ -57,6 +61,7 @@ find_missing() {
   find_lua || missing="$missing lua5.4"
   has_headers || missing="$missing liblua5.4-dev"
   has_busted || missing="$missing lua-busted"
+  has_socket || missing="$missing lua-socket"
   if [ "$what" = ci ]; then
     compiles clang -fsanitize=address,undefined || missing="$missing clang libclang-rt-dev"
     has llvm-symbolizer || missing="$missing llvm"
@@ -116,17 +121,18 @@ fail_with() {
 
 if has dnf; then
   fail_with 'dnf install gcc make pkgconf-pkg-config lua lua-devel luarocks' \
-    'luarocks --lua-version 5.4 install busted'
+    'luarocks --lua-version 5.4 install busted' 'luarocks --lua-version 5.4 install luasocket'
 elif has apk; then
-  fail_with 'apk add gcc musl-dev make pkgconf lua5.4 lua5.4-dev lua5.4-busted'
+  fail_with 'apk add gcc musl-dev make pkgconf lua5.4 lua5.4-dev lua5.4-busted lua5.4-socket'
 elif has pacman; then
-  fail_with 'pacman -S --needed gcc make pkgconf lua54 lua54-busted'
+  fail_with 'pacman -S --needed gcc make pkgconf lua54 lua54-busted lua54-socket'
 elif has brew || [ "$(uname -s)" = Darwin ]; then
   fail_with 'xcode-select --install' \
     'brew install lua@5.4 luarocks pkgconf' \
     'luarocks --lua-version 5.4 --lua-dir "$(brew --prefix lua@5.4)" install busted' \
+    'luarocks --lua-version 5.4 --lua-dir "$(brew --prefix lua@5.4)" install luasocket' \
     'export PATH="$(brew --prefix lua@5.4)/bin:$PATH"' \
     'export PKG_CONFIG_PATH="$(brew --prefix lua@5.4)/lib/pkgconfig"'
 else
-  fail "install Lua 5.4, its headers, busted, a C compiler, make and pkg-config"
+  fail "install Lua 5.4, its headers, busted, LuaSocket, a C compiler, make and pkg-config"
 fi

@@ -137,13 +137,13 @@ for _, class in ipairs { queue.SimpleQueue, queue.Queue, queue.LifoQueue } do
 
     it("is unchanged by what can't be transferred", function()
       local e = raised(_thread.TypeError, q.put, q, { job = { co = coroutine.create(print) } })
-      assert.equal("cannot transfer a coroutine (message.job.co)", e.message)
+      assert.equal("cannot transfer a coroutine (message.job.co); send its function and create it there", e.message)
       local list = { 1, "two", ("x"):rep(100), { 4 }, coroutine.create(print) }
       e = raised(_thread.TypeError, q.put_many, q, list)
-      assert.equal("cannot transfer a coroutine (list[5])", e.message)
+      assert.equal("cannot transfer a coroutine (list[5]); send its function and create it there", e.message)
       list[3] = { name = { coroutine.create(print) } }
       e = raised(_thread.TypeError, q.put_many, q, list)
-      assert.equal("cannot transfer a coroutine (list[3].name[1])", e.message)
+      assert.equal("cannot transfer a coroutine (list[3].name[1]); send its function and create it there", e.message)
       assert.equal(0, q:qsize())
     end)
 

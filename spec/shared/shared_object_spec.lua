@@ -177,15 +177,48 @@ describe("A shared object", function()
     end
     Account.helper = setmetatable({}, { __transfer = function() return find, box end })
     box.object = _thread.shared({ count = 3 }, Account)
+    local sent = queue.SimpleQueue()
+    sent:put { 1, box, inner = { box.object } }
+    sent:put "next"
     assert.is_true(call(function()
       for _ = 1, 3 do
         local ok, message = pcall(function() return box.object end)
         assert(not ok and message:find "not yet", message)
       end
+      local ok, message = pcall(sent.get, sent)
+      assert(not ok and message:find "not yet", message)
+      assert(sent:get() == "next")
       box.fails = false
       return box.object.kind == "account" and box.object.helper[1] == box.object
     end))
     assert.equal("account", box.object.kind)
+  end)
+
+  it("may have a shared table as metatable, which is then the same in all threads", function()
+    local Shared = _thread.shared { __len = function() return 7 end }
+    Shared.__index = Shared
+    function Shared:earn(n) return _thread.add(self, "balance", n) end
+    local object = _thread.shared({ balance = 1 }, Shared)
+    in_both(function()
+      function Shared.late() return "late" end
+      return getmetatable(object) == Shared and object:earn(1) > 1 and #object == 7 and
+        object.late() == "late"
+    end)
+    assert.equal(3, object.balance)
+    local copy = _thread.copy(object)
+    assert.equal(3, copy.balance)
+    assert.is_nil(getmetatable(copy))
+    raises(TypeError, "cannot have __gc", _thread.shared, {}, _thread.shared { __gc = print })
+  end)
+
+  it("is a global of all threads, as its class", function()
+    local globals = _thread.globals
+    globals.Clock = { ticks = 0 }
+    globals.Clock.__index = globals.Clock
+    function globals.Clock:tick() return _thread.add(self, "ticks", 1) end
+    globals.clock = _thread.shared({}, globals.Clock)
+    in_both(function() return globals.clock:tick() == globals.clock.ticks end)
+    globals.clock, globals.Clock = nil, nil
   end)
 
   it("works in finalizers, while a thread ends, too", function()
@@ -194,6 +227,46 @@ describe("A shared object", function()
       last_of_thread = setmetatable({}, { __gc = deposit }) -- luacheck: ignore
     end)
     assert.equal(2, account.balance)
+  end)
+
+  it("is of the very class that a thread has, whichever comes first", function()
+    assert.same({ true, true, 6 }, { call(function(shared)
+      local mine = _thread.shared(Account.new(5))
+      mine:earn(1)
+      return getmetatable(shared) == Account, getmetatable(mine) == getmetatable(shared),
+        mine.balance
+    end, account) })
+    assert.is_true(call(function()
+      local shared = account
+      return getmetatable(shared) == Account and getmetatable(Account.new(1)) == Account
+    end))
+    local made = call(function() return _thread.shared(Account.new(5)) end)
+    assert.equal(Account, getmetatable(made))
+    local sent = queue.SimpleQueue()
+    sent:put { account, Account, Account.new(1) }
+    sent:put { Account.new(1), Account, account }
+    sent:put(_thread.shared(Account.new(1)))
+    assert.is_true(call(function()
+      local one, other, object = sent:get(), sent:get(), sent:get()
+      local class = getmetatable(object)
+      for _, message in ipairs { one, other } do
+        for i = 1, 3, 2 do assert(getmetatable(message[i]) == class and message[2] == class) end
+      end
+      return object.kind == "account"
+    end))
+  end)
+
+  it("works while the message is received with which it comes", function()
+    local Wrapper = {}
+    function Wrapper.__transfer(wrapper)
+      return function(inner, n) return setmetatable({ inner, inner:earn(n) }, Wrapper) end,
+        wrapper[1], 2
+    end
+    local result = call(function(wrapper)
+      return wrapper[2] == 3 and wrapper[1]:earn(1) == 4
+    end, setmetatable({ account }, Wrapper))
+    assert.is_true(result)
+    assert.equal(4, account.balance)
   end)
 
   it("calls the metamethods of a module's class by the name of the module", function()

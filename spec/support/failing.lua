@@ -59,10 +59,10 @@ operations.rules = [[
   q:put { p, { p } }
   local got = q:get()
   assert(got[1] == got[2][1] and got[1].y[1].x == 2 and q:empty())
-  local none = setmetatable({}, { __transfer = function() return make end, __gc = print })
+  local none = setmetatable({}, { __transfer = function() return make end, __gc = make })
   q:put(none)
   assert(q:get().text)
-  local ok, e = pcall(q.put, q, { setmetatable({}, { __gc = print }) })
+  local ok, e = pcall(q.put, q, { setmetatable({}, { __gc = type }) })
   if type(e) == "string" then error(e, 0) end
   assert(not ok and _thread.isinstance(e, _thread.TypeError) and q:empty())
 ]]
@@ -257,6 +257,31 @@ operations.queues = [[
   assert(not ok and bounded:qsize() == 1)
 ]]
 
+-- What the receiver has is replaced as a whole or not at all.
+operations.globals = [[
+  local queue = require "lthread.queue"
+  local q = queue.SimpleQueue()
+  local function get() return one, two, three end
+  one, two, three = 1, { 1 }, function() return two[1] end
+  q:put(get)
+  q:put(get, { globals = { "one", "two", "three" } })
+  local handle = _thread.start_joinable_thread(function()
+    collectgarbage "stop"
+    local f = q:get()
+    q:get()
+    assert(f() == 1 and three() == 1)
+    one, two = 2, { 2 }
+    return f
+  end, { globals = false })
+  one, two, three = 0, 0, 0
+  local ok, f = pcall(handle.result, handle)
+  if not ok then
+    assert(one == 0 and two == 0 and three == 0)
+    error(f, 0)
+  end
+  assert(f() == 2 and two[1] == 2 and three == 0)
+]]
+
 -- The thread lends what it puts, and closes its state while that is on its way.
 operations.loans = [[
   local queue = require "lthread.queue"
@@ -274,6 +299,27 @@ operations.loans = [[
   assert(q:get() == long .. "y" and q:get()[1] == long)
   assert(not pcall(q.put, q, { long, coroutine.create(print) }))
   q:put(long)
+]]
+
+operations.sockets = [[
+  local queue = require "lthread.queue"
+  local transfer = require "lthread.transfer.socket"
+  local q, full = queue.SimpleQueue(), queue.Queue(1)
+  full:put(1)
+  local socket = require "socket".udp4()
+  if not socket then error "not enough memory" end
+  socket:settimeout(3)
+  q:put { socket, socket }
+  local got = q:get()
+  assert(got[1] == got[2] and got[1] ~= socket and got[1]:gettimeout() == 3)
+  got[1]:close()
+  local ok, e = pcall(full.put, full, transfer.move(socket), false)
+  if type(e) == "string" then error(e, 0) end
+  if socket:getfd() == -1 then error "not enough memory to give it back" end
+  assert(not ok and _thread.isinstance(e, queue.Full))
+  q:put(transfer.move(socket))
+  assert(socket:getfd() == -1)
+  q:get():close()
 ]]
 
 -- In a state of its own. Results: how many allocations there are to fail.
@@ -312,7 +358,14 @@ local trial = [[
   end
 ]]
 
+-- How many sockets the process has; 0 where the system doesn't tell.
+local function count_sockets()
+  local file <close> = assert(io.popen "exec ls -l /proc/$PPID/fd 2>/dev/null")
+  return select(2, file:read("a"):gsub("socket:", ""))
+end
+
 local name = arg[1]
+local sockets = count_sockets()
 local code = trial:gsub("OPERATION", function() return operations[name] end)
   :gsub("PREPARE", name == "open" and "false" or "true")
 local step = name == "open" and 1 or math.maxinteger // 2
@@ -332,4 +385,5 @@ for _, count in ipairs { 1, 2, 0 } do
   until finished
   print(count == 0 and "all" or count, finished)
 end
+assert(count_sockets() == sockets, "sockets are left open")
 print "passed"

@@ -100,9 +100,10 @@ describe("an error that can't cross", function()
       local handle = _thread.start_joinable_thread(function() return 1, coroutine.create(print) end)
       print(select(2, pcall(handle.result, handle)))
     ]]
-    assert.equal("TypeError: cannot transfer a coroutine (error)\n"
-      .. "TypeError: cannot transfer a coroutine (error.field[1])\n"
-      .. "TypeError: cannot transfer a coroutine (result[2])\nstatus 0\n", output)
+    local advice = "; send its function and create it there\n"
+    assert.equal("TypeError: cannot transfer a coroutine (error)" .. advice
+      .. "TypeError: cannot transfer a coroutine (error.field[1])" .. advice
+      .. "TypeError: cannot transfer a coroutine (result[2])" .. advice .. "status 0\n", output)
   end)
 end)
 

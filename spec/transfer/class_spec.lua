@@ -239,7 +239,7 @@ describe("a class", function()
     for _ = 1, 3 do
       local ok, e = pcall(q.put, q, { object = object })
       assert.is_false(ok)
-      assert.equal("cannot transfer a coroutine (message.object's metatable.co)", e.message)
+      assert.equal("cannot transfer a coroutine (message.object's metatable.co); send its function and create it there", e.message)
     end
     Class.co = nil
     q:put(object)

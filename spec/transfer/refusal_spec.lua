@@ -64,8 +64,8 @@ describe("a refusal", function()
   it("shows keys like that of what is shared, and names of globals", function()
     local ok, e = pcall(_thread.shared, { ["a\0b"] = { [("x"):rep(100)] = { co } } })
     assert.is_false(ok)
-    assert.equal('cannot transfer a coroutine (value["a\\0b"]["' .. ("x"):rep(60) .. '..."][1])',
-      e.message)
+    assert.equal('cannot transfer a coroutine (value["a\\0b"]["' .. ("x"):rep(60) .. '..."][1])'
+      .. "; send its function and create it there", e.message)
     ok, e = pcall(_thread.shared, { ["two\nlines"] = { [co] = true } })
     assert.is_false(ok)
     assert.equal('a coroutine cannot be a key of a shared table (in value["two\\nlines"])',

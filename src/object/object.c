@@ -279,6 +279,23 @@ void lt_object_push(lua_State *L, lt_Object *object) {
   push_new_proxy(L, object);
 }
 
+void lt_object_forget_proxies(lua_State *L, int metatable) {
+  metatable = lua_absindex(L, metatable);
+  lt_check_stack(L, 6);
+  lt_push_registered(L, &proxies_key, "v");
+  int proxies = lua_gettop(L);
+  lua_pushnil(L);
+  while (lua_next(L, proxies)) {
+    if (lua_getmetatable(L, -1) && lua_rawequal(L, -1, metatable)) {
+      lua_pushvalue(L, -3);
+      lua_pushnil(L);
+      lua_rawset(L, proxies);
+    }
+    lua_settop(L, proxies + 1);
+  }
+  lua_settop(L, proxies - 1);
+}
+
 static int object_push_protected(lua_State *L) {
   lt_object_push(L, lua_touserdata(L, 1));
   return 1;

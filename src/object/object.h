@@ -73,6 +73,12 @@ void lt_object_push(lua_State *L, lt_Object *object);
 /* The same, and gives the caller's reference away, also when it raises. */
 void lt_object_push_own(lua_State *L, lt_Object *object);
 
+/*
+** Forgets the proxies that have the metatable at 'metatable': it could not be completed. The state
+** makes others when it gets the objects again.
+*/
+void lt_object_forget_proxies(lua_State *L, int metatable);
+
 /* Pushes the metatable that the proxies of a type have, but for those with one of their own. */
 void lt_object_push_metatable(lua_State *L, const lt_Type *type);
 

@@ -16,6 +16,7 @@
 #include "src/object/exception.h"
 #include "src/shared/shared_table.h"
 #include "src/shared/stored_value.h"
+#include "src/transfer/unpack_end.h"
 
 /* In the registry: the proxy that a metatable was stored as, or made of. */
 static const char sources_of_metatables_key;
@@ -101,44 +102,68 @@ static void remember_source(lua_State *L, int metatable, int owner, bool overrid
 ** The proxy and the metatable of the proxies, the metatable of the objects, and the constants are
 ** on the top. What has the metatable of the objects is complete: so that comes last.
 */
-static void complete_hidden(lua_State *L, lt_FillHidden fill, bool override) {
+static void complete_hidden(lua_State *L, const lt_HiddenMaker *maker, bool override) {
   int constants = lua_gettop(L);
   int hidden = constants - 2;
-  fill(L, hidden);
+  maker->fill(L, hidden);
   remember_source(L, constants - 1, hidden - 1, override);
   lua_rawseti(L, hidden, LT_HIDDEN_CONSTANTS);
   lua_rawseti(L, hidden, LT_HIDDEN_METATABLE);
 }
 
-typedef struct Making {
-  lt_SharedMetatable *metatable;
-  lt_FillHidden fill;
-} Making;
-
-/* The arguments: a Making, the proxy, the metatable of the proxies. */
+/* The arguments: a maker, the proxy, the metatable of the proxies. */
 static int make_protected(lua_State *L) {
-  const Making *making = lua_touserdata(L, 1);
-  lt_unpack(L, making->metatable->message, LT_KEEP_GLOBALS);
-  complete_hidden(L, making->fill, false);
+  const lt_HiddenMaker *maker = lua_touserdata(L, 1);
+  lt_unpack(L, ((lt_SharedMetatable *)lt_object_at(L, 2))->message, LT_KEEP_GLOBALS);
+  complete_hidden(L, maker, false);
   return 0;
 }
 
+/* The owner is below it. */
+static void make_hidden(lua_State *L, int hidden, const lt_HiddenMaker *maker) {
+  set_being_made(L, hidden, true);
+  lua_pushvalue(L, hidden - 1);
+  lua_pushvalue(L, hidden);
+  int status = lt_protected_call(L, make_protected, (void *)maker, 2, 0);
+  set_being_made(L, hidden, false);
+  if (status != LUA_OK) {
+    lt_object_forget_proxies(L, hidden);
+    lt_throw(L);
+  }
+}
+
+/* Has it completed when the message is there that the object comes with; or false. */
+static bool complete_later(lua_State *L, int hidden, const lt_Object *object,
+                           const lt_HiddenMaker *maker) {
+  lua_pushvalue(L, hidden - 1);
+  lua_pushcclosure(L, maker->complete, 1);
+  if (lt_unpack_end_await(L, object))
+    return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+static bool is_to_be_made(lua_State *L, int hidden) {
+  return !hidden_has(L, hidden, LT_HIDDEN_METATABLE) &&
+         !hidden_has(L, hidden, HIDDEN_IS_BEING_MADE);
+}
+
 void lt_shared_metatable_push_hidden(lua_State *L, lt_SharedMetatable *metatable,
-                                     lt_FillHidden fill) {
+                                     const lt_Object *object, const lt_HiddenMaker *maker) {
   lt_check_stack(L, LUA_MINSTACK);
   push_with_owner(L, metatable);
   int hidden = lua_gettop(L);
-  if (!hidden_has(L, hidden, LT_HIDDEN_METATABLE) && !hidden_has(L, hidden, HIDDEN_IS_BEING_MADE)) {
-    Making making = {metatable, fill};
-    set_being_made(L, hidden, true);
-    lua_pushvalue(L, hidden - 1);
-    lua_pushvalue(L, hidden);
-    int status = lt_protected_call(L, make_protected, &making, 2, 0);
-    set_being_made(L, hidden, false);
-    if (status != LUA_OK)
-      lt_throw(L);
-  }
+  if (is_to_be_made(L, hidden) && !complete_later(L, hidden, object, maker))
+    make_hidden(L, hidden, maker);
   lua_remove(L, hidden - 1);
+}
+
+void lt_shared_metatable_complete(lua_State *L, int owner, const lt_HiddenMaker *maker) {
+  lt_check_stack(L, LUA_MINSTACK);
+  push_with_owner(L, (lt_SharedMetatable *)lt_object_at(L, owner));
+  if (is_to_be_made(L, lua_gettop(L)))
+    make_hidden(L, lua_gettop(L), maker);
+  lua_pop(L, 2);
 }
 
 /*
@@ -174,7 +199,7 @@ static void describe_shared_metatable(lua_State *L, int value) {
 
 typedef struct Storing {
   lt_SharedMetatable *new; /* with a message: it is an object already */
-  lt_FillHidden fill;
+  const lt_HiddenMaker *maker;
 } Storing;
 
 /* The arguments: a Storing, the metatable of the objects, the constants. Returns the proxy. */
@@ -194,14 +219,14 @@ static int store_protected(lua_State *L) {
   push_with_owner(L, new);
   lua_pushvalue(L, 2);
   lua_pushvalue(L, 3);
-  complete_hidden(L, storing->fill, true);
+  complete_hidden(L, storing->maker, true);
   lua_pop(L, 1);
   return 1;
 }
 
 lt_SharedMetatable *lt_shared_metatable_of(lua_State *L, int metatable, int constants,
-                                           lt_FillHidden fill) {
-  Storing storing = {NULL, fill};
+                                           const lt_HiddenMaker *maker) {
+  Storing storing = {NULL, maker};
   metatable = lua_absindex(L, metatable);
   constants = lua_absindex(L, constants);
   lt_check_stack(L, LUA_MINSTACK);

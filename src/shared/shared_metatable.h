@@ -17,11 +17,15 @@ typedef struct lt_SharedMetatable {
   size_t size;         /* of the message */
 } lt_SharedMetatable;
 
-/*
-** Fills the metatable of the proxies, at 'hidden', out of the metatable that the objects have and
-** their constants, which are at the next two places.
-*/
-typedef void (*lt_FillHidden)(lua_State *L, int hidden);
+/* What is done above, for the metatable of the proxies. */
+typedef struct lt_HiddenMaker {
+  /*
+  ** Fills it, at 'hidden', out of the metatable that the objects have and their constants, which
+  ** are at the next two places.
+  */
+  void (*fill)(lua_State *L, int hidden);
+  lua_CFunction complete; /* calls lt_shared_metatable_complete */
+} lt_HiddenMaker;
 
 /*
 ** Fields of the metatable of the proxies: what the state has as the metatable of the objects, and
@@ -35,13 +39,17 @@ enum { LT_HIDDEN_METATABLE = 1, LT_HIDDEN_CONSTANTS };
 ** transferred.
 */
 lt_SharedMetatable *lt_shared_metatable_of(lua_State *L, int metatable, int constants,
-                                           lt_FillHidden fill);
+                                           const lt_HiddenMaker *maker);
 
 /*
-** Pushes the metatable of the proxies. Raises what goes wrong in making it. While that goes on, it
-** is there, but what was filled in at first is all it has.
+** Pushes the metatable of the proxies, for that of 'object'. Raises what goes wrong in making it.
+** While that goes on, and until all of the message is there that the object comes with, it is
+** there, but what was filled in at first is all it has.
 */
 void lt_shared_metatable_push_hidden(lua_State *L, lt_SharedMetatable *metatable,
-                                     lt_FillHidden fill);
+                                     const lt_Object *object, const lt_HiddenMaker *maker);
+
+/* Completes the one whose owner, as 'complete' has it as first upvalue, is at 'owner'. */
+void lt_shared_metatable_complete(lua_State *L, int owner, const lt_HiddenMaker *maker);
 
 #endif

@@ -1,6 +1,7 @@
 /*
 ** A state keeps what it makes of a stored value as the user value of that one's proxy, and finds
-** the proxy by the value in a weak table. So both live as long as somebody keeps the value.
+** the proxy by the value in a weak table. So both live as long as somebody keeps the value. Of a
+** userdata it keeps nothing: who has closed one would not have closed the token it came from.
 */
 #include "src/shared/stored_value.h"
 
@@ -93,7 +94,7 @@ static int new_protected(lua_State *L) {
   stored->message = lt_pack(L, 1, LT_COPY_STRINGS, new->describe);
   stored->size = lt_message_size(stored->message);
   lt_memory_add(stored->size);
-  stored->has_identity = lua_type(L, 2) != LUA_TTABLE && !is_plain_c_function(L, 2);
+  stored->has_identity = lua_isfunction(L, 2) && !is_plain_c_function(L, 2);
   lt_traced_init(&stored->traced, &lt_stored_value_type);
   if (stored->has_identity)
     stored_remember(L, stored);

@@ -23,7 +23,7 @@ typedef struct lt_StoredValue {
 extern const lt_Type lt_stored_value_type;
 
 /*
-** The stored value, if any, that the function or userdata at 'index' is in this state; or NULL.
+** The stored value, if any, that the function at 'index' is in this state; or NULL.
 */
 lt_StoredValue *lt_stored_value_of(lua_State *L, int index);
 

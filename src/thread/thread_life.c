@@ -54,7 +54,7 @@ static int run_function(lua_State *L) {
   lt_inherited_package_apply_paths(L, thread->package);
   lt_inherited_libraries_apply(L, thread->libraries);
   lt_inherited_package_apply_preload(L, thread->package);
-  int count = lt_unpack(L, thread->message, LT_OVERRIDE_GLOBALS);
+  int count = lt_unpack(L, thread->message, LT_TAKE_GLOBALS);
   lt_message_free(thread->message);
   thread->message = NULL;
   atomic_store(&thread->status, LT_RUNNING);
@@ -260,7 +260,8 @@ typedef struct Baggage {
   lt_Object *libraries;
 } Baggage;
 
-static void drop_baggage(const Baggage *baggage) {
+static void drop_baggage(lua_State *L, const Baggage *baggage) {
+  lt_message_give_back(L, baggage->message);
   lt_message_free(baggage->message);
   if (baggage->package != NULL)
     lt_object_release(baggage->package);
@@ -277,10 +278,12 @@ static int get_inherited(lua_State *L) {
 }
 
 /* Packs the function and its arguments, which it pops, and gets what the thread inherits. */
-static Baggage pack_start(lua_State *L, int argument_count) {
-  Baggage baggage = {.message = lt_pack(L, argument_count + 1, LT_LEND_STRINGS, describe_argument)};
+static Baggage pack_start(lua_State *L, const lt_ThreadStart *start) {
+  lt_PackBatch batch = {.globals = start->globals};
+  Baggage baggage = {.message = lt_pack_in_batch(L, start->argument_count + 1, LT_LEND_STRINGS,
+                                                 describe_argument, &batch)};
   if (lt_protected_call(L, get_inherited, &baggage, 0, 0) != LUA_OK) {
-    drop_baggage(&baggage);
+    drop_baggage(L, &baggage);
     lt_throw(L);
   }
   return baggage;
@@ -289,7 +292,7 @@ static Baggage pack_start(lua_State *L, int argument_count) {
 /* Takes back what lt_thread_start has done to the thread. */
 static void make_unstarted(lua_State *L, lt_Thread *thread) {
   lt_Runtime *runtime = thread->runtime;
-  drop_baggage(&(Baggage){thread->message, thread->package, thread->libraries});
+  drop_baggage(L, &(Baggage){thread->message, thread->package, thread->libraries});
   thread->message = NULL;
   thread->package = NULL;
   thread->libraries = NULL;
@@ -322,9 +325,9 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_ThreadStart *
   int unstarted = LT_UNSTARTED;
   if (lt_thread_status(thread) != LT_UNSTARTED)
     lt_raise(L, &lt_RuntimeError, "thread already started");
-  Baggage baggage = pack_start(L, start->argument_count);
+  Baggage baggage = pack_start(L, start);
   if (!atomic_compare_exchange_strong(&thread->status, &unstarted, LT_STARTING)) {
-    drop_baggage(&baggage);
+    drop_baggage(L, &baggage);
     lt_raise(L, &lt_RuntimeError, "thread already started");
   }
   thread->message = baggage.message;

@@ -17,6 +17,7 @@ typedef struct lt_ThreadStart {
   int argument_count;
   bool daemon;
   const char *name; /* NULL: a name is made */
+  int globals;      /* where on the stack the choice is which go along, see message.h */
 } lt_ThreadStart;
 
 void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_ThreadStart *start);

@@ -28,7 +28,8 @@
 **                                      CELL, slot, value
 **                                      SAME_CELL, slot of one that came before
 **                                      ENVIRONMENT: the globals of the receiver
-**                                    then any number of GLOBAL, slot (unused), name, value; END
+**                                    then any number of GLOBAL, slot (unused), lt_GlobalStamp,
+**                                    name, value; END
 **   RULED                            slot, number of values, has a rule?; the rule, if it has one,
 **                                    a function, its arguments; late metatables, as below; END
 **
@@ -39,6 +40,7 @@
 #ifndef lt_message_h
 #define lt_message_h
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lthread.h"
@@ -91,7 +93,8 @@ typedef struct lt_Reference {
 } lt_Reference;
 
 typedef struct lt_Message {
-  int count; /* of values */
+  int count;  /* of values */
+  bool moves; /* one of its references is a move */
   uint32_t slot_count;
   size_t reference_count;
   size_t size;
@@ -113,11 +116,12 @@ lt_Message *lt_pack(lua_State *L, int count, lt_StringsRule strings, lt_Describe
 /*
 ** The same for one message of a batch: the index of the state's modules (see module_index.h) has
 ** been looked up once for all of them, and 'describe' counts values from 'first' on. NULL is for a
-** message alone.
+** message alone, whose sender can't choose which globals go along: those that its functions name.
 */
 typedef struct lt_PackBatch {
-  int names; /* where on the stack the index is */
+  int names; /* where on the stack the index is; 0: it has not been looked up */
   int first;
+  int globals; /* where on the stack the choice is: false for none, or a list; 0 or nil for those */
 } lt_PackBatch;
 
 lt_Message *lt_pack_in_batch(lua_State *L, int count, lt_StringsRule strings,
@@ -125,13 +129,31 @@ lt_Message *lt_pack_in_batch(lua_State *L, int count, lt_StringsRule strings,
 
 /*
 ** Pushes the values of a message, and raises what goes wrong in making them. The globals that its
-** functions name are set where the receiver has none of that name, or, with LT_OVERRIDE_GLOBALS,
-** always.
+** functions name are set where the receiver has none of that name; with LT_TAKE_GLOBALS also in the
+** place of older ones, see received_globals.h.
 */
 int lt_unpack(lua_State *L, const lt_Message *message, lt_GlobalsRule globals);
 
 /* The same; returns a status of Lua instead, with the values or what went wrong on the top. */
 int lt_try_unpack(lua_State *L, const lt_Message *message, lt_GlobalsRule globals);
+
+/*
+** A move is the rule of a value that stands for another, of which it makes that the sender has it
+** no more. There is one, which comes from above: see lib/socketlib.c.
+**
+** take: the message is complete. It may raise; then it is freed.
+** give_back: the message reaches nobody. It may raise.
+*/
+typedef struct lt_Move {
+  lthread_Transfer rule;
+  void (*take)(lua_State *L, void *token);
+  void (*give_back)(lua_State *L, void *token);
+} lt_Move;
+
+extern const lt_Move *lt_message_move;
+
+/* Before a message is freed that the sender's state could not send; never raises. */
+void lt_message_give_back(lua_State *L, const lt_Message *message);
 
 void lt_message_free(lt_Message *message); /* NULL is fine */
 

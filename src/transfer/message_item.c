@@ -73,7 +73,7 @@ void lt_message_item_push(lua_State *L, const lt_MessageItem *item) {
     lt_object_push(L, item->value.as.object);
     break;
   case LT_ITEM_MESSAGE:
-    lt_unpack(L, item->value.as.message, LT_KEEP_GLOBALS);
+    lt_unpack(L, item->value.as.message, LT_TAKE_GLOBALS);
     break;
   default:
     lt_scalar_push(L, item->kind, &item->value.as.scalar);
@@ -96,6 +96,12 @@ void lt_message_item_free(lt_MessageItem *item) {
   }
 }
 
+void lt_message_item_return(lua_State *L, lt_MessageItem *item) {
+  if (item->kind == LT_ITEM_MESSAGE)
+    lt_message_give_back(L, item->value.as.message);
+  lt_message_item_free(item);
+}
+
 static int item_push_protected(lua_State *L) {
   lt_message_item_push(L, lua_touserdata(L, 1));
   return 1;
@@ -108,7 +114,7 @@ int lt_message_item_receive(lua_State *L, lt_MessageItem *item) {
     return LUA_OK;
   }
   if (item->kind == LT_ITEM_MESSAGE) {
-    status = lt_try_unpack(L, item->value.as.message, LT_KEEP_GLOBALS);
+    status = lt_try_unpack(L, item->value.as.message, LT_TAKE_GLOBALS);
   } else {
     status = lt_protected_call(L, item_push_protected, item, 0, 1);
   }

@@ -72,6 +72,13 @@ int lt_message_item_receive(lua_State *L, lt_MessageItem *item);
 
 void lt_message_item_free(lt_MessageItem *item);
 
+static inline bool lt_message_item_moves(const lt_MessageItem *item) {
+  return item->kind == LT_ITEM_MESSAGE && item->value.as.message->moves;
+}
+
+/* The same of one that the sender could not send, see lt_message_give_back. */
+void lt_message_item_return(lua_State *L, lt_MessageItem *item);
+
 /* How many references an item has, and the object that one of them is to; NULL: it is to none. */
 static inline size_t lt_message_item_references(const lt_MessageItem *item) {
   return item->kind == LT_ITEM_MESSAGE ? item->value.as.message->reference_count

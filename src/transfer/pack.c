@@ -14,9 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/protected_call.h"
 #include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/transfer/packer.h"
+
+const lt_Move *lt_message_move;
 
 /*
 ** The references are the message's from then on, and the bytes, unless they are the packer's own.
@@ -28,6 +31,7 @@ static void make_message(lua_State *L, lt_Packer *packer, int count) {
   if (message == NULL)
     lt_raise_memory(L);
   message->count = count;
+  message->moves = packer->moves;
   message->slot_count = packer->slot_count;
   message->reference_count = packer->reference_count;
   message->size = packer->size;
@@ -46,6 +50,12 @@ static void make_message(lua_State *L, lt_Packer *packer, int count) {
   }
   packer->reference_count = 0;
   packer->message = message;
+}
+
+static void take_moved(lua_State *L, const lt_Message *message) {
+  for (size_t i = 0; i < message->reference_count; i++)
+    if (message->references[i].rule == &lt_message_move->rule)
+      lt_message_move->take(L, message->references[i].target);
 }
 
 /*
@@ -79,7 +89,10 @@ static bool is_lua_function(lua_State *L, int index) {
   return lua_isfunction(L, index) && !lua_iscfunction(L, index);
 }
 
-/* The packer is the first argument, then come the names, or nil, and the values. */
+/*
+** The packer is the first argument, then come the names, or nil, the choice of globals, or nil, and
+** the values.
+*/
 static int pack_protected(lua_State *L) {
   lt_Packer *packer = lua_touserdata(L, 1);
   int count = lua_gettop(L) - LT_FIRST_VALUE_PLACE + 1;
@@ -93,27 +106,34 @@ static int pack_protected(lua_State *L) {
   lt_packer_write_late_metatables(L, packer);
   lt_packer_write_tag(L, packer, LT_TAG_END);
   make_message(L, packer, count);
+  if (packer->moves)
+    take_moved(L, packer->message);
   return 0;
+}
+
+static void push_or_nil(lua_State *L, int index) {
+  if (index == 0)
+    lua_pushnil(L);
+  else
+    lua_pushvalue(L, index);
 }
 
 lt_Message *lt_pack_in_batch(lua_State *L, int count, lt_StringsRule strings,
                              lt_DescribeValue describe, const lt_PackBatch *batch) {
   lt_Packer packer;
   lt_check_stack(L, 4);
-  lt_packer_init(&packer, strings, describe, batch == NULL ? 0 : batch->first);
-  if (batch == NULL)
-    lua_pushnil(L);
-  else
-    lua_pushvalue(L, batch->names);
-  lua_insert(L, -1 - count);
-  int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, 1 + count, 0);
+  lt_packer_init(&packer, strings, describe, batch);
+  push_or_nil(L, batch == NULL ? 0 : batch->names);
+  push_or_nil(L, batch == NULL ? 0 : batch->globals);
+  lua_rotate(L, -2 - count, 2);
+  int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, 2 + count, 0);
   lt_packer_free(&packer);
   if (status == LUA_OK)
     return packer.message;
   lt_message_free(packer.message); /* a hook has raised the error when all was done */
   if (packer.refusal != NULL)
     lt_raise(L, packer.refusal, "%s", lua_tostring(L, -1));
-  lt_throw(L);
+  lt_throw_again(L);
 }
 
 lt_Message *lt_pack(lua_State *L, int count, lt_StringsRule strings, lt_DescribeValue describe) {
@@ -123,11 +143,12 @@ lt_Message *lt_pack(lua_State *L, int count, lt_StringsRule strings, lt_Describe
 lt_Message *lt_pack_class_alone(lua_State *L, bool *runs_code) {
   lt_Packer packer;
   lt_check_stack(L, 4);
-  lt_packer_init(&packer, LT_COPY_STRINGS, NULL, 0);
+  lt_packer_init(&packer, LT_COPY_STRINGS, NULL, NULL);
   packer.whole_classes = true;
   lua_pushnil(L);
-  lua_insert(L, -2);
-  int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, 2, 0);
+  lua_pushnil(L);
+  lua_rotate(L, -3, 2);
+  int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, 3, 0);
   *runs_code = packer.anchors != 0;
   lt_packer_free(&packer);
   if (status == LUA_OK)
@@ -155,6 +176,23 @@ void lt_message_traverse(const lt_Message *message, size_t *position, lt_Visit v
       visit(context, message->references[*position].target);
   if (end == message->reference_count)
     *position = LT_TRAVERSE_END;
+}
+
+static int give_back_protected(lua_State *L) {
+  const lt_Reference *reference = lua_touserdata(L, 1);
+  lt_message_move->give_back(L, reference->target);
+  return 0;
+}
+
+void lt_message_give_back(lua_State *L, const lt_Message *message) {
+  if (!message->moves || !lua_checkstack(L, 4))
+    return;
+  for (size_t i = 0; i < message->reference_count; i++) {
+    const lt_Reference *reference = &message->references[i];
+    if (reference->rule == &lt_message_move->rule &&
+        lt_protected_call(L, give_back_protected, (void *)reference, 0, 0) != LUA_OK)
+      lua_pop(L, 1);
+  }
 }
 
 void lt_message_drop_references(lt_Message *message) {

@@ -51,6 +51,8 @@ static void pack_open_function(lua_State *L, lt_Packer *packer) {
   frame->is_function = true;
   frame->phase = LT_PACK_UPVALUE;
   frame->code = code;
+  frame->takes_list = !packer->list_taken && lua_istable(L, LT_CHOICE_PLACE);
+  packer->list_taken = true;
   while (lua_getupvalue(L, function, frame->upvalue_count + 1) != NULL) {
     lua_pop(L, 1);
     frame->upvalue_count++;
@@ -109,30 +111,34 @@ static bool is_standard(lua_State *L, const char *name) {
 }
 
 /*
-** The address of a global's name, which is on the top: a short one is a constant of the function,
-** and Lua keeps equal ones as one string. Of a long one it says nothing: NULL.
+** The address of a global's name, which is on the top: a short one is a constant of the function or
+** in the sender's list, and Lua keeps equal ones as one string. Of a long one it says nothing: NULL.
 */
-static const void *address_of_name(lua_State *L, lt_GlobalName name) {
-  return name.length <= LT_LONGEST_SHORT_STRING ? lua_tostring(L, -1) : NULL;
+static const void *address_of_name(lua_State *L) {
+  return lua_rawlen(L, -1) <= LT_LONGEST_SHORT_STRING ? lua_tostring(L, -1) : NULL;
 }
 
 /* The beginning of a global. */
-static void write_global(lua_State *L, lt_Packer *packer, lt_PackFrame *frame,
-                         const void *address) {
+static void write_global(lua_State *L, lt_Packer *packer, lt_PackFrame *frame, const void *address,
+                         const lt_GlobalStamp *stamp) {
   static const uint32_t no_slot = 0;
   lt_packer_write_tag(L, packer, LT_TAG_GLOBAL);
   if (address == NULL) {
     lt_packer_write(L, packer, &no_slot, sizeof(no_slot));
-    return;
+  } else {
+    lua_pushvalue(L, frame->base);
+    frame->value_node = lt_packer_add_node(L, packer, address, true);
+    lua_pop(L, 1);
   }
-  lua_pushvalue(L, frame->base);
-  frame->value_node = lt_packer_add_node(L, packer, address, true);
-  lua_pop(L, 1);
+  lt_packer_write(L, packer, stamp, sizeof(*stamp));
 }
 
 /* Returns false if it runs code, and packing must start over for it. */
 static bool push_environment(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame) {
-  lua_getupvalue(L, frame->base, frame->code->environment);
+  if (frame->code->environment == LT_NO_ENVIRONMENT)
+    lua_pushglobaltable(L);
+  else
+    lua_getupvalue(L, frame->base, frame->code->environment);
   if (packer->anchors == 0 && lt_pack_environment_runs_code(L)) {
     lt_packer_demand_anchors(packer);
     lua_pop(L, 1);
@@ -140,31 +146,34 @@ static bool push_environment(lua_State *L, lt_Packer *packer, const lt_PackFrame
   return !packer->starts_over;
 }
 
-static void pack_global(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
-  lt_GlobalName name = frame->code->names[frame->position - 1];
-  const char *bytes = (const char *)frame->code->bytes + name.offset;
-  lua_pushlstring(L, bytes, name.length);
-  const void *address = address_of_name(L, name);
-  size_t met = address == NULL ? 0 : lt_packer_find_node(packer, address);
-  if (met != 0) {
-    lt_packer_refer(L, packer, met);
-    lua_pop(L, 1);
-    return;
-  }
-  if (!push_environment(L, packer, frame)) {
-    lua_pop(L, 1);
-    return;
-  }
+/* Pushes its value in the function's environment; false as above. */
+static bool push_global(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame) {
+  if (!push_environment(L, packer, frame))
+    return false;
   lua_pushvalue(L, -2);
   lua_gettable(L, -2);
   lua_remove(L, -2);
-  if (lua_isnil(L, -1) || is_standard(L, lua_tostring(L, -2))) {
-    lua_pop(L, 2);
+  return true;
+}
+
+static void pack_global(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
+  lt_GlobalStamp stamp;
+  size_t length;
+  lt_packer_push_global_name(L, frame);
+  int name = lua_gettop(L);
+  const char *bytes = lua_tolstring(L, name, &length);
+  const void *address = address_of_name(L);
+  size_t met = address == NULL ? 0 : lt_packer_find_node(packer, address);
+  if (met != 0)
+    lt_packer_refer(L, packer, met);
+  if (met != 0 || !push_global(L, packer, frame) || is_standard(L, bytes) ||
+      !lt_received_globals_stamp(L, &stamp)) {
+    lua_settop(L, name - 1);
     return;
   }
-  write_global(L, packer, frame, address);
-  lt_packer_write_string(L, packer, bytes, name.length);
-  lua_remove(L, -2);
+  write_global(L, packer, frame, address, &stamp);
+  lt_packer_write_string(L, packer, bytes, length);
+  lua_remove(L, name);
   lt_pack_value(L, packer);
 }
 
@@ -175,14 +184,20 @@ static void close_value(lt_Packer *packer, lt_PackFrame *frame) {
   frame->value_node = 0;
 }
 
+/* Those that it names, unless the sender has chosen others. */
+static int count_globals(lua_State *L, const lt_PackFrame *frame) {
+  if (lua_isnil(L, LT_CHOICE_PLACE))
+    return (int)frame->code->name_count;
+  return frame->takes_list ? (int)lua_rawlen(L, LT_CHOICE_PLACE) : 0;
+}
+
 void lt_pack_function_step(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
-  int name_count = (int)frame->code->name_count;
   close_value(packer, frame);
   if (frame->phase == LT_PACK_UPVALUE && frame->position == frame->upvalue_count) {
     frame->phase = LT_PACK_NAME;
     frame->position = 0;
   }
-  if (frame->phase == LT_PACK_NAME && frame->position == name_count) {
+  if (frame->phase == LT_PACK_NAME && frame->position == count_globals(L, frame)) {
     lt_packer_close_frame(L, packer, frame);
     return;
   }

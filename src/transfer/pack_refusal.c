@@ -42,9 +42,12 @@ static void push_step(lua_State *L, const lt_PackFrame *frame) {
     break;
   }
   case LT_PACK_NAME: {
-    lt_GlobalName name = frame->code->names[frame->position - 1];
+    size_t length;
     lua_pushliteral(L, "'s global ");
-    lt_printable_push(L, (const char *)frame->code->bytes + name.offset, name.length);
+    lt_packer_push_global_name(L, frame);
+    const char *name = lua_tolstring(L, -1, &length);
+    lt_printable_push(L, name, length);
+    lua_remove(L, -2);
     lua_concat(L, 2);
     break;
   }
@@ -70,13 +73,25 @@ static void refusal_push_path(lua_State *L, lt_Packer *packer) {
   }
 }
 
+/* Whether it could be left behind, because only a global leads there. */
+static bool goes_by_global(const lt_Packer *packer) {
+  for (size_t i = 0; i < packer->depth && packer->may_choose; i++)
+    if (packer->frames[i].phase == LT_PACK_NAME)
+      return true;
+  return false;
+}
+
 _Noreturn void lt_pack_refuse_advised(lua_State *L, lt_Packer *packer, lt_Class *class_object,
                                       const char *what, const char *advice) {
   lt_check_stack(L, 12);
   lua_pushfstring(L, "cannot transfer %s (", what);
   refusal_push_path(L, packer);
   lua_pushfstring(L, advice[0] == '\0' ? ")" : "); %s", advice);
-  lua_concat(L, 3);
+  lua_pushstring(L, goes_by_global(packer)
+                        ? "; {globals = false} takes no globals along, {globals = {\"name\"}} only "
+                          "those of a list"
+                        : "");
+  lua_concat(L, 4);
   packer->refusal = class_object;
   lt_throw(L);
 }

@@ -123,14 +123,26 @@ static bool push_c_rule(lua_State *L) {
   return lua_islightuserdata(L, -1) && lua_touserdata(L, -1) != NULL;
 }
 
+/* LuaSocket's have names such as tcp{client}. */
+static bool is_socket_kind(const char *kind) {
+  return strncmp(kind, "a tcp{", 6) == 0 || strncmp(kind, "a udp{", 6) == 0 ||
+         strncmp(kind, "a unix", 6) == 0;
+}
+
+static _Noreturn void refuse_userdata(lua_State *L, lt_Packer *packer, int userdata) {
+  const char *kind = lt_pack_push_kind(L, userdata);
+  lt_pack_refuse_advised(L, packer, &lt_TypeError, kind,
+                         is_socket_kind(kind) ? "require \"lthread.transfer.socket\" makes it cross"
+                                              : "_thread.register_transfer says how it crosses, "
+                                                "_thread.per_thread makes one in each thread");
+}
+
 static void pack_userdata(lua_State *L, lt_Packer *packer) {
   if (lt_pack_rule_for_userdata(L, packer))
     return;
   int userdata = lua_gettop(L);
   if (!push_c_rule(L))
-    lt_pack_refuse_advised(L, packer, &lt_TypeError, lt_pack_push_kind(L, userdata),
-                           "_thread.register_transfer says how it crosses, _thread.per_thread "
-                           "makes one in each thread");
+    refuse_userdata(L, packer, userdata);
   const lthread_Transfer *rule = lua_touserdata(L, -1);
   lua_settop(L, userdata);
   if (packer->anchors == 0) {
@@ -141,6 +153,7 @@ static void pack_userdata(lua_State *L, lt_Packer *packer) {
   lt_packer_write_tag(L, packer, LT_TAG_USERDATA);
   lt_packer_add_node(L, packer, lua_topointer(L, userdata), false);
   lt_packer_reserve_reference(L, packer);
+  packer->moves = packer->moves || rule == &lt_message_move->rule;
   void *token = rule->send(L, userdata);
   uint32_t reference = lt_packer_add_reference(packer, rule, token);
   lt_packer_write(L, packer, &reference, sizeof(reference));
@@ -217,7 +230,8 @@ bool lt_pack_value(lua_State *L, lt_Packer *packer) {
     return true;
   }
   if (lua_type(L, -1) == LUA_TTHREAD)
-    lt_pack_refuse(L, packer, "a coroutine");
+    lt_pack_refuse_advised(L, packer, &lt_TypeError, "a coroutine",
+                           "send its function and create it there");
   pack_by_identity(L, packer);
   return packer->depth == depth;
 }

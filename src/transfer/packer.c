@@ -195,10 +195,11 @@ static void packer_begin(lt_Packer *packer) {
 }
 
 void lt_packer_init(lt_Packer *packer, lt_StringsRule strings, lt_DescribeValue describe,
-                    int first) {
+                    const lt_PackBatch *batch) {
   packer->strings = strings;
   packer->describe = describe;
-  packer->first = first;
+  packer->first = batch == NULL ? 0 : batch->first;
+  packer->may_choose = batch != NULL;
   packer->message = NULL;
   packer->refusal = NULL;
   packer->whole_classes = false;

@@ -28,7 +28,7 @@
 #include "src/transfer/message.h"
 
 /* Where things lie on the Lua stack of pack_protected. */
-enum { LT_PACKER_PLACE = 1, LT_MODULE_INDEX_PLACE, LT_FIRST_VALUE_PLACE };
+enum { LT_PACKER_PLACE = 1, LT_MODULE_INDEX_PLACE, LT_CHOICE_PLACE, LT_FIRST_VALUE_PLACE };
 
 /*
 ** What has been met: tables, functions, named values, upvalue cells and the names of globals, by
@@ -63,6 +63,7 @@ typedef struct lt_PackFrame {
   bool is_ruled;
   bool is_class;
   bool keyed;
+  bool takes_list; /* function: the chosen globals go along with it */
   int base;
   size_t node;
   size_t sizes_offset; /* table: where its sizes go */
@@ -103,7 +104,8 @@ enum { LT_UNCOUNTED_STRINGS = 16, LT_RECENT_STRINGS = 64 };
 typedef struct lt_Packer {
   lt_StringsRule strings;
   lt_DescribeValue describe;
-  int first; /* the number of the first root for 'describe' */
+  int first;       /* the number of the first root for 'describe' */
+  bool may_choose; /* the sender, which globals go along */
   lt_QuietCall quiet;
   lt_Message *message;    /* NULL: there is none yet */
   bool whole_classes;     /* see pack_class.c */
@@ -128,11 +130,13 @@ typedef struct lt_Packer {
   size_t late_capacity;
   size_t ruled; /* the node of the innermost object that is packed by a rule, or 0 */
   int root;
+  bool list_taken; /* a function has been met, with which the chosen globals go along */
   int anchors; /* where on the stack the table is that keeps what nodes stand for; 0: there is none
                 */
   bool starts_over;
   bool needs_anchors; /* to start over with */
   bool has_function;
+  bool moves;                  /* one of the references is a move */
   bool is_metatable;           /* what is packed now */
   const void *plain_metatable; /* the last one without __call */
   uint64_t number;             /* of this packing, if it has classes */
@@ -316,6 +320,16 @@ lt_PackFrame *lt_packer_push_frame(lua_State *L, lt_Packer *packer, size_t node)
 /* Its contents are packed: pops it and what lies on the stack from its base on. */
 void lt_packer_close_frame(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame);
 
+/* Pushes the name of the global that the function of the frame is at. */
+static inline void lt_packer_push_global_name(lua_State *L, const lt_PackFrame *frame) {
+  if (frame->takes_list) {
+    lua_rawgeti(L, LT_CHOICE_PLACE, frame->position);
+  } else {
+    lt_GlobalName name = frame->code->names[frame->position - 1];
+    lua_pushlstring(L, (const char *)frame->code->bytes + name.offset, name.length);
+  }
+}
+
 /*
 ** The metatable of a table is not complete yet: it is set when everything is, or before a function
 ** of a rule is called.
@@ -331,7 +345,7 @@ void lt_packer_write_late_metatables(lua_State *L, lt_Packer *packer);
 */
 
 void lt_packer_init(lt_Packer *packer, lt_StringsRule strings, lt_DescribeValue describe,
-                    int first);
+                    const lt_PackBatch *batch);
 
 /* Frees its memory and releases the references that no message has taken. */
 void lt_packer_free(lt_Packer *packer);

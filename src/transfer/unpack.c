@@ -148,6 +148,13 @@ static void push_userdata(lua_State *L, lt_Unpacker *unpacker) {
   lt_unpack_keep(L, slot);
 }
 
+static void push_object(lua_State *L, lt_Unpacker *unpacker) {
+  lt_Object *object = lt_unpack_reference(unpacker)->target;
+  unpacker->end.object = object;
+  lt_object_push(L, object);
+  unpacker->end.object = NULL;
+}
+
 static void push_cfunction(lua_State *L, lt_Unpacker *unpacker) {
   lua_CFunction function;
   lt_unpack_bytes(unpacker, &function, sizeof(function));
@@ -195,7 +202,7 @@ bool lt_unpack_value(lua_State *L, lt_Unpacker *unpacker) {
     unpack_method(L, unpacker);
     return true;
   case LT_TAG_OBJECT:
-    lt_object_push(L, lt_unpack_reference(unpacker)->target);
+    push_object(L, unpacker);
     return true;
   case LT_TAG_CLASS_METATABLE:
     lt_class_push_metatable(L, lt_unpack_reference(unpacker)->target);
@@ -273,10 +280,10 @@ static void unpack_step_table(lua_State *L, lt_Unpacker *unpacker, lt_UnpackFram
 ** Functions
 */
 
-static void store_in_function(lua_State *L, lt_UnpackFrame *frame) {
+static void store_in_function(lua_State *L, const lt_Unpacker *unpacker, lt_UnpackFrame *frame) {
   frame->pending = false;
   if (frame->is_global)
-    lua_rawset(L, LT_RECEIVED_GLOBALS_PLACE);
+    lt_received_globals_add(L, LT_RECEIVED_GLOBALS_PLACE, &frame->stamp, unpacker->globals);
   else
     lua_setupvalue(L, frame->base, frame->upvalue);
 }
@@ -301,7 +308,7 @@ static void join_cell(lua_State *L, lt_Unpacker *unpacker, const lt_UnpackFrame 
 /* One upvalue or one global. */
 static void step_function(lua_State *L, lt_Unpacker *unpacker, lt_UnpackFrame *frame) {
   if (frame->pending)
-    store_in_function(L, frame);
+    store_in_function(L, unpacker, frame);
   lt_Tag tag = lt_unpack_tag(unpacker);
   if (tag == LT_TAG_END) {
     unpacker->depth--;
@@ -309,11 +316,8 @@ static void step_function(lua_State *L, lt_Unpacker *unpacker, lt_UnpackFrame *f
   }
   frame->is_global = tag == LT_TAG_GLOBAL;
   if (frame->is_global) {
-    if (lua_isnil(L, LT_RECEIVED_GLOBALS_PLACE)) {
-      lua_newtable(L);
-      lua_replace(L, LT_RECEIVED_GLOBALS_PLACE);
-    }
     lt_unpack_number(unpacker);
+    lt_unpack_bytes(unpacker, &frame->stamp, sizeof(frame->stamp));
     lt_unpack_name(L, unpacker);
   } else {
     frame->upvalue++;
@@ -328,7 +332,7 @@ static void step_function(lua_State *L, lt_Unpacker *unpacker, lt_UnpackFrame *f
       begin_cell(L, unpacker, frame);
     frame->pending = true;
     if (lt_unpack_value(L, unpacker))
-      store_in_function(L, frame);
+      store_in_function(L, unpacker, frame);
   }
 }
 
@@ -359,14 +363,6 @@ void lt_unpack_late_metatables(lua_State *L, lt_Unpacker *unpacker) {
   }
 }
 
-void lt_unpack_globals(lua_State *L, const lt_Unpacker *unpacker) {
-  if (!lua_istable(L, LT_RECEIVED_GLOBALS_PLACE))
-    return;
-  lt_received_globals_set(L, LT_RECEIVED_GLOBALS_PLACE, unpacker->globals);
-  lua_pushnil(L);
-  lua_replace(L, LT_RECEIVED_GLOBALS_PLACE);
-}
-
 static void make_slots(lua_State *L, lt_Unpacker *unpacker) {
   uint32_t count = unpacker->message->slot_count;
   if (count > 0) {
@@ -384,14 +380,13 @@ static int unpack_protected(lua_State *L) {
   const lt_Message *message = unpacker->message;
   if (!lt_stack_room(L, message->count + LT_STACK_SLOTS + lt_working_room(message->count)))
     lt_raise(L, &lt_ValueError, "too many values (%d) for Lua's stack", message->count);
-  lua_pushnil(L); /* the globals, when there are any */
-  lua_pushnil(L); /* the classes */
+  lua_settop(L, LT_SLOTS_PLACE - 1); /* the globals and the classes: nil before the first one */
   make_slots(L, unpacker);
   for (int i = 0; i < message->count; i++)
     unpack_whole(L, unpacker);
   lt_unpack_late_metatables(L, unpacker);
   lt_received_classes_settle(L, LT_RECEIVED_CLASSES_PLACE);
-  lt_unpack_globals(L, unpacker);
+  lt_received_globals_set(L, LT_RECEIVED_GLOBALS_PLACE);
   return message->count;
 }
 
@@ -408,12 +403,14 @@ int lt_try_unpack(lua_State *L, const lt_Message *message, lt_GlobalsRule global
     lua_pushliteral(L, "stack overflow (too many values)");
     return LUA_ERRRUN;
   }
+  int base = lua_gettop(L);
+  lt_unpack_end_begin(L, &unpacker.end);
   /* LUA_MULTRET: a fixed number must fit into a short */
   int status = lt_protected_call(L, unpack_protected, &unpacker, 0, LUA_MULTRET);
   free(unpacker.cells);
   if (unpacker.frames != unpacker.own_frames)
     free(unpacker.frames);
-  return status;
+  return lt_unpack_end_run(L, &unpacker.end, status, base);
 }
 
 int lt_unpack(lua_State *L, const lt_Message *message, lt_GlobalsRule globals) {

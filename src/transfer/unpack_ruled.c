@@ -26,7 +26,8 @@ static void close_ruled(lua_State *L, lt_Unpacker *unpacker, const lt_UnpackFram
   bool has_rule = frame->has_rule;
   uint32_t slot = frame->slot;
   lt_unpack_late_metatables(L, unpacker);
-  lt_unpack_globals(L, unpacker);
+  lt_received_globals_set(L, LT_RECEIVED_GLOBALS_PLACE);
+  lt_unpack_end_run_now(L);
   lt_transfer_rule_make(L, has_rule ? object + 1 : object);
   if (has_rule)
     lt_transfer_rule_take_over(L, object);

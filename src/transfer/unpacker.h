@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "src/transfer/message.h"
+#include "src/transfer/unpack_end.h"
 
 /*
 ** Where things lie on the Lua stack of unpack_protected. Behind LT_SLOTS_PLACE, a table, lie those
@@ -21,7 +22,7 @@
 enum {
   LT_UNPACKER_PLACE = 1,
   LT_RECEIVED_GLOBALS_PLACE,
-  LT_RECEIVED_CLASSES_PLACE,
+  LT_RECEIVED_CLASSES_PLACE = LT_RECEIVED_GLOBALS_PLACE + LT_RECEIVED_GLOBALS_PLACES,
   LT_SLOTS_PLACE
 };
 
@@ -39,8 +40,9 @@ typedef struct lt_UnpackFrame {
   int base;
   lua_Integer array_size;
   int upvalue;
-  bool has_rule; /* ruled: the first of its values is the rule */
-  int awaited;   /* ruled: how many of its values are still to be made */
+  lt_GlobalStamp stamp; /* function: of the pending global */
+  bool has_rule;        /* ruled: the first of its values is the rule */
+  int awaited;          /* ruled: how many of its values are still to be made */
   uint32_t slot; /* ruled: of the object; known: of the class in the list of those received */
 } lt_UnpackFrame;
 
@@ -54,6 +56,7 @@ typedef struct lt_Unpacker {
   size_t frame_capacity;
   unsigned char *cells; /* for a slot that is a cell: its number among the upvalues of a function */
   lt_GlobalsRule globals;
+  lt_UnpackEnd end;
   lt_UnpackFrame own_frames[LT_UNPACKER_FRAMES]; /* suffice for a small value */
 } lt_Unpacker;
 
@@ -122,9 +125,6 @@ bool lt_unpack_value(lua_State *L, lt_Unpacker *unpacker);
 
 /* Sets the metatables that were not complete when they were needed, up to an END. */
 void lt_unpack_late_metatables(lua_State *L, lt_Unpacker *unpacker);
-
-/* Sets the globals that have come so far. */
-void lt_unpack_globals(lua_State *L, const lt_Unpacker *unpacker);
 
 /*
 ** unpack_ruled.c
