@@ -570,7 +570,8 @@ describe("A class that is a field of its objects", function()
     in_both(function()
       return object:double() == 4 and object:triple() == 6 and object.class == other.class and
         object.class.super.name == "Base" and tostring(object.class) == "class Sub" and
-        object.class.__instanceDict == getmetatable(object)
+        object.class.__instanceDict == getmetatable(object) and object.class == Sub and
+        object.class.super == Base
     end)
     local new = object.class(5)
     assert.equal(10, new:double())
@@ -603,7 +604,7 @@ describe("A class that is a field of its objects", function()
     assert.is_true(savings:is_a(Account))
     assert.equal(26, call(function()
       savings:earn(3)
-      assert(savings:is_a() == getmetatable(savings))
+      assert(savings:is_a() == Savings and savings:is_a(Account) and Account:class_of(savings))
       return savings:interest()
     end))
     assert.equal(26, savings:interest())
@@ -648,6 +649,30 @@ describe("A table with a metatable", function()
     local account = Account.new(4)
     t.f = function() return account.balance end
     in_both(function() return t.f() == 4 end)
+  end)
+
+  it("is stored if it is a registered class", function()
+    local Base = new_class()
+    local Class = setmetatable({}, { __index = Base })
+    Class.__index = Class
+    raises(TypeError, "cannot store a table with a metatable", function() t.class = Class end)
+    _thread.register_class("shared_object_spec.Class", Class)
+    _thread.register_class("shared_object_spec.Base", Base)
+    t.class, t.base = Class, Base
+    local object = _thread.shared({ balance = 1 }, Class)
+    assert.equal(Class, t.class)
+    assert.equal(Base, t.base)
+    in_both(function()
+      return t.class == t.class and getmetatable(object) == t.class and object:earn(1) > 1 and
+        t.base.kind == "account"
+    end)
+    t.object = object
+    local own = call(function()
+      local Own = { __index = function() return "own" end }
+      _thread.register_class("shared_object_spec.Class", Own)
+      return getmetatable(t.object) == Own and t.class == Own and t.object.anything
+    end)
+    assert.equal("own", own)
   end)
 
   it("is stored if a rule says how it crosses", function()

@@ -1,6 +1,7 @@
 -- Runs under spec/support/failing.c: every operation on shared tables, with each of its allocations
 -- failing in turn. Prints how many failures there were.
 local _thread = require "lthread"
+local queue = require "lthread.queue"
 local failing = require "failing"
 
 local long = ("long"):rep(100)
@@ -101,6 +102,17 @@ local operations = {
     _thread.start_joinable_thread(function() t.o = _thread.shared(new_object()) end):join()
     return t
   end, run = function(t) return t.o.base, t.o.class, t.o.__index, #t.o end},
+  {"receive an object with a message", reads = true, make = function()
+    local t = _thread.shared {queue = queue.SimpleQueue()}
+    _thread.start_joinable_thread(function()
+      local object = _thread.shared(new_object())
+      t.queue:put {object, getmetatable(object), _thread.shared(new_object())}
+    end):join()
+    return t
+  end, run = function(t)
+    local message = t.queue:get()
+    assert(getmetatable(message[1]) == message[2] and #message[3] == 0)
+  end},
   {"copy an object", reads = true, run = function(t) return _thread.copy(t) end, make = function()
     return _thread.shared {_thread.shared(new_object())}
   end},

@@ -13,6 +13,7 @@
 #include "src/object/exception.h"
 #include "src/object/printable.h"
 #include "src/state/quiet_call.h"
+#include "src/transfer/class_record.h"
 #include "src/transfer/module_names.h"
 #include "src/transfer/transfer_rules.h"
 
@@ -59,8 +60,13 @@ static bool is_bare_table(lua_State *L, int index) {
   return false;
 }
 
+/* One that crosses by name: a module has it, or it is a registered class. */
 static bool is_named(lua_State *L, int index) {
   lt_ModulePath path;
+  const lt_ClassRecord *record = lt_class_record_find(L, index);
+  /* Acquire: as whoever reads the name. */
+  if (record != NULL && atomic_load_explicit(&record->identity->name, memory_order_acquire) != NULL)
+    return true;
   lt_module_index_push(L, false);
   bool named = lt_module_names_find(L, -1, lua_topointer(L, index), &path);
   lua_pop(L, 1);
