@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "src/base/lua_version.h"
 #include "src/base/protected_call.h"
 
 /* As Lua 5.4 has them (lobject.h). */
@@ -184,7 +185,7 @@ static atomic_int layout;
 
 static int try_layout(void) {
   Trial trial = {.fits = false};
-  lua_State *L = lua_newstate(allocate_on_trial, &trial);
+  lua_State *L = lt_new_state(allocate_on_trial, &trial);
   if (L == NULL)
     return UNTRIED;
   int status = lt_protected_call(L, try_tables, &trial, 0, 0);

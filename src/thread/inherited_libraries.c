@@ -270,7 +270,7 @@ static void set_field_of(lua_State *L, int tables, int list, lua_Integer i) {
   lua_pop(L, 1);
 }
 
-static void remove_fields(lua_State *L, int tables, int list) {
+static void remove_library_fields(lua_State *L, int tables, int list) {
   lua_Integer count = (lua_Integer)lua_rawlen(L, list) / 2;
   for (lua_Integer i = 1; i <= count; i++) {
     lua_pushnil(L);
@@ -280,7 +280,7 @@ static void remove_fields(lua_State *L, int tables, int list) {
 
 /* Those that can't be made here, for want of a module, the thread does not have. */
 static void replace_fields(lua_State *L, int tables, int list, const lt_Message *values) {
-  remove_fields(L, tables, list);
+  remove_library_fields(L, tables, list);
   int top = lua_gettop(L);
   if (lt_try_unpack(L, values, LT_KEEP_GLOBALS) != LUA_OK) {
     if (lt_ends_thread(L, -1) || lua_type(L, -1) == LUA_TSTRING)
@@ -317,7 +317,7 @@ void lt_inherited_libraries_apply(lua_State *L, lt_Object *libraries) {
     lt_stock_push(L, place);
   if (lua_toboolean(L, parts + PLAN_HAS_PACKAGE))
     lt_hidden_functions_keep(L);
-  remove_fields(L, tables, parts + PLAN_REMOVED);
+  remove_library_fields(L, tables, parts + PLAN_REMOVED);
   if (lua_istable(L, parts + PLAN_SEARCHERS) && lua_istable(L, tables + LT_STOCK_LIBRARIES))
     lt_inherited_searchers_set(L, tables + LT_STOCK_LIBRARIES, parts + PLAN_SEARCHERS);
   if (!lua_toboolean(L, parts + PLAN_HAS_STRINGS))

@@ -11,6 +11,7 @@
 
 #include "src/base/growing_array.h"
 #include "src/base/library_functions.h"
+#include "src/base/lua_version.h"
 #include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/state/files.h"
@@ -121,7 +122,7 @@ const lt_StockField *lt_stock_find(const lt_StockTable *table, const char *name)
   return NULL;
 }
 
-static lt_StockField *add_field(lua_State *L, lt_StockTable *table, const char *name) {
+static lt_StockField *add_stock_field(lua_State *L, lt_StockTable *table, const char *name) {
   if (table->count == table->capacity &&
       !lt_array_grow(&table->fields, NULL, &table->capacity, 16, sizeof(lt_StockField)))
     lt_raise_memory(L);
@@ -167,7 +168,7 @@ static void learn_table(lua_State *L, lt_StockTable *table, int place, bool is_o
     lt_StockField *field =
         name == NULL ? NULL : (lt_StockField *)(uintptr_t)lt_stock_find(table, name);
     if (field == NULL && name != NULL && adds && is_of_place(place, name))
-      field = add_field(L, table, name);
+      field = add_stock_field(L, table, name);
     if (field != NULL)
       learn_value(L, field);
     lua_pop(L, 1);
@@ -201,7 +202,7 @@ static int learn_protected(lua_State *L) {
   if (is_own)
     lt_libraries_open_own(L);
   else
-    luaL_openlibs(L);
+    lt_open_libraries(L);
   learn_state(L, learnt, is_own);
   if (is_own)
     learn_searchers(L, learnt);
