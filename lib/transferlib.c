@@ -7,12 +7,12 @@
 #include "src/transfer/transfer_rules.h"
 
 /*
-** register_transfer(class, f)
+** register_transfer(class, f) -> class
 ** From now on objects of the class cross by the rule f, in the calling thread and where they
 ** arrive: f(object) returns a function and its arguments, with which the receiver calls it to make
-** the object. The class is the metatable of its objects, or the table that is its __index. nil
-** takes the rule away. Raises TypeError for what is no table, or no function. Follows
-** copyreg.pickle.
+** the object. The class is the metatable of its objects, the table that is its __index, or what
+** leads to it as a class of middleclass does. nil takes the rule away. Raises TypeError for what is
+** no table, or no function. Follows copyreg.pickle.
 */
 static int register_transfer(lua_State *L) {
   lt_check_most(L, 0, 2);
@@ -20,8 +20,10 @@ static int register_transfer(lua_State *L) {
   lt_check_any(L, 2);
   if (!lua_isnil(L, 2))
     lt_check_callable(L, 2);
+  lua_pushvalue(L, 1);
+  lua_insert(L, 1);
   lt_transfer_rule_register(L);
-  return 0;
+  return 1;
 }
 
 /*

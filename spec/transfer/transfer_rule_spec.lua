@@ -187,6 +187,21 @@ describe("register_transfer", function()
     assert.equal(6, call(function(o) return o:get() end, make(5)))
   end)
 
+  it("gives a rule to a class that has the metatable in a field", function()
+    for _, field in ipairs { "__instanceDict", "__base" } do
+      local objects = { __gc = nothing }
+      objects.__index = objects
+      local Class = setmetatable({ [field] = objects }, {
+        __call = function(_, x) return setmetatable({ x = x, made = true }, objects) end,
+      })
+      local function rule(object) return Class, object.x end
+      assert.equal(Class, _thread.register_transfer(Class, rule))
+      assert.equal(5, call(function(o) return o.made and o.x end, Class(5)))
+      assert.equal(Class, _thread.register_transfer(Class, nil))
+      assert.is_false(pcall(call, nothing, Class(5)))
+    end
+  end)
+
   it("comes before __transfer, and nil takes it away", function()
     local Point = ruled_class()
     _thread.register_transfer(Point, function(p) return Point.new, p.x * 10, p.y end)

@@ -49,12 +49,27 @@ lt_RuleKind lt_transfer_rule_push(lua_State *L, int metatable) {
   return LT_NO_RULE;
 }
 
-void lt_transfer_rule_register(lua_State *L) {
-  lt_check_stack(L, 6);
-  lt_push_registered(L, &rules_key, "k");
-  lua_insert(L, -3);
+/* For the table on the top, which it pops. The rule lies below the table of rules. */
+static void set_rule(lua_State *L) {
+  lua_pushvalue(L, -3);
   lua_rawset(L, -3);
-  lua_pop(L, 1);
+}
+
+void lt_transfer_rule_register(lua_State *L) {
+  static const char *const instance_metatables[] = {"__instanceDict", "__base"};
+  lt_check_stack(L, 8);
+  int class_index = lua_gettop(L) - 1;
+  lt_push_registered(L, &rules_key, "k");
+  lua_pushvalue(L, class_index);
+  set_rule(L);
+  for (size_t i = 0; i < sizeof(instance_metatables) / sizeof(instance_metatables[0]); i++) {
+    lua_pushstring(L, instance_metatables[i]);
+    if (lua_rawget(L, class_index) == LUA_TTABLE)
+      set_rule(L);
+    else
+      lua_pop(L, 1);
+  }
+  lua_settop(L, class_index - 1);
 }
 
 /* As constructors do, it may have returned nil and the reason. */

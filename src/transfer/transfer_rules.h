@@ -21,7 +21,10 @@ typedef enum lt_RuleKind { LT_NO_RULE, LT_RULE_IN_FIELD, LT_REGISTERED_RULE } lt
 */
 lt_RuleKind lt_transfer_rule_push(lua_State *L, int metatable);
 
-/* Registers the rule on the top, or nil, for the table below it, and pops both. */
+/*
+** Registers the rule on the top, or nil, for the class below it, and pops both. Classes of
+** middleclass and MoonScript have the metatable of their objects in a field.
+*/
 void lt_transfer_rule_register(lua_State *L);
 
 /*
