@@ -266,7 +266,7 @@ static const char *read_family(lua_State *L, int socket) {
   return is_6 ? "6" : "4";
 }
 
-static bool is_dirty(lua_State *L, int socket) {
+static bool socket_is_dirty(lua_State *L, int socket) {
   if (!push_method(L, socket, "dirty"))
     return false;
   lua_call(L, 1, 1);
@@ -282,7 +282,7 @@ void lt_socket_read(lua_State *L, int index, lt_SocketState *state) {
     lt_raise(L, &lt_TypeError, "cannot transfer a socket that is none of LuaSocket's");
   if (lt_socket_descriptor(L, index) < 0)
     refuse_socket(L, state->class_of, "that is closed, or not open yet");
-  if (is_dirty(L, index))
+  if (socket_is_dirty(L, index))
     refuse_socket(L, state->class_of,
                   "that has unread bytes in its buffer (dirty() is true); receive them first");
   read_timeouts(L, index, state);
