@@ -131,6 +131,7 @@ local function lthread(define, libraries, ...)
                "src/transfer/pack_environment.c",
                "src/transfer/pack_function.c",
                "src/transfer/pack_library.c",
+               "src/transfer/pack_object_data.c",
                "src/transfer/pack_refusal.c",
                "src/transfer/pack_rule.c",
                "src/transfer/pack_value.c",

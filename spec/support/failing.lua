@@ -125,6 +125,40 @@ operations.transfer = [[
   assert(t[1] == lock and getmetatable(t) == t[t][2] and #w == 40 and w[40][2] == "40")
 ]]
 
+operations.classes = [[
+  local queue = require "lthread.queue"
+  local private = setmetatable({}, { __mode = "k" })
+  local Base = {}
+  Base.__index = Base
+  function Base.get(self) return private[self] end
+  local Class = setmetatable({ limit = 1 }, Base)
+  Class.__index = Class
+  local function new(n)
+    local object = setmetatable({}, Class)
+    private[object] = n
+    return object
+  end
+  _thread.register_class("failing " .. tostring(Class), Class)
+  local q = queue.SimpleQueue()
+  for i = 1, 2 do
+    q:put(new(i))
+    local got = q:get()
+    assert(getmetatable(got) == Class and got:get() == i)
+  end
+  q:put(new(3))
+  Class.limit, Class.more = 2, {}
+  q:put(new(4))
+  local a, b = _thread.start_joinable_thread(function()
+    collectgarbage "stop"
+    local one = q:get()
+    assert(one:get() == 3 and one.limit == 1 and not one.more)
+    local other = q:get()
+    assert(getmetatable(one) == getmetatable(other) and one.limit == 2 and one.more)
+    return one, other
+  end):result()
+  assert(getmetatable(a) == Class and getmetatable(b) == Class and b:get() == 4)
+]]
+
 operations.modules = [[
   package.preload.core = function() return { one = function() return 1 end } end
   package.preload.whole = function()

@@ -394,6 +394,102 @@ describe("a class that has changed here", function()
   end)
 end)
 
+describe("what methods keep for an object in a table of their own", function()
+  local function ask_twice(Class, new)
+    local server = new_server(function(object)
+      local n = object:get()
+      object:set(n + 1)
+      return n, object:get(), object
+    end)
+    for i = 1, 3 do
+      local object = new(i)
+      local n, next_n, back = server.ask(object)
+      assert.equal(i, n)
+      assert.equal(i + 1, next_n)
+      assert.equal(Class, getmetatable(back))
+      assert.equal(i + 1, back:get())
+      assert.equal(i, object:get())
+    end
+    server.stop()
+  end
+
+  for name, mode in pairs { ["weak"] = "k", ["that keeps them"] = "" } do
+    it("crosses with the object: one " .. name, function()
+      local private = setmetatable({}, { __mode = mode })
+      local Class = {}
+      Class.__index = Class
+      function Class.get(self) return private[self].n end
+      function Class.set(self, n) private[self].n = n end
+      local function new(n)
+        local object = setmetatable({}, Class)
+        private[object] = { n = n }
+        return object
+      end
+      ask_twice(Class, new)
+    end)
+  end
+
+  it("crosses where a class above has the table, and for the objects it leads to", function()
+    local private = setmetatable({}, { __mode = "k" })
+    local Base = {}
+    Base.__index = Base
+    function Base.get(self) return private[self].other and private[private[self].other].n end
+    function Base.set(self, n) private[private[self].other].n = n end
+    local Class = setmetatable({}, Base)
+    Class.__index = Class
+    local function new(n)
+      local object, other = setmetatable({}, Class), setmetatable({}, Class)
+      private[object], private[other] = { other = other }, { n = n }
+      return object
+    end
+    ask_twice(Class, new)
+  end)
+
+  it("does not cross for other objects", function()
+    local private = setmetatable({}, { __mode = "k" })
+    local Class = {}
+    Class.__index = Class
+    function Class.count()
+      local count = 0
+      for _ in pairs(private) do count = count + 1 end
+      return count
+    end
+    local objects = {}
+    for i = 1, 100 do
+      objects[i] = setmetatable({}, Class)
+      private[objects[i]] = coroutine.create(print) -- could not cross
+    end
+    private[objects[1]] = 1
+    local server = new_server(function(object)
+      collectgarbage()
+      return object.count()
+    end)
+    for _ = 1, 3 do
+      assert.equal(1, (server.ask(objects[1])))
+    end
+    server.stop()
+    local q = queue.SimpleQueue()
+    local ok, e = pcall(q.put, q, objects[2])
+    assert.is_false(ok)
+    assert.matches("cannot transfer a coroutine", e.message)
+  end)
+
+  it("is all there in a function's copy of that table", function()
+    local all = {}
+    local Class = {}
+    Class.__index = Class
+    function Class.register(self, n) all[self] = n end
+    for i = 1, 10 do setmetatable({}, Class):register(i) end
+    assert.same({ 55, true }, { call(function()
+      local sum, is_one = 0, true
+      for object, n in pairs(all) do
+        sum, is_one = sum + n, is_one and getmetatable(object) == Class
+      end
+      return sum, is_one
+    end) })
+  end)
+end)
+
 describe("classes of threads at once", function()
   it("are one in each, for objects that go from any to any", function()
     local Class = new_class()

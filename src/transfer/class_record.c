@@ -138,6 +138,13 @@ void lt_class_record_receive(lua_State *L, int index, lt_ClassIdentity *identity
   name_received(L, index, identity);
 }
 
+void lt_class_record_receive_variable(lua_State *L, int index, lt_ClassIdentity *identity) {
+  index = lua_absindex(L, index);
+  lt_check_stack(L, 10);
+  lt_object_push(L, &identity->object);
+  record_make(L, index, identity)->is_variable = true;
+}
+
 /*
 ** What is a class
 */

@@ -7,6 +7,10 @@
 ** classes of middleclass and MoonScript have), and one that was registered. Classes of modules
 ** cross by name, exceptions by their lt_Class: they are no business of this.
 **
+** Tables that methods have as upvalues are variables of the class. They have an identity, too, by
+** which what they hold for an object (with the object as key) finds its way into those that the
+** receiver has; besides they are tables as others.
+**
 ** Each has an identity, a shared object, and in each state that knows it a record, which lives as
 ** long as the class there: a weak table leads from the class to the record, the user value of the
 ** identity's proxy to the class.
@@ -28,7 +32,8 @@ typedef struct lt_ClassIdentity {
 /* A userdata. Counts of changes are numbers that the process gives out in order. */
 typedef struct lt_ClassRecord {
   lt_ClassIdentity *identity;
-  bool is_home;         /* the class was made here */
+  bool is_home; /* the class was made here */
+  bool is_variable;
   bool is_registered;   /* by a call of register_class here */
   uint64_t version;     /* how often it had changed at home, as far as known here */
   uint64_t changed_at;  /* when it was found changed here */
@@ -39,9 +44,10 @@ typedef struct lt_ClassRecord {
 /* User values of a record. */
 enum {
   LT_RECORD_CLASS = 1,
-  LT_RECORD_IDENTITY, /* its proxy */
-  LT_RECORD_TRACE,    /* see class_trace.h */
-  LT_RECORD_CLUSTER,  /* the records of the classes that its definition has */
+  LT_RECORD_IDENTITY,  /* its proxy */
+  LT_RECORD_TRACE,     /* see class_trace.h */
+  LT_RECORD_VARIABLES, /* of these classes, a list */
+  LT_RECORD_CLUSTER,   /* the records of the classes that its definition has */
   LT_RECORD_DEFINITION,
   LT_RECORD_RECEIVED,           /* a copy of what came: the fields, not what they hold */
   LT_RECORD_RECEIVED_METATABLE, /* the metatable that came */
@@ -74,6 +80,9 @@ lt_ClassRecord *lt_class_record_ensure(lua_State *L, int index);
 
 /* The table at 'index' becomes what this state has of the identity; 'version' is what came. */
 void lt_class_record_receive(lua_State *L, int index, lt_ClassIdentity *identity, uint64_t version);
+
+/* The same for a variable. */
+void lt_class_record_receive_variable(lua_State *L, int index, lt_ClassIdentity *identity);
 
 /* Whether the table at 'index' is a class by what it has: it need not have a record. */
 bool lt_class_is_like_one(lua_State *L, int index);

@@ -30,7 +30,7 @@ typedef struct Trace {
   Word *words;
 } Trace;
 
-enum { TRACE_WORDS = 1, TRACE_NODES, TRACE_LEAVES, TRACE_OTHERS, TRACE_USER_VALUES = TRACE_OTHERS };
+enum { TRACE_WORDS = 1, TRACE_NODES, TRACE_LEAVES, TRACE_USER_VALUES = LT_TRACE_VARIABLES };
 
 enum { FIRST_WORDS = 32 };
 
@@ -44,7 +44,15 @@ typedef struct Walk {
   int base;
 } Walk;
 
-enum { WALK_TRACE = 1, WALK_NODES, WALK_LEAVES, WALK_OTHERS, WALK_SEEN, WALK_PLACES };
+enum {
+  WALK_TRACE = 1,
+  WALK_NODES,
+  WALK_LEAVES,
+  WALK_OTHERS = LT_TRACE_OTHERS,
+  WALK_VARIABLES = LT_TRACE_VARIABLES,
+  WALK_SEEN,
+  WALK_PLACES
+};
 
 static Word word_at(lua_State *L, int index) {
   Word word;
@@ -131,16 +139,19 @@ static bool belongs_to_module(lua_State *L) {
 
 typedef enum Position { IN_TABLE, IN_METATABLE, IN_UPVALUE } Position;
 
+static bool trace_is_class(lua_State *L, Position position) {
+  const lt_ClassRecord *record = lt_class_record_find(L, -1);
+  return position == IN_METATABLE || (record != NULL && !record->is_variable) ||
+         lt_class_is_like_one(L, -1);
+}
+
 /* Where the table on the top goes, of those lists of the trace. */
 static int list_of_table(lua_State *L, Position position) {
   if (lt_class_of_metatable(L, -1) != NULL || belongs_to_module(L))
     return WALK_LEAVES;
-  if (position == IN_METATABLE || lt_class_record_find(L, -1) != NULL ||
-      lt_class_is_like_one(L, -1)) {
-    lt_class_record_ensure(L, -1);
+  if (trace_is_class(L, position))
     return WALK_OTHERS;
-  }
-  return position == IN_UPVALUE ? WALK_LEAVES : WALK_NODES;
+  return position == IN_UPVALUE ? WALK_VARIABLES : WALK_NODES;
 }
 
 static int list_of(lua_State *L, Position position) {
@@ -148,7 +159,24 @@ static int list_of(lua_State *L, Position position) {
   if (type == LUA_TTABLE)
     return list_of_table(L, position);
   return type == LUA_TFUNCTION && !lua_iscfunction(L, -1) && !belongs_to_module(L) ? WALK_NODES
-                                                                          : WALK_LEAVES;
+                                                                                   : WALK_LEAVES;
+}
+
+/* If the message has it already, it must start over, as the variable was not known then. */
+static void enter_variable(lua_State *L, const Walk *walk) {
+  if (lt_class_record_find(L, -1) == NULL) {
+    lt_class_record_ensure(L, -1)->is_variable = true;
+    if (lt_packer_find_node(walk->packer, lua_topointer(L, -1)) != 0)
+      walk->packer->starts_over = true;
+  }
+  lua_pushvalue(L, -1);
+  walk_append(L, walk, WALK_VARIABLES);
+}
+
+static void enter_other(lua_State *L, const Walk *walk) {
+  lt_class_record_ensure(L, -1)->is_variable = false;
+  lt_class_record_push(L, -1);
+  walk_append(L, walk, WALK_OTHERS);
 }
 
 static void enter(lua_State *L, const Walk *walk, Position position) {
@@ -156,12 +184,13 @@ static void enter(lua_State *L, const Walk *walk, Position position) {
     return;
   int list = list_of(L, position);
   if (list == WALK_OTHERS) {
-    lt_class_record_push(L, -1);
+    enter_other(L, walk);
+  } else if (list == WALK_VARIABLES) {
+    enter_variable(L, walk);
+  } else {
+    lua_pushvalue(L, -1);
     walk_append(L, walk, list);
-    return;
   }
-  lua_pushvalue(L, -1);
-  walk_append(L, walk, list);
 }
 
 /* Notes the value on the top. */
@@ -320,8 +349,8 @@ lt_ClassRecord *lt_class_trace_verify(lua_State *L, lt_Packer *packer) {
   return record;
 }
 
-void lt_class_trace_push_others(lua_State *L, int index) {
+void lt_class_trace_push(lua_State *L, int index, lt_TraceList list) {
   lua_getiuservalue(L, index, LT_RECORD_TRACE);
-  lua_getiuservalue(L, -1, TRACE_OTHERS);
+  lua_getiuservalue(L, -1, list);
   lua_remove(L, -2);
 }

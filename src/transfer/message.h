@@ -15,6 +15,7 @@
 **   USERDATA                         slot, number of the reference
 **   CLASS                            slot, references of its definition and its identity
 **   CLASS_CONTENT                    reference of its identity, version (8 bytes); then the TABLE
+**   VARIABLE_CONTENT                 reference of its identity; then the TABLE
 **   NAMED                            slot, reference of the module or LT_NO_REFERENCE, number of
 **                                    steps, strings; instead of a string's length LT_NO_STEP: to
 **                                    the metatable
@@ -34,7 +35,8 @@
 **                                    a function, its arguments; late metatables, as below; END
 **
 ** A slot is the number under which the receiver keeps a value that comes again; 0 for one that does
-** not. The values are followed by the metatables that were still incomplete when they were needed:
+** not. The values are followed by what variables of classes hold for objects: OBJECT_DATUM, reference
+** of the variable's identity, the object, the value; then by the metatables that were still incomplete when they were needed:
 ** LATE_METATABLE, slot of the table, slot of the metatable; END.
 */
 #ifndef lt_message_h
@@ -61,6 +63,8 @@ typedef enum lt_Tag {
   LT_TAG_CLASS_METATABLE,
   LT_TAG_CLASS,
   LT_TAG_CLASS_CONTENT,
+  LT_TAG_VARIABLE_CONTENT,
+  LT_TAG_OBJECT_DATUM,
   LT_TAG_NAMED,
   LT_TAG_METHOD,
   LT_TAG_LIBRARY_FUNCTION,

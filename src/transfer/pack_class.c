@@ -17,7 +17,8 @@ void lt_pack_classes_whole(lt_Packer *packer) {
 }
 
 void lt_pack_class_found(lt_Packer *packer) {
-  if (packer->depth > 0 && packer->frames[packer->depth - 1].is_class)
+  bool is_known = packer->depth > 0 && packer->frames[packer->depth - 1].is_class;
+  if (is_known || packer->looks_for_classes)
     return;
   packer->looks_for_classes = true;
   packer->starts_over = true;
@@ -38,45 +39,52 @@ void lt_pack_class_look(lua_State *L, lt_Packer *packer, int table) {
 ** The definition
 */
 
-/* Enters the others that the record at the end of the cluster, on the top, leads to. */
-static void cluster_add_others(lua_State *L, int cluster, int seen) {
-  lt_class_trace_push_others(L, -1);
+/* The value on the top, which it pops, joins the list unless the table at 'seen' has it. */
+static void add_once(lua_State *L, int list, int seen) {
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, seen) == LUA_TNIL) {
+    lua_pushvalue(L, -2);
+    lua_pushboolean(L, true);
+    lua_rawset(L, seen);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
+  }
+  lua_pop(L, 2);
+}
+
+/* Adds what is in the list on the top, and pops that. */
+static void add_all(lua_State *L, int list, int seen) {
   int others = lua_gettop(L);
   lua_Integer count = (lua_Integer)lua_rawlen(L, others);
   for (lua_Integer i = 1; i <= count; i++) {
     lua_rawgeti(L, others, i);
-    lua_pushvalue(L, -1);
-    if (lua_rawget(L, seen) == LUA_TNIL) {
-      lua_pushvalue(L, -2);
-      lua_pushboolean(L, true);
-      lua_rawset(L, seen);
-      lua_pushvalue(L, -2);
-      lua_rawseti(L, cluster, (lua_Integer)lua_rawlen(L, cluster) + 1);
-    }
-    lua_pop(L, 2);
+    add_once(L, list, seen);
   }
   lua_settop(L, others - 1);
 }
 
-/* The record is on the top: finds all classes that it leads to. */
+/* The record is on the top: finds all classes that it leads to, and their variables. */
 static void make_cluster(lua_State *L, lt_Packer *packer) {
-  int record = lua_gettop(L), cluster = record + 1, seen = record + 2;
+  int record = lua_gettop(L), cluster = record + 1, variables = record + 2, seen = record + 3;
+  lua_newtable(L);
   lua_newtable(L);
   lua_newtable(L);
   lua_pushvalue(L, record);
-  lua_pushboolean(L, true);
-  lua_rawset(L, seen);
-  lua_pushvalue(L, record);
-  lua_rawseti(L, cluster, 1);
+  add_once(L, cluster, seen);
   for (lua_Integer i = 1; lua_rawgeti(L, cluster, i) != LUA_TNIL; i++) {
     lt_class_trace_verify(L, packer);
     if (packer->starts_over)
       break;
-    cluster_add_others(L, cluster, seen);
+    lt_class_trace_push(L, -1, LT_TRACE_VARIABLES);
+    add_all(L, variables, seen);
+    lt_class_trace_push(L, -1, LT_TRACE_OTHERS);
+    add_all(L, cluster, seen);
     lua_pop(L, 1);
   }
   lua_pushvalue(L, cluster);
   lua_setiuservalue(L, record, LT_RECORD_CLUSTER);
+  lua_pushvalue(L, variables);
+  lua_setiuservalue(L, record, LT_RECORD_VARIABLES);
   lua_settop(L, record);
 }
 
@@ -135,13 +143,18 @@ static const lt_ClassDefinition *find_definition(lua_State *L, lt_Packer *packer
 */
 
 /* Of each class on the stack: the class, its record. */
-static void pack_reference(lua_State *L, lt_Packer *packer, lt_ClassRecord *record) {
+static void pack_reference(lua_State *L, lt_Packer *packer, const lt_ClassRecord *record) {
   if (packer->has_function || !lt_class_trace_is_made(L, -1)) {
+    packer->whole_variables = packer->whole_variables || packer->has_function;
     lt_pack_classes_whole(packer);
     lua_pop(L, 2);
     return;
   }
   const lt_ClassDefinition *definition = find_definition(L, packer);
+  if (definition != NULL) {
+    lua_getiuservalue(L, -1, LT_RECORD_VARIABLES);
+    lt_pack_note_variables(L, packer);
+  }
   lua_pop(L, 1);
   if (definition != NULL) {
     packer->refers_to_classes = true;
@@ -155,17 +168,31 @@ static void pack_reference(lua_State *L, lt_Packer *packer, lt_ClassRecord *reco
   lua_pop(L, 1);
 }
 
-static void pack_whole(lua_State *L, lt_Packer *packer, const lt_ClassRecord *record) {
+static void write_content(lua_State *L, lt_Packer *packer, lt_Tag tag, lt_ClassRecord *record) {
+  uint32_t reference = lt_packer_add_object(L, packer, &record->identity->object);
+  lt_packer_write_tagged(L, packer, tag, &reference, sizeof(reference));
+}
+
+static void pack_whole(lua_State *L, lt_Packer *packer, lt_ClassRecord *record) {
   lt_class_trace_verify(L, packer);
-  lua_pop(L, 1);
   if (packer->starts_over) {
-    lua_pop(L, 1);
+    lua_pop(L, 2);
     return;
   }
-  uint32_t reference = lt_packer_add_object(L, packer, &record->identity->object);
-  lt_packer_write_tagged(L, packer, LT_TAG_CLASS_CONTENT, &reference, sizeof(reference));
+  lt_class_trace_push(L, -1, LT_TRACE_VARIABLES);
+  lt_pack_note_variables(L, packer);
+  lua_pop(L, 1);
+  lt_pack_note_object(L, packer, lua_gettop(L));
+  write_content(L, packer, LT_TAG_CLASS_CONTENT, record);
   lt_packer_write(L, packer, &record->version, sizeof(record->version));
   lt_pack_open_table(L, packer)->is_class = true;
+}
+
+/* A variable is copied, and the receiver knows it if it comes with its class. */
+static void pack_variable(lua_State *L, lt_Packer *packer, lt_ClassRecord *record) {
+  if (packer->whole_classes)
+    write_content(L, packer, LT_TAG_VARIABLE_CONTENT, record);
+  lt_pack_open_table(L, packer)->skips_objects = packer->whole_classes && !packer->whole_variables;
 }
 
 /* Whether the table on the top is to be looked at, because it was not met as a metatable. */
@@ -173,16 +200,30 @@ static bool looks_at(const lt_Packer *packer) {
   return packer->looks_for_classes || packer->anchors != 0;
 }
 
-bool lt_pack_if_class(lua_State *L, lt_Packer *packer) {
+/* The record of the table on the top, if it is a class or a variable. */
+static lt_ClassRecord *record_of(lua_State *L, lt_Packer *packer) {
   lt_ClassRecord *record = lt_class_record_find(L, -1);
-  if (record == NULL && (packer->is_metatable || (looks_at(packer) && lt_class_is_like_one(L, -1))))
-    record = lt_class_record_ensure(L, -1);
+  if (record != NULL && !record->is_variable)
+    return record;
+  if (!packer->is_metatable && !(looks_at(packer) && lt_class_is_like_one(L, -1)))
+    return record;
+  record = lt_class_record_ensure(L, -1);
+  record->is_variable = false;
+  return record;
+}
+
+bool lt_pack_if_class(lua_State *L, lt_Packer *packer) {
+  lt_ClassRecord *record = record_of(L, packer);
   if (record == NULL)
     return false;
-  if (packer->number == 0)
-    packer->number = lt_class_next_number();
   if (!lt_stack_room(L, 40))
     lt_pack_refuse_depth(L, packer);
+  if (record->is_variable) {
+    pack_variable(L, packer, record);
+    return true;
+  }
+  if (packer->number == 0)
+    packer->number = lt_class_next_number();
   lt_class_record_push(L, -1);
   if (packer->whole_classes)
     pack_whole(L, packer, record);

@@ -32,6 +32,7 @@ static void pack_open_function(lua_State *L, lt_Packer *packer) {
   int function = lua_gettop(L);
   packer->has_function = true;
   if (packer->refers_to_classes) {
+    packer->whole_variables = true;
     lt_pack_classes_whole(packer);
     lua_pop(L, 1);
     return;

@@ -240,11 +240,13 @@ bool lt_pack_value(lua_State *L, lt_Packer *packer) {
 ** Tables
 */
 
-/* The metatable on the top, which is a class. */
-static void pack_as_metatable(lua_State *L, lt_Packer *packer) {
+/* The metatable on the top, which is a class, of the table at 'table'. */
+static void pack_metatable_class(lua_State *L, lt_Packer *packer, int table) {
   packer->is_metatable = true;
   lt_pack_value(L, packer);
   packer->is_metatable = false;
+  if (packer->has_variables || packer->whole_classes)
+    lt_pack_note_object(L, packer, table);
 }
 
 static void pack_metatable(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
@@ -260,16 +262,18 @@ static void pack_metatable(lua_State *L, lt_Packer *packer, lt_PackFrame *frame)
   }
   size_t metatable = lt_packer_find_node(packer, lua_topointer(L, -1));
   lt_packer_refer(L, packer, metatable);
+  int table = frame->base;
   if (metatable != 0 && packer->nodes[metatable].open) {
     lt_packer_note_late_metatable(L, packer, frame, metatable);
     lua_pop(L, 1);
+    lt_pack_note_object(L, packer, table);
     return;
   }
   packer->bytes[frame->sizes_offset + 2 * sizeof(uint32_t)] = 1;
   if (class_object != NULL)
     pack_object(L, packer, LT_TAG_CLASS_METATABLE, &class_object->object);
   else
-    pack_as_metatable(L, packer);
+    pack_metatable_class(L, packer, table);
 }
 
 static bool is_next_index(lua_State *L, int key, uint32_t array_size) {
@@ -296,6 +300,18 @@ static bool pack_entry(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
   return lt_pack_value(L, packer);
 }
 
+/* Whether it is a class or has one, so that what a variable holds for it crosses with it. */
+static bool is_object(lua_State *L, int index) {
+  if (!lua_istable(L, index))
+    return false;
+  bool object = lt_class_record_find(L, index) != NULL;
+  if (!object && lua_getmetatable(L, index)) {
+    object = lt_class_record_find(L, -1) != NULL;
+    lua_pop(L, 1);
+  }
+  return object;
+}
+
 static void pack_step_table(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
   if (frame->phase == LT_PACK_METATABLE) {
     pack_metatable(L, packer, frame);
@@ -310,7 +326,9 @@ static void pack_step_table(lua_State *L, lt_Packer *packer, lt_PackFrame *frame
       return;
   }
   while (lua_next(L, frame->base))
-    if (!pack_entry(L, packer, frame))
+    if (frame->skips_objects && is_object(L, -2))
+      lua_pop(L, 1);
+    else if (!pack_entry(L, packer, frame))
       return;
   lt_packer_patch(packer, frame->sizes_offset, frame->array_size);
   lt_packer_patch(packer, frame->sizes_offset + sizeof(uint32_t), frame->hash_size);

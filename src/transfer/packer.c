@@ -203,6 +203,7 @@ void lt_packer_init(lt_Packer *packer, lt_StringsRule strings, lt_DescribeValue 
   packer->message = NULL;
   packer->refusal = NULL;
   packer->whole_classes = false;
+  packer->whole_variables = false;
   packer->looks_for_classes = false;
   packer_begin(packer);
 }

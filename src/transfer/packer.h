@@ -6,6 +6,7 @@
 **   pack_rule.c         objects with a rule in Lua, and tables that can't be copied
 **   pack_environment.c  which upvalue of a function has its globals
 **   pack_class.c        classes, which keep their identity
+**   pack_object_data.c  what the variables of classes hold for objects
 **   pack_function.c     functions; their upvalues and globals are values again: lt_pack_value
 **   pack_value.c        all other values, and the walk through all of them
 **   pack.c              the message
@@ -28,7 +29,13 @@
 #include "src/transfer/message.h"
 
 /* Where things lie on the Lua stack of pack_protected. */
-enum { LT_PACKER_PLACE = 1, LT_MODULE_INDEX_PLACE, LT_CHOICE_PLACE, LT_FIRST_VALUE_PLACE };
+enum {
+  LT_PACKER_PLACE = 1,
+  LT_MODULE_INDEX_PLACE,
+  LT_CHOICE_PLACE,
+  LT_OBJECTS_PLACE,
+  LT_FIRST_VALUE_PLACE
+};
 
 /*
 ** What has been met: tables, functions, named values, upvalue cells and the names of globals, by
@@ -62,6 +69,7 @@ typedef struct lt_PackFrame {
   bool is_function;
   bool is_ruled;
   bool is_class;
+  bool skips_objects; /* table: what it has for objects crosses with them, or not at all */
   bool keyed;
   bool takes_list; /* function: the chosen globals go along with it */
   int base;
@@ -109,6 +117,7 @@ typedef struct lt_Packer {
   lt_QuietCall quiet;
   lt_Message *message;    /* NULL: there is none yet */
   bool whole_classes;     /* see pack_class.c */
+  bool whole_variables;   /* with what they have for all objects */
   bool looks_for_classes; /* before a table is opened */
   lt_Class *refusal;      /* the error is the reason, a string; what to raise with it */
   unsigned char *bytes;   /* all from here on begins anew with each try */
@@ -137,6 +146,7 @@ typedef struct lt_Packer {
   bool needs_anchors; /* to start over with */
   bool has_function;
   bool moves;                  /* one of the references is a move */
+  bool has_variables;          /* of classes: see pack_object_data.c */
   bool is_metatable;           /* what is packed now */
   const void *plain_metatable; /* the last one without __call */
   uint64_t number;             /* of this packing, if it has classes */
@@ -424,6 +434,19 @@ void lt_pack_class_found(lt_Packer *packer);
 
 /* It starts over, and the message will hold its classes whole. */
 void lt_pack_classes_whole(lt_Packer *packer);
+
+/*
+** pack_object_data.c
+*/
+
+/* Variables of classes are in the message, or those that it refers to; pops a list of them. */
+void lt_pack_note_variables(lua_State *L, lt_Packer *packer);
+
+/* The table at 'object' may have something in such a variable. */
+void lt_pack_note_object(lua_State *L, const lt_Packer *packer, int object);
+
+/* All values are packed: packs what the variables have for the objects among them. */
+void lt_pack_object_data(lua_State *L, lt_Packer *packer);
 
 /*
 ** pack.c: makes a message of the class on the top alone and pops it. NULL: it can't be transferred.

@@ -9,6 +9,9 @@
 /* What the list has for each class, one after the other; besides, by the known class, its content. */
 enum { CONTENT = 1, KNOWN, CLASS_IDENTITY, VERSION, FIELDS_OF_CLASS = VERSION };
 
+/* Instead of the version of a class. */
+enum { IS_VARIABLE = 0 };
+
 static bool tells_more(const lt_ClassRecord *record, const lt_ClassDefinition *definition) {
   return !record->is_home && definition->is_from_home && definition->made_at > record->heeded;
 }
@@ -17,12 +20,12 @@ void lt_received_class_push(lua_State *L, lt_ClassDefinition *definition,
                             lt_ClassIdentity *identity) {
   lt_check_stack(L, LUA_MINSTACK);
   if (!lt_class_push_known(L, identity)) {
-    lt_unpack(L, definition->message, LT_KEEP_GLOBALS);
+    lt_unpack(L, definition->message, LT_TAKE_GLOBALS);
   } else {
     const lt_ClassRecord *record = lt_class_record_find(L, -1);
     if (record->identity != identity || !tells_more(record, definition))
       return;
-    lt_unpack(L, definition->message, LT_KEEP_GLOBALS);
+    lt_unpack(L, definition->message, LT_TAKE_GLOBALS);
     lua_pop(L, 1);
   }
   lt_ClassRecord *record = lt_class_record_find(L, -1);
@@ -38,17 +41,38 @@ static void push_field(lua_State *L, int list, lua_Integer number, int field) {
   lua_rawgeti(L, list, number * FIELDS_OF_CLASS + field);
 }
 
-lua_Integer lt_received_class_begin(lua_State *L, int list, lt_ClassIdentity *identity,
-                                    uint64_t version, bool *known) {
+/* Makes the list where there is none. Returns the number of the next class. */
+static lua_Integer next_number(lua_State *L, int list) {
   lt_check_stack(L, LUA_MINSTACK);
-  int content = lua_gettop(L);
   if (lua_isnil(L, list)) {
     lua_newtable(L);
     lua_replace(L, list);
   }
-  lua_Integer number = (lua_Integer)lua_rawlen(L, list) / FIELDS_OF_CLASS;
-  lua_pushvalue(L, content);
+  return (lua_Integer)lua_rawlen(L, list) / FIELDS_OF_CLASS;
+}
+
+/* Pops what is known. */
+static void note_received(lua_State *L, int list, lua_Integer number, lt_ClassIdentity *identity,
+                          uint64_t version) {
+  lua_pushvalue(L, -2);
   set_field(L, list, number, CONTENT);
+  set_field(L, list, number, KNOWN);
+  lua_pushlightuserdata(L, identity);
+  set_field(L, list, number, CLASS_IDENTITY);
+  lua_pushinteger(L, (lua_Integer)version);
+  set_field(L, list, number, VERSION);
+}
+
+void lt_received_variable_note(lua_State *L, int list, lt_ClassIdentity *identity) {
+  lua_Integer number = next_number(L, list);
+  lua_pushboolean(L, false);
+  note_received(L, list, number, identity, IS_VARIABLE);
+}
+
+lua_Integer lt_received_class_begin(lua_State *L, int list, lt_ClassIdentity *identity,
+                                    uint64_t version, bool *known) {
+  lua_Integer number = next_number(L, list);
+  int content = lua_gettop(L);
   *known = lt_class_push_known(L, identity);
   if (*known) {
     lua_pushvalue(L, -1);
@@ -57,11 +81,7 @@ lua_Integer lt_received_class_begin(lua_State *L, int list, lt_ClassIdentity *id
   } else {
     lua_pushboolean(L, false);
   }
-  set_field(L, list, number, KNOWN);
-  lua_pushlightuserdata(L, identity);
-  set_field(L, list, number, CLASS_IDENTITY);
-  lua_pushinteger(L, (lua_Integer)version);
-  set_field(L, list, number, VERSION);
+  note_received(L, list, number, identity, version);
   if (*known)
     push_field(L, list, number, KNOWN);
   return number;
@@ -164,7 +184,10 @@ static void take_news(lua_State *L, const lt_ClassIdentity *identity, uint64_t v
     return;
   }
   lt_class_record_push(L, -1);
-  lua_getiuservalue(L, -1, LT_RECORD_RECEIVED);
+  if (lua_getiuservalue(L, -1, LT_RECORD_RECEIVED) != LUA_TTABLE) { /* it came as a variable */
+    lua_settop(L, base);
+    return;
+  }
   lua_insert(L, -2);
   take_new_fields(L, base);
   drop_old_fields(L, base);
@@ -188,6 +211,8 @@ static void settle_class(lua_State *L, int list, lua_Integer number) {
   lua_pop(L, 1);
   if (lt_class_push_known(L, identity)) /* by code that has run meanwhile */
     lua_pop(L, 1);
+  else if (version == IS_VARIABLE)
+    lt_class_record_receive_variable(L, -1, identity);
   else
     lt_class_record_receive(L, -1, identity, version);
   lua_pop(L, 1);
@@ -200,4 +225,46 @@ void lt_received_classes_settle(lua_State *L, int list) {
   lua_Integer count = (lua_Integer)lua_rawlen(L, list) / FIELDS_OF_CLASS;
   for (lua_Integer i = 0; i < count; i++)
     settle_class(L, list, i);
+}
+
+/*
+** What variables hold for objects
+*/
+
+enum { DATUM_IDENTITY = 1, DATUM_OBJECT, DATUM_VALUE, FIELDS_OF_DATUM = DATUM_VALUE };
+
+void lt_received_object_datum_note(lua_State *L, int list) {
+  if (lua_isnil(L, list)) {
+    lua_newtable(L);
+    lua_replace(L, list);
+  }
+  lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+  for (int field = FIELDS_OF_DATUM; field > 0; field--)
+    lua_rawseti(L, list, count + field);
+}
+
+/* The variable, the object and the value are on the top. */
+static void set_datum(lua_State *L) {
+  lua_pushvalue(L, -2);
+  bool is_new = lua_rawget(L, -4) == LUA_TNIL;
+  lua_pop(L, 1);
+  if (is_new)
+    lua_rawset(L, -3);
+}
+
+void lt_received_object_data_settle(lua_State *L, int list) {
+  if (!lua_istable(L, list))
+    return;
+  lt_check_stack(L, LUA_MINSTACK);
+  int top = lua_gettop(L);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+  for (lua_Integer i = 0; i < count; i += FIELDS_OF_DATUM) {
+    lua_rawgeti(L, list, i + DATUM_IDENTITY);
+    if (lt_class_push_known(L, lua_touserdata(L, -1))) {
+      lua_rawgeti(L, list, i + DATUM_OBJECT);
+      lua_rawgeti(L, list, i + DATUM_VALUE);
+      set_datum(L);
+    }
+    lua_settop(L, top);
+  }
 }

@@ -27,6 +27,17 @@ void lt_received_class_push_known(lua_State *L, int list, lua_Integer number);
 /* Replaces a class of the state on the top by the table that has come for it. */
 void lt_received_class_take_content(lua_State *L, int list);
 
+/* The table on the top is to become a variable of a class, if the state does not know that. */
+void lt_received_variable_note(lua_State *L, int list, lt_ClassIdentity *identity);
+
+/*
+** What a variable holds for an object is noted in a list, made at 'list' where nil was: pops the
+** identity, a light userdata, the object and the value. At the end the variables of this state get
+** it, where they hold nothing for the object.
+*/
+void lt_received_object_datum_note(lua_State *L, int list);
+void lt_received_object_data_settle(lua_State *L, int list);
+
 /* All is there: the classes become the state's, or what is new in them goes into its own. */
 void lt_received_classes_settle(lua_State *L, int list);
 

@@ -82,6 +82,13 @@ static void unpack_open_class(lua_State *L, lt_Unpacker *unpacker) {
   }
 }
 
+static void unpack_open_variable(lua_State *L, lt_Unpacker *unpacker) {
+  lt_ClassIdentity *identity = lt_unpack_reference(unpacker)->target;
+  lt_unpack_tag(unpacker);
+  unpack_open_table(L, unpacker);
+  lt_received_variable_note(L, LT_RECEIVED_CLASSES_PLACE, identity);
+}
+
 static void push_class(lua_State *L, lt_Unpacker *unpacker) {
   uint32_t slot = lt_unpack_number(unpacker);
   lt_ClassDefinition *definition = lt_unpack_reference(unpacker)->target;
@@ -183,6 +190,9 @@ bool lt_unpack_value(lua_State *L, lt_Unpacker *unpacker) {
   case LT_TAG_CLASS:
     push_class(L, unpacker);
     return true;
+  case LT_TAG_VARIABLE_CONTENT:
+    unpack_open_variable(L, unpacker);
+    return false;
   case LT_TAG_CLASS_CONTENT:
     unpack_open_class(L, unpacker);
     return false;
@@ -375,6 +385,17 @@ static void make_slots(lua_State *L, lt_Unpacker *unpacker) {
   lua_settop(L, LT_SLOTS_PLACE + (int)(count < LT_STACK_SLOTS ? count : LT_STACK_SLOTS));
 }
 
+static void unpack_object_data(lua_State *L, lt_Unpacker *unpacker) {
+  while (lt_unpack_next_tag(unpacker) == LT_TAG_OBJECT_DATUM) {
+    lt_unpack_tag(unpacker);
+    lt_check_stack(L, LUA_MINSTACK);
+    lua_pushlightuserdata(L, lt_unpack_reference(unpacker)->target);
+    unpack_whole(L, unpacker);
+    unpack_whole(L, unpacker);
+    lt_received_object_datum_note(L, LT_OBJECT_DATA_PLACE);
+  }
+}
+
 static int unpack_protected(lua_State *L) {
   lt_Unpacker *unpacker = lua_touserdata(L, LT_UNPACKER_PLACE);
   const lt_Message *message = unpacker->message;
@@ -384,8 +405,10 @@ static int unpack_protected(lua_State *L) {
   make_slots(L, unpacker);
   for (int i = 0; i < message->count; i++)
     unpack_whole(L, unpacker);
+  unpack_object_data(L, unpacker);
   lt_unpack_late_metatables(L, unpacker);
   lt_received_classes_settle(L, LT_RECEIVED_CLASSES_PLACE);
+  lt_received_object_data_settle(L, LT_OBJECT_DATA_PLACE);
   lt_received_globals_set(L, LT_RECEIVED_GLOBALS_PLACE);
   return message->count;
 }
