@@ -110,7 +110,60 @@ local function copy_line(what, count, new, target)
   }
 end
 
+-- A class whose methods are in the main script.
+local function new_class()
+  local class = {}
+  class.__index = class
+  function class.new(x, y) return setmetatable({ x = x, y = y }, class) end
+  function class.get(self) return self.x end
+  function class.add(self, other) return class.new(self.x + other.x, self.y + other.y) end
+  function class.length(self) return math.sqrt(self.x ^ 2 + self.y ^ 2) end
+  return class
+end
+
+-- Seconds to put the value and get it, in one thread.
+local function through_queue(value)
+  local q = require("lthread.queue").SimpleQueue()
+  return each(20, function()
+    for _ = 1, 1000 do
+      q:put(value)
+      q:get()
+    end
+  end) / 1000
+end
+
+-- Seconds for 20,000 of what 'new' makes to a thread, which finds so many metatables among them.
+local function to_thread(count, new)
+  local q = require("lthread.queue").SimpleQueue()
+  local begin = floor.now()
+  local handle = require("lthread").start_joinable_thread(function()
+    local classes, found = {}, 0
+    for _ = 1, 20000 do
+      local metatable = getmetatable(q:get())
+      if metatable and not classes[metatable] then
+        classes[metatable], found = true, found + 1
+      end
+    end
+    assert(found == count)
+  end)
+  for i = 1, 20000 do q:put(new(i, i)) end
+  handle:join()
+  return floor.now() - begin
+end
+
 return {
+  {
+    what = "an object, put + get", unit = "us",
+    base = "a table without a class",
+    floor = function() return through_queue { x = 1, y = 2 } end,
+    ours = function() return through_queue(new_class().new(1, 2)) end,
+  },
+  {
+    what = "20,000 objects of one class, to a thread", unit = "ms",
+    base = "tables without a class",
+    floor = function() return to_thread(0, function(x, y) return { x = x, y = y } end) end,
+    ours = function() return to_thread(1, new_class().new) end,
+  },
   copy_line("1,000 records, one way", 25, function() return records.new(1000) end, 0.5),
   string_line("a string of 10 MB", "malloc + memcpy", floor.copy, 1.3),
   string_line("a string of 10 MB, to a C thread", "a copy for a C thread's state", floor.send),
