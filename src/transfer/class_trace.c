@@ -351,6 +351,6 @@ lt_ClassRecord *lt_class_trace_verify(lua_State *L, lt_Packer *packer) {
 
 void lt_class_trace_push(lua_State *L, int index, lt_TraceList list) {
   lua_getiuservalue(L, index, LT_RECORD_TRACE);
-  lua_getiuservalue(L, -1, list);
+  lua_getiuservalue(L, -1, (int)list);
   lua_remove(L, -2);
 }
