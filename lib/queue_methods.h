@@ -17,6 +17,9 @@ enum { LT_QUEUE_MOST = (INT_MAX < SIZE_MAX / 64 ? INT_MAX : SIZE_MAX / 64) };
 /* Argument 1. */
 lt_Queue *lt_queue_check(lua_State *L);
 
+/* One that is never shut down, and counts nothing. */
+bool lt_queue_is_simple(const lt_Queue *queue);
+
 /* A timeout in seconds; nil is for ever. Returns the deadline. */
 plat_Time lt_queue_opt_timeout(lua_State *L, int arg);
 
@@ -40,9 +43,21 @@ lt_Class *lt_queue_error_class(lt_QueueOutcome outcome);
 const char *lt_queue_error_text(lt_QueueOutcome outcome);
 int lt_queue_raise(lua_State *L, lt_QueueOutcome outcome);
 
-/* The methods that put. */
+/*
+** Gets the next message, waits for it until the deadline, and pushes it if the outcome is
+** LT_QUEUE_DONE. Raises if it can't be received. 'self' is the calling thread, or NULL.
+*/
+lt_QueueOutcome lt_queue_get_message(lua_State *L, lt_Thread *self, lt_Queue *queue,
+                                     plat_Time deadline);
+
+/* The methods that put, and those that get. */
 int lt_queue_method_put(lua_State *L);
 int lt_queue_method_put_nowait(lua_State *L);
 int lt_queue_method_put_many(lua_State *L);
+int lt_queue_method_get(lua_State *L);
+int lt_queue_method_get_nowait(lua_State *L);
+int lt_queue_method_try_get(lua_State *L);
+int lt_queue_method_get_many(lua_State *L);
+int lt_queue_method_each(lua_State *L);
 
 #endif

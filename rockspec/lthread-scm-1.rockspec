@@ -41,6 +41,8 @@ local function lthread(define, libraries, ...)
                "lib/locallib.c",
                "lib/locklib.c",
                "lib/queue_methods.c",
+               "lib/queueeachlib.c",
+               "lib/queuegetlib.c",
                "lib/queuelib.c",
                "lib/queueputlib.c",
                "lib/shared_fields.c",

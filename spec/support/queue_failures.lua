@@ -52,6 +52,21 @@ for _, class in ipairs { queue.Queue, queue.LifoQueue, queue.PriorityQueue } do
     end
     local what = class.__name__ .. ", " .. kind .. ", "
     try(what .. "get", filled, function(q) q:get() return 1 end)
+    try(what .. "try_get", filled, function(q) return q:try_get() and 1 end)
+    try(what .. "each", filled, function(q)
+      for i in q:each() do
+        if i > 0 then return 1 end
+      end
+    end)
+    try(what .. "each with task_done", filled, function(q)
+      local begun = 0
+      for _ in q:each { task_done = true } do
+        begun = begun + 1
+        if begun == 2 then break end
+      end
+      return 0
+    end)
+    try(what .. "get_many of all", filled, function(q) return q:get_many().n end)
     try(what .. "get_many", filled, function(q) return q:get_many(COUNT - 1).n end)
     try(what .. "put", class, function(q) q:put(make(1)) return 0 end)
     try(what .. "put, bounded", function() return class(COUNT) end, function(q)

@@ -217,10 +217,15 @@ void lt_exception_push(lua_State *L, lt_Class *class_object, const char *message
   lt_exception_make(L, class_object, level);
 }
 
+bool lt_is_interrupt(lua_State *L, int index) {
+  const lt_ContextBase *context = lt_context_base(L);
+  return context != NULL && lt_class_of(L, index) != NULL &&
+         lua_topointer(L, index) == context->raised;
+}
+
 bool lt_ends_thread(lua_State *L, int index) {
   const lt_Class *class_object = lt_class_of(L, index);
-  const lt_ContextBase *context = lt_context_base(L);
-  if (class_object != NULL && context != NULL && lua_topointer(L, index) == context->raised)
+  if (lt_is_interrupt(L, index))
     return true;
   return lt_is_subclass(class_object, &lt_BaseException) &&
          !lt_is_subclass(class_object, &lt_Exception);

@@ -70,6 +70,9 @@ lt_Class *lt_class_of_metatable(lua_State *L, int index);
 /* The class of any value: of an exception or a shared object; NULL for all others. */
 lt_Class *lt_class_of(lua_State *L, int index);
 
+/* Whether it is the last interrupt of the thread. */
+bool lt_is_interrupt(lua_State *L, int index);
+
 /*
 ** Whether it is one that is not for catching in passing, nor to be taken for a failure of what it
 ** has struck: a BaseException, but no Exception, or the last interrupt of the thread.

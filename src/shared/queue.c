@@ -205,25 +205,24 @@ uint64_t lt_queue_gettable(lt_Queue *queue, size_t wanted, lt_QueueOutcome *outc
   return count;
 }
 
-/* The first of those that are there. */
-static void take_item(lt_Queue *queue, lt_MessageItem *item) {
+/* The first of those that are there. Only a message may come back, so only that keeps its key. */
+static void take_item(lt_Queue *queue, lt_HeapEntry *got) {
   if (queue->order == LT_FIRST_FIRST) {
-    lt_segments_take(&queue->head.place, item, 1);
+    lt_segments_take(&queue->head.place, &got->item, 1);
   } else {
-    lt_HeapEntry entry;
-    lt_heap_take(&queue->heap, &entry);
+    lt_heap_take(&queue->heap, got);
     lt_heap_settle(&queue->heap, 1);
-    lt_message_item_free(&entry.key);
-    *item = entry.item;
+    if (got->item.kind != LT_ITEM_MESSAGE)
+      lt_message_item_free(&got->key);
   }
   lt_queue_publish_count(&queue->head, lt_queue_count_at(&queue->head) + 1);
 }
 
-lt_QueueOutcome lt_queue_get(lt_Queue *queue, lt_Parker *parker, lt_MessageItem *item) {
+lt_QueueOutcome lt_queue_get(lt_Queue *queue, lt_Parker *parker, lt_HeapEntry *got) {
   lt_QueueOutcome outcome;
   lt_lock_acquire_brief(lt_queue_head_lock(queue), parker);
   if (lt_queue_gettable(queue, 1, &outcome) > 0)
-    take_item(queue, item);
+    take_item(queue, got);
   lt_lock_release(lt_queue_head_lock(queue));
   if (outcome == LT_QUEUE_DONE)
     lt_queue_wake(&queue->head, 1);
@@ -258,17 +257,17 @@ bool lt_queue_task_done(lt_Queue *queue) {
 */
 
 void lt_queue_drop_all(lt_Queue *queue, lt_Parker *parker) {
-  lt_MessageItem item;
+  lt_HeapEntry entry = {.number = 0};
   bool got;
   do {
     lt_lock_acquire_brief(lt_queue_head_lock(queue), parker);
     got = available(queue, 1) > 0;
     if (got)
-      take_item(queue, &item);
+      take_item(queue, &entry);
     lt_lock_release(lt_queue_head_lock(queue));
     if (got) {
       lt_queue_wake(&queue->head, 1);
-      lt_message_item_free(&item);
+      lt_queue_free_got(&entry);
       lt_queue_task_done(queue);
     }
   } while (got);

@@ -35,8 +35,19 @@ typedef enum lt_QueueOutcome {
 lt_QueueOutcome lt_queue_put(lt_Queue *queue, lt_Parker *parker, const lt_MessageItem *items,
                              const lt_MessageItem *keys, size_t count, size_t *put);
 
-/* Takes one item, without waiting. */
-lt_QueueOutcome lt_queue_get(lt_Queue *queue, lt_Parker *parker, lt_MessageItem *item);
+/*
+** Takes one item, without waiting. Of the entry only a heap sets more than the item. It may be put
+** back, before all others like it, unless memory is short, or keys of another kind have come.
+*/
+lt_QueueOutcome lt_queue_get(lt_Queue *queue, lt_Parker *parker, lt_HeapEntry *got);
+bool lt_queue_put_back(lt_Queue *queue, lt_Parker *parker, const lt_HeapEntry *got);
+
+/* Frees what was got, if its key was nil before. */
+static inline void lt_queue_free_got(lt_HeapEntry *got) {
+  if (got->item.kind == LT_ITEM_MESSAGE)
+    lt_message_item_free(&got->key);
+  lt_message_item_free(&got->item);
+}
 
 /*
 ** Takes 1 to 'max' items, without waiting. They are in the batch until it is freed, with them, or

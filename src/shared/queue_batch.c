@@ -116,3 +116,32 @@ void lt_queue_batch_put_back(lt_Queue *queue, lt_Parker *parker, lt_QueueBatch *
   if (lt_queue_closing(queue) == LT_QUEUE_CLOSED)
     lt_queue_drop_all(queue, parker);
 }
+
+/*
+** One that was taken by itself goes back as a batch of one.
+*/
+
+static bool reserve_in_heap(lt_Queue *queue, lt_Parker *parker, const lt_HeapEntry *entry) {
+  lt_lock_acquire_brief(&queue->tail.lock, parker);
+  bool has_room = lt_heap_fits(&queue->heap, &entry->key) && lt_heap_reserve(&queue->heap);
+  if (has_room)
+    queue->heap.reserved++;
+  lt_lock_release(&queue->tail.lock);
+  return has_room;
+}
+
+bool lt_queue_put_back(lt_Queue *queue, lt_Parker *parker, const lt_HeapEntry *got) {
+  lt_QueueBatch batch;
+  if (!allocate_batch(queue, 1, &batch))
+    return false;
+  if (batch.segment != NULL) {
+    lt_segment_items(batch.segment)[0] = got->item;
+  } else if (reserve_in_heap(queue, parker, got)) {
+    batch.entries[0] = *got;
+  } else {
+    free_room(&batch);
+    return false;
+  }
+  lt_queue_batch_put_back(queue, parker, &batch, batch.count);
+  return true;
+}

@@ -90,7 +90,7 @@ bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message
     interrupt_ask(thread, LT_INTERRUPT, false);
   }
   if (atomic_load(&thread->home) == &plat_own_target)
-    thread->spares_next = false; /* what was to be spared is over: the thread is here */
+    thread->spared = 0; /* what was to be spared is over: the thread is here */
   plat_mutex_unlock(&thread->guard);
   if (*alive && atomic_load(&thread->home) != &plat_own_target)
     lt_repeated_poke_begin(thread);
@@ -175,7 +175,7 @@ static void hook(lua_State *L, lua_Debug *event) {
     lua_sethook(L, NULL, 0, 0);
     return;
   }
-  if (!thread->spares_next)
+  if (thread->spared == 0)
     atomic_store(&thread->heard, true); /* else the next instruction may be a system call */
   lt_coroutines_forward(thread->coroutines, L, event);
   lt_observer->attend(L, thread, NULL, 0);
@@ -185,8 +185,8 @@ static void hook(lua_State *L, lua_Debug *event) {
     lt_coroutines_arm(thread->coroutines, hook, 1);
   else if (event->event != LUA_HOOKCOUNT)
     count_anew(thread);
-  else if (thread->spares_next)
-    thread->spares_next = false;
+  else if (thread->spared > 0)
+    thread->spared--;
   else if (lt_interrupt_deliver(L, thread, 0))
     look_again(thread);
 }

@@ -59,12 +59,16 @@ void lt_interrupt_disarm(lua_State *L, lt_Thread *thread);
 void lt_interrupt_replace_sethook(lua_State *L);
 
 /*
-** The next instruction is not interrupted: it takes what the calling C function returns, which must
-** not be lost. NULL, for a state without a thread, is fine.
+** So many of the next instructions are not interrupted: they take what the calling C function
+** returns, which must not be lost. NULL, for a state without a thread, is fine.
 */
-static inline void lt_interrupt_spare_next(lt_Thread *thread) {
+static inline void lt_interrupt_spare(lt_Thread *thread, unsigned instructions) {
   if (thread != NULL)
-    thread->spares_next = true;
+    thread->spared = instructions;
+}
+
+static inline void lt_interrupt_spare_next(lt_Thread *thread) {
+  lt_interrupt_spare(thread, 1);
 }
 
 /*

@@ -72,7 +72,7 @@ struct lt_Thread {
   lua_Hook heeded;           /* a hook of the host that has let a wait go on */
   lua_Hook held;             /* one that is set again when the shield ends; NULL: none */
   int held_mask;             /* its events; and each instruction */
-  bool spares_next;          /* the next instruction is not interrupted */
+  unsigned spared;           /* how many of the next instructions are not interrupted */
   bool has_on_interrupt;     /* see on_interrupt.h */
   lt_ForeignLoop loop;       /* in which it was when it was last to be interrupted */
   unsigned other_events;     /* of hooks, see interrupt.c */

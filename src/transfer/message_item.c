@@ -107,17 +107,12 @@ static int item_push_protected(lua_State *L) {
   return 1;
 }
 
-int lt_message_item_receive(lua_State *L, lt_MessageItem *item) {
-  int status;
+int lt_message_item_try_push(lua_State *L, lt_MessageItem *item) {
   if (item->kind < LT_SCALAR_KINDS) { /* these need no memory */
     lt_scalar_push(L, item->kind, &item->value.as.scalar);
     return LUA_OK;
   }
-  if (item->kind == LT_ITEM_MESSAGE) {
-    status = lt_try_unpack(L, item->value.as.message, LT_TAKE_GLOBALS);
-  } else {
-    status = lt_protected_call(L, item_push_protected, item, 0, 1);
-  }
-  lt_message_item_free(item);
-  return status;
+  if (item->kind == LT_ITEM_MESSAGE)
+    return lt_try_unpack(L, item->value.as.message, LT_TAKE_GLOBALS);
+  return lt_protected_call(L, item_push_protected, item, 0, 1);
 }

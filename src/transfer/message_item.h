@@ -67,8 +67,8 @@ void lt_message_item_from(lua_State *L, int index, lt_MessageItem *item, lt_Stri
 /* Pushes the value. It may raise; the item stays as it is. */
 void lt_message_item_push(lua_State *L, const lt_MessageItem *item);
 
-/* Pushes the value, or what goes wrong in that, and frees the item. Returns a status of Lua. */
-int lt_message_item_receive(lua_State *L, lt_MessageItem *item);
+/* Pushes the value, or what goes wrong in that. Returns a status of Lua. */
+int lt_message_item_try_push(lua_State *L, lt_MessageItem *item);
 
 void lt_message_item_free(lt_MessageItem *item);
 
