@@ -655,7 +655,10 @@ describe("A table with a metatable", function()
     local Base = new_class()
     local Class = setmetatable({}, { __index = Base })
     Class.__index = Class
-    raises(TypeError, "cannot store a table with a metatable", function() t.class = Class end)
+    local e = raises(TypeError, "cannot store a class with a metatable", function()
+      t.class = Class
+    end)
+    assert.truthy(e.message:find("_thread.register_class(name, class)", 1, true), e.message)
     _thread.register_class("shared_object_spec.Class", Class)
     _thread.register_class("shared_object_spec.Base", Base)
     t.class, t.base = Class, Base

@@ -106,17 +106,20 @@ static bool is_lost_when_stored(lua_State *L, int index) {
   return is_lost;
 }
 
-static _Noreturn void refuse_object(lua_State *L, lt_DescribeValue describe) {
+static _Noreturn void refuse_table(lua_State *L, int index, lt_DescribeValue describe) {
+  bool is_class = lt_class_is_like_one(L, index);
   lt_check_stack(L, 4);
   if (describe != NULL)
     describe(L, 0);
   else
     lua_pushliteral(L, "value");
   lt_raise(L, &lt_TypeError,
-           "cannot store a table with a metatable in a shared table (%s): what is written to it "
-           "would be lost; make an object that all threads share, _thread.shared(object), or store "
-           "its fields",
-           lua_tostring(L, -1));
+           "cannot store a %s with a metatable in a shared table (%s): what is written to it would "
+           "be lost; %s",
+           is_class ? "class" : "table", lua_tostring(L, -1),
+           is_class ? "_thread.register_class(name, class) makes it cross by its name"
+                    : "make an object that all threads share, _thread.shared(object), or store its "
+                      "fields");
 }
 
 /*
@@ -149,7 +152,7 @@ static lt_SharedValue share_whole(lua_State *L, int index, lt_DescribeValue desc
   if (object == NULL) {
     lt_StoredValue *stored = lt_stored_value_of(L, index);
     if (stored == NULL && is_lost_when_stored(L, index))
-      refuse_object(L, describe);
+      refuse_table(L, index, describe);
     if (stored == NULL)
       return object_value(&lt_stored_value_new(L, index, describe)->traced.object);
     object = &stored->traced.object;
