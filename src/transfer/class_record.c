@@ -17,6 +17,8 @@ static const char names_key;
 
 atomic_uint_least64_t lt_class_filter[LT_CLASS_FILTER_WORDS];
 
+atomic_bool lt_class_has_variables;
+
 static atomic_uint_least64_t last_number;
 
 uint64_t lt_class_next_number(void) {
@@ -99,15 +101,32 @@ lt_ClassRecord *lt_class_record_ensure(lua_State *L, int index) {
   return record;
 }
 
-/* The fields of the table at 'index', in a new table. */
+static int record_count_fields(lua_State *L, int index) {
+  int count = 0;
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    lua_pop(L, 1);
+    count++;
+  }
+  return count;
+}
+
+/* The keys and values of the table at 'index', in a new list. */
 static void record_push_fields(lua_State *L, int index) {
-  lua_newtable(L);
+  lua_Integer position = 0;
+  lua_createtable(L, 2 * record_count_fields(L, index), 0);
+  int list = lua_gettop(L);
   lua_pushnil(L);
   while (lua_next(L, index)) {
     lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, -4);
+    lua_rawseti(L, list, ++position);
+    lua_rawseti(L, list, ++position);
   }
+}
+
+void lt_class_record_set_received(lua_State *L, int fields) {
+  record_push_fields(L, fields);
+  lua_setiuservalue(L, -2, LT_RECORD_RECEIVED);
 }
 
 static void name_received(lua_State *L, int index, lt_ClassIdentity *identity) {
@@ -138,11 +157,21 @@ void lt_class_record_receive(lua_State *L, int index, lt_ClassIdentity *identity
   name_received(L, index, identity);
 }
 
+static void note_variable(lt_ClassRecord *record) {
+  record->is_variable = true;
+  /* Relaxed: the state that has the variable asks. */
+  atomic_store_explicit(&lt_class_has_variables, true, memory_order_relaxed);
+}
+
+void lt_class_record_make_variable(lua_State *L, int index) {
+  note_variable(lt_class_record_ensure(L, index));
+}
+
 void lt_class_record_receive_variable(lua_State *L, int index, lt_ClassIdentity *identity) {
   index = lua_absindex(L, index);
   lt_check_stack(L, 10);
   lt_object_push(L, &identity->object);
-  record_make(L, index, identity)->is_variable = true;
+  note_variable(record_make(L, index, identity));
 }
 
 /*

@@ -34,6 +34,7 @@ typedef struct lt_ClassRecord {
   lt_ClassIdentity *identity;
   bool is_home; /* the class was made here */
   bool is_variable;
+  bool was_sent;        /* by this state */
   bool is_registered;   /* by a call of register_class here */
   uint64_t version;     /* how often it had changed at home, as far as known here */
   uint64_t changed_at;  /* when it was found changed here */
@@ -49,7 +50,7 @@ enum {
   LT_RECORD_VARIABLES, /* of these classes, a list */
   LT_RECORD_CLUSTER,   /* the records of the classes that its definition has */
   LT_RECORD_DEFINITION,
-  LT_RECORD_RECEIVED,           /* a copy of what came: the fields, not what they hold */
+  LT_RECORD_RECEIVED,           /* what came: a list of keys and values in turn */
   LT_RECORD_RECEIVED_METATABLE, /* the metatable that came */
   LT_RECORD_ALIASES,            /* proxies of other identities that lead to the class */
   LT_RECORD_USER_VALUES = LT_RECORD_ALIASES
@@ -72,6 +73,9 @@ static inline bool lt_class_may_be(const void *address) {
   return (word >> (hash >> 51 & 63) & 1) != 0;
 }
 
+/* Whether there are variables of classes in the process, or have been. */
+extern atomic_bool lt_class_has_variables;
+
 /* The record of the table at 'index', or NULL. Valid as long as the table. */
 lt_ClassRecord *lt_class_record_find(lua_State *L, int index);
 
@@ -81,7 +85,11 @@ lt_ClassRecord *lt_class_record_ensure(lua_State *L, int index);
 /* The table at 'index' becomes what this state has of the identity; 'version' is what came. */
 void lt_class_record_receive(lua_State *L, int index, lt_ClassIdentity *identity, uint64_t version);
 
-/* The same for a variable. */
+/* What came now is what the table at 'fields' has; the record is on the top. */
+void lt_class_record_set_received(lua_State *L, int fields);
+
+/* The table at 'index' becomes a variable of a class, or what this state has of one. */
+void lt_class_record_make_variable(lua_State *L, int index);
 void lt_class_record_receive_variable(lua_State *L, int index, lt_ClassIdentity *identity);
 
 /* Whether the table at 'index' is a class by what it has: it need not have a record. */

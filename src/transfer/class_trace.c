@@ -30,7 +30,8 @@ typedef struct Trace {
   Word *words;
 } Trace;
 
-enum { TRACE_WORDS = 1, TRACE_NODES, TRACE_LEAVES, TRACE_USER_VALUES = LT_TRACE_VARIABLES };
+/* User values of a trace. TRACE_MET has all that the words stand for, each as a key. */
+enum { TRACE_WORDS = 1, TRACE_NODES, TRACE_MET, TRACE_USER_VALUES = LT_TRACE_VARIABLES };
 
 enum { FIRST_WORDS = 32 };
 
@@ -46,12 +47,11 @@ typedef struct Walk {
 
 enum {
   WALK_TRACE = 1,
-  WALK_NODES,
-  WALK_LEAVES,
+  WALK_NODES = TRACE_NODES,
+  WALK_MET = TRACE_MET,
   WALK_OTHERS = LT_TRACE_OTHERS,
   WALK_VARIABLES = LT_TRACE_VARIABLES,
-  WALK_SEEN,
-  WALK_PLACES
+  WALK_LEAVES /* none of these: met is all that they are */
 };
 
 static Word word_at(lua_State *L, int index) {
@@ -114,19 +114,24 @@ static void note_mark(lua_State *L, Walk *walk, int type, int number) {
 ** Making a trace: what is met for the first time
 */
 
+/* Pops the value. */
 static void walk_append(lua_State *L, const Walk *walk, int list) {
   list += walk->base;
+  if (lua_isnil(L, list)) {
+    lua_newtable(L);
+    lua_replace(L, list);
+  }
   lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
 }
 
 static bool is_new(lua_State *L, const Walk *walk) {
   lua_pushvalue(L, -1);
-  bool new = lua_rawget(L, walk->base + WALK_SEEN) == LUA_TNIL;
+  bool new = lua_rawget(L, walk->base + WALK_MET) == LUA_TNIL;
   lua_pop(L, 1);
   if (new) {
     lua_pushvalue(L, -1);
     lua_pushboolean(L, true);
-    lua_rawset(L, walk->base + WALK_SEEN);
+    lua_rawset(L, walk->base + WALK_MET);
   }
   return new;
 }
@@ -162,12 +167,11 @@ static int list_of(lua_State *L, Position position) {
                                                                                    : WALK_LEAVES;
 }
 
-/* If the message has it already, it must start over, as the variable was not known then. */
+/* What the message has already must be looked at again: see pack_object_data.c. */
 static void enter_variable(lua_State *L, const Walk *walk) {
   if (lt_class_record_find(L, -1) == NULL) {
-    lt_class_record_ensure(L, -1)->is_variable = true;
-    if (lt_packer_find_node(walk->packer, lua_topointer(L, -1)) != 0)
-      walk->packer->starts_over = true;
+    lt_class_record_make_variable(L, -1);
+    walk->packer->starts_over = walk->packer->starts_over || walk->packer->whole_classes;
   }
   lua_pushvalue(L, -1);
   walk_append(L, walk, WALK_VARIABLES);
@@ -187,7 +191,7 @@ static void enter(lua_State *L, const Walk *walk, Position position) {
     enter_other(L, walk);
   } else if (list == WALK_VARIABLES) {
     enter_variable(L, walk);
-  } else {
+  } else if (list == WALK_NODES) {
     lua_pushvalue(L, -1);
     walk_append(L, walk, list);
   }
@@ -287,22 +291,21 @@ static void make_trace(lua_State *L, lt_Packer *packer) {
   Walk walk = {.packer = packer, .makes_trace = true, .base = record};
   walk.trace = lua_newuserdatauv(L, sizeof(Trace), TRACE_USER_VALUES);
   memset(walk.trace, 0, sizeof(Trace));
-  for (int i = WALK_NODES; i < WALK_PLACES; i++)
-    lua_newtable(L);
+  lua_createtable(L, 4, 0);
+  lua_createtable(L, 0, 16);
+  lua_settop(L, record + TRACE_USER_VALUES);
   lua_getiuservalue(L, record, LT_RECORD_CLASS);
   is_new(L, &walk);
   walk_append(L, &walk, WALK_NODES);
   walk_class(L, &walk);
-  if (packer->starts_over) {
-    lua_settop(L, record);
-    return;
+  if (!packer->starts_over) {
+    for (int i = TRACE_NODES; i <= TRACE_USER_VALUES; i++) {
+      lua_pushvalue(L, record + i);
+      lua_setiuservalue(L, record + WALK_TRACE, i);
+    }
+    lua_pushvalue(L, record + WALK_TRACE);
+    lua_setiuservalue(L, record, LT_RECORD_TRACE);
   }
-  for (int i = WALK_NODES; i < WALK_SEEN; i++) {
-    lua_pushvalue(L, record + i);
-    lua_setiuservalue(L, record + WALK_TRACE, i);
-  }
-  lua_pushvalue(L, record + WALK_TRACE);
-  lua_setiuservalue(L, record, LT_RECORD_TRACE);
   lua_settop(L, record);
 }
 
@@ -318,15 +321,11 @@ static bool class_has_changed(lua_State *L, lt_Packer *packer) {
   return walk.differs;
 }
 
-bool lt_class_trace_is_made(lua_State *L, int index) {
-  bool made = lua_getiuservalue(L, index, LT_RECORD_TRACE) == LUA_TUSERDATA;
-  lua_pop(L, 1);
-  return made;
-}
-
 /* The record is on the top. */
 static void verify(lua_State *L, lt_Packer *packer, lt_ClassRecord *record) {
-  if (lt_class_trace_is_made(L, -1)) {
+  bool is_made = lua_getiuservalue(L, -1, LT_RECORD_TRACE) != LUA_TNIL;
+  lua_pop(L, 1);
+  if (is_made) {
     if (!class_has_changed(L, packer))
       return;
     lua_pushnil(L);

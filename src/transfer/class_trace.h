@@ -24,12 +24,9 @@
 */
 lt_ClassRecord *lt_class_trace_verify(lua_State *L, lt_Packer *packer);
 
-/* Whether the class, whose record is at 'index', has a trace. */
-bool lt_class_trace_is_made(lua_State *L, int index);
-
 /*
 ** Pushes a list of the trace of the class whose record is at 'index': of the records of classes at
-** which it has stopped, or of the variables of the class.
+** which it has stopped, or of the variables of the class; nil if there are none.
 */
 typedef enum lt_TraceList { LT_TRACE_OTHERS = 4, LT_TRACE_VARIABLES } lt_TraceList;
 void lt_class_trace_push(lua_State *L, int index, lt_TraceList list);

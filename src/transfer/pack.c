@@ -68,8 +68,10 @@ static void start_over(lua_State *L, lt_Packer *packer, int count) {
     lt_quiet_call_again(L);
   lt_packer_restart(packer);
   lua_settop(L, count + LT_FIRST_VALUE_PLACE - 1);
-  lua_pushnil(L);
-  lua_replace(L, LT_OBJECTS_PLACE);
+  for (int i = LT_VARIABLES_PLACE; i <= LT_OBJECTS_PLACE; i++) {
+    lua_pushnil(L);
+    lua_replace(L, i);
+  }
   if (anchored) {
     lua_newtable(L);
     packer->anchors = count + LT_FIRST_VALUE_PLACE;
@@ -93,8 +95,8 @@ static bool is_lua_function(lua_State *L, int index) {
 }
 
 /*
-** The packer is the first argument, then come the names, or nil, the choice of globals, or nil, nil
-** for the objects, and the values.
+** The packer is the first argument, then come the names, or nil, the choice of globals, or nil, two
+** nils, and the values.
 */
 static int pack_protected(lua_State *L) {
   lt_Packer *packer = lua_touserdata(L, 1);
@@ -125,13 +127,14 @@ static void push_or_nil(lua_State *L, int index) {
 lt_Message *lt_pack_in_batch(lua_State *L, int count, lt_StringsRule strings,
                              lt_DescribeValue describe, const lt_PackBatch *batch) {
   lt_Packer packer;
-  lt_check_stack(L, 5);
+  lt_check_stack(L, 6);
   lt_packer_init(&packer, strings, describe, batch);
   push_or_nil(L, batch == NULL ? 0 : batch->names);
   push_or_nil(L, batch == NULL ? 0 : batch->globals);
-  lua_pushnil(L); /* the objects */
-  lua_rotate(L, -3 - count, 3);
-  int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, 3 + count, 0);
+  lua_pushnil(L);
+  lua_pushnil(L);
+  lua_rotate(L, -4 - count, 4);
+  int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, 4 + count, 0);
   lt_packer_free(&packer);
   if (status == LUA_OK)
     return packer.message;
@@ -147,12 +150,12 @@ lt_Message *lt_pack(lua_State *L, int count, lt_StringsRule strings, lt_Describe
 
 lt_Message *lt_pack_class_alone(lua_State *L, bool *runs_code) {
   lt_Packer packer;
-  lt_check_stack(L, 5);
+  lt_check_stack(L, 6);
   lt_packer_init(&packer, LT_COPY_STRINGS, NULL, NULL);
   packer.whole_classes = true;
-  lua_settop(L, lua_gettop(L) + 3);
-  lua_rotate(L, -4, 3);
-  int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, 4, 0);
+  lua_settop(L, lua_gettop(L) + 4);
+  lua_rotate(L, -5, 4);
+  int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, 5, 0);
   *runs_code = packer.anchors != 0;
   lt_packer_free(&packer);
   if (status == LUA_OK)

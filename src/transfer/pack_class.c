@@ -52,10 +52,10 @@ static void add_once(lua_State *L, int list, int seen) {
   lua_pop(L, 2);
 }
 
-/* Adds what is in the list on the top, and pops that. */
+/* Adds what is in the list on the top, or nil, and pops that. */
 static void add_all(lua_State *L, int list, int seen) {
   int others = lua_gettop(L);
-  lua_Integer count = (lua_Integer)lua_rawlen(L, others);
+  lua_Integer count = lua_isnil(L, others) ? 0 : (lua_Integer)lua_rawlen(L, others);
   for (lua_Integer i = 1; i <= count; i++) {
     lua_rawgeti(L, others, i);
     add_once(L, list, seen);
@@ -142,9 +142,22 @@ static const lt_ClassDefinition *find_definition(lua_State *L, lt_Packer *packer
 ** Packing
 */
 
+/* The record is on the top. */
+static void note_variables(lua_State *L, lt_Packer *packer) {
+  lua_getiuservalue(L, -1, LT_RECORD_VARIABLES);
+  int list = lua_gettop(L);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, list, i);
+    lt_pack_note_variable(L, packer);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
 /* Of each class on the stack: the class, its record. */
 static void pack_reference(lua_State *L, lt_Packer *packer, const lt_ClassRecord *record) {
-  if (packer->has_function || !lt_class_trace_is_made(L, -1)) {
+  if (packer->has_function || !record->was_sent) {
     packer->whole_variables = packer->whole_variables || packer->has_function;
     lt_pack_classes_whole(packer);
     lua_pop(L, 2);
@@ -152,8 +165,7 @@ static void pack_reference(lua_State *L, lt_Packer *packer, const lt_ClassRecord
   }
   const lt_ClassDefinition *definition = find_definition(L, packer);
   if (definition != NULL) {
-    lua_getiuservalue(L, -1, LT_RECORD_VARIABLES);
-    lt_pack_note_variables(L, packer);
+    note_variables(L, packer);
   }
   lua_pop(L, 1);
   if (definition != NULL) {
@@ -173,15 +185,16 @@ static void write_content(lua_State *L, lt_Packer *packer, lt_Tag tag, lt_ClassR
   lt_packer_write_tagged(L, packer, tag, &reference, sizeof(reference));
 }
 
+/* Only at home a change counts. */
 static void pack_whole(lua_State *L, lt_Packer *packer, lt_ClassRecord *record) {
-  lt_class_trace_verify(L, packer);
+  if (record->is_home)
+    lt_class_trace_verify(L, packer);
   if (packer->starts_over) {
     lua_pop(L, 2);
     return;
   }
-  lt_class_trace_push(L, -1, LT_TRACE_VARIABLES);
-  lt_pack_note_variables(L, packer);
   lua_pop(L, 1);
+  record->was_sent = true;
   lt_pack_note_object(L, packer, lua_gettop(L));
   write_content(L, packer, LT_TAG_CLASS_CONTENT, record);
   lt_packer_write(L, packer, &record->version, sizeof(record->version));
@@ -190,8 +203,10 @@ static void pack_whole(lua_State *L, lt_Packer *packer, lt_ClassRecord *record) 
 
 /* A variable is copied, and the receiver knows it if it comes with its class. */
 static void pack_variable(lua_State *L, lt_Packer *packer, lt_ClassRecord *record) {
-  if (packer->whole_classes)
+  if (packer->whole_classes) {
+    lt_pack_note_variable(L, packer);
     write_content(L, packer, LT_TAG_VARIABLE_CONTENT, record);
+  }
   lt_pack_open_table(L, packer)->skips_objects = packer->whole_classes && !packer->whole_variables;
 }
 

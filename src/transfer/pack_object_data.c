@@ -2,58 +2,46 @@
 ** What the variables of classes hold for the objects of a message: private[object], where methods
 ** have the table 'private' as an upvalue. It crosses with the object, behind the values.
 **
-** At LT_OBJECTS_PLACE lies nil, or a list: of the variables of the classes in the message, each
-** under its number and as a key; and of the tables that may be objects of them.
+** At LT_VARIABLES_PLACE lies nil, or the variables of the classes in the message, as a list and as
+** keys; at LT_OBJECTS_PLACE nil, or a list of the tables that may be objects of them.
 */
 #include "src/transfer/packer.h"
 
 #include "src/base/stack_room.h"
 
-enum { VARIABLES = 1, OBJECTS };
-
-/* Pushes the list. */
-static void push_objects_list(lua_State *L, int list) {
-  if (lua_isnil(L, LT_OBJECTS_PLACE)) {
-    lua_createtable(L, OBJECTS, 0);
-    for (int i = VARIABLES; i <= OBJECTS; i++) {
-      lua_newtable(L);
-      lua_rawseti(L, -2, i);
-    }
-    lua_replace(L, LT_OBJECTS_PLACE);
+/* The value on the top, which it pops, joins the list at 'list'. */
+static void join_list(lua_State *L, int list) {
+  if (lua_isnil(L, list)) {
+    lua_newtable(L);
+    lua_replace(L, list);
   }
-  lua_rawgeti(L, LT_OBJECTS_PLACE, list);
+  lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
 }
 
-void lt_pack_note_variables(lua_State *L, lt_Packer *packer) {
-  int from = lua_gettop(L);
-  lua_Integer count = (lua_Integer)lua_rawlen(L, from);
-  if (count > 0) {
-    packer->has_variables = true;
-    push_objects_list(L, VARIABLES);
-    for (lua_Integer i = 1; i <= count; i++) {
-      lua_rawgeti(L, from, i);
-      lua_pushvalue(L, -1);
-      if (lua_rawget(L, from + 1) == LUA_TNIL) {
-        lua_pushvalue(L, -2);
-        lua_pushboolean(L, true);
-        lua_rawset(L, from + 1);
-        lua_pushvalue(L, -2);
-        lua_rawseti(L, from + 1, (lua_Integer)lua_rawlen(L, from + 1) + 1);
-      }
-      lua_pop(L, 2);
-    }
+void lt_pack_note_variable(lua_State *L, lt_Packer *packer) {
+  packer->has_variables = true;
+  if (lua_istable(L, LT_VARIABLES_PLACE)) {
+    lua_pushvalue(L, -1);
+    bool is_known = lua_rawget(L, LT_VARIABLES_PLACE) != LUA_TNIL;
+    lua_pop(L, 1);
+    if (is_known)
+      return;
   }
-  lua_settop(L, from - 1);
+  lua_pushvalue(L, -1);
+  join_list(L, LT_VARIABLES_PLACE);
+  lua_pushvalue(L, -1);
+  lua_pushboolean(L, true);
+  lua_rawset(L, LT_VARIABLES_PLACE);
 }
 
 void lt_pack_note_object(lua_State *L, const lt_Packer *packer, int object) {
-  if (!packer->has_variables && !packer->whole_classes)
+  if (!packer->has_variables &&
+      !(packer->whole_classes &&
+        atomic_load_explicit(&lt_class_has_variables, memory_order_relaxed)))
     return;
   lt_check_stack(L, 10);
-  push_objects_list(L, OBJECTS);
   lua_pushvalue(L, object);
-  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-  lua_pop(L, 1);
+  join_list(L, LT_OBJECTS_PLACE);
 }
 
 /* The variable and the object are on the top; pops both. */
@@ -74,20 +62,16 @@ static void pack_datum(lua_State *L, lt_Packer *packer) {
 
 /* For one object after the other, until packing the values brings no more. */
 void lt_pack_object_data(lua_State *L, lt_Packer *packer) {
-  if (!packer->has_variables || packer->starts_over)
+  if (!packer->has_variables || packer->starts_over || lua_isnil(L, LT_OBJECTS_PLACE))
     return;
   lt_check_stack(L, 20);
   packer->root = 0;
-  push_objects_list(L, VARIABLES);
-  push_objects_list(L, OBJECTS);
-  int objects = lua_gettop(L), variables = objects - 1;
-  for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, objects); i++)
-    for (lua_Integer k = 1; k <= (lua_Integer)lua_rawlen(L, variables); k++) {
+  for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, LT_OBJECTS_PLACE); i++)
+    for (lua_Integer k = 1; k <= (lua_Integer)lua_rawlen(L, LT_VARIABLES_PLACE); k++) {
       if (packer->starts_over)
         return;
-      lua_rawgeti(L, variables, k);
-      lua_rawgeti(L, objects, i);
+      lua_rawgeti(L, LT_VARIABLES_PLACE, k);
+      lua_rawgeti(L, LT_OBJECTS_PLACE, i);
       pack_datum(L, packer);
     }
-  lua_settop(L, variables - 1);
 }

@@ -33,6 +33,7 @@ enum {
   LT_PACKER_PLACE = 1,
   LT_MODULE_INDEX_PLACE,
   LT_CHOICE_PLACE,
+  LT_VARIABLES_PLACE,
   LT_OBJECTS_PLACE,
   LT_FIRST_VALUE_PLACE
 };
@@ -439,8 +440,8 @@ void lt_pack_classes_whole(lt_Packer *packer);
 ** pack_object_data.c
 */
 
-/* Variables of classes are in the message, or those that it refers to; pops a list of them. */
-void lt_pack_note_variables(lua_State *L, lt_Packer *packer);
+/* The table on the top is a variable of a class that is in the message, or that it refers to. */
+void lt_pack_note_variable(lua_State *L, lt_Packer *packer);
 
 /* The table at 'object' may have something in such a variable. */
 void lt_pack_note_object(lua_State *L, const lt_Packer *packer, int object);

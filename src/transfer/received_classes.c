@@ -45,7 +45,7 @@ static void push_field(lua_State *L, int list, lua_Integer number, int field) {
 static lua_Integer next_number(lua_State *L, int list) {
   lt_check_stack(L, LUA_MINSTACK);
   if (lua_isnil(L, list)) {
-    lua_newtable(L);
+    lua_createtable(L, FIELDS_OF_CLASS, 1);
     lua_replace(L, list);
   }
   return (lua_Integer)lua_rawlen(L, list) / FIELDS_OF_CLASS;
@@ -175,23 +175,35 @@ static void take_new_metatable(lua_State *L, int base) {
   lua_setmetatable(L, base + NEWS_KNOWN);
 }
 
+/* The list of what came, on the top, is replaced by a table of its keys and values. */
+static void make_received_table(lua_State *L) {
+  int list = lua_gettop(L);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+  lua_createtable(L, 0, (int)(count / 2));
+  for (lua_Integer i = 2; i <= count; i += 2) {
+    lua_rawgeti(L, list, i - 1);
+    lua_rawgeti(L, list, i);
+    lua_rawset(L, -3);
+  }
+  lua_replace(L, list);
+}
+
 /* The content and what the state has are on the top; pops both. */
 static void take_news(lua_State *L, const lt_ClassIdentity *identity, uint64_t version) {
   int base = lua_gettop(L) - NEWS_KNOWN;
   lt_ClassRecord *record = lt_class_record_find(L, -1);
-  if (record->is_home || record->identity != identity || version <= record->version) {
-    lua_settop(L, base);
-    return;
-  }
+  bool takes = !record->is_home && record->identity == identity && version > record->version;
   lt_class_record_push(L, -1);
-  if (lua_getiuservalue(L, -1, LT_RECORD_RECEIVED) != LUA_TTABLE) { /* it came as a variable */
+  if (!takes || lua_getiuservalue(L, -1, LT_RECORD_RECEIVED) != LUA_TTABLE) {
     lua_settop(L, base);
     return;
   }
+  make_received_table(L);
   lua_insert(L, -2);
   take_new_fields(L, base);
   drop_old_fields(L, base);
   take_new_metatable(L, base);
+  lt_class_record_set_received(L, base + NEWS_RECEIVED);
   record->version = version;
   lua_settop(L, base);
 }
