@@ -166,8 +166,13 @@ static void copy_shared_metamethods(lua_State *L, int hidden) {
 static void set_closure(lua_State *L, int hidden, const char *event, lua_CFunction function) {
   bool has = push_metafield(L, hidden + 1, event);
   bool has_fields = function == object_index && !lua_isnil(L, hidden + 2);
-  if (!has && !has_fields)
+  if (!has && !has_fields) { /* as a plain shared table */
+    lt_object_push_metatable(L, &lt_shared_table_type);
+    lua_getfield(L, -1, event);
+    lua_setfield(L, hidden, event);
+    lua_pop(L, 1);
     return;
+  }
   if (!has)
     lua_pushnil(L);
   lt_context_push(L);
@@ -189,13 +194,47 @@ static void fill_hidden(lua_State *L, int hidden) {
   lua_setfield(L, hidden, "__metatable");
 }
 
-static int complete_hidden_metatable(lua_State *L);
+/*
+** Until it is complete, whoever asks for a field that the table lacks completes it: a finalizer
+** may, or a rule, while the message is received with which the object comes. These have its owner
+** as upvalue.
+*/
 
-static const lt_HiddenMaker hidden_maker = {fill_hidden, complete_hidden_metatable};
+static bool complete_hidden_metatable(lua_State *L);
 
-static int complete_hidden_metatable(lua_State *L) {
-  lt_shared_metatable_complete(L, lua_upvalueindex(1), &hidden_maker);
+static int complete_function(lua_State *L) {
+  complete_hidden_metatable(L);
   return 0;
+}
+
+static int early_index(lua_State *L) {
+  lt_shared_index(L);
+  if (lua_isnil(L, -1) && complete_hidden_metatable(L)) {
+    lua_settop(L, 2);
+    lua_gettable(L, 1);
+  }
+  return 1;
+}
+
+static int early_newindex(lua_State *L) {
+  lua_settop(L, 3);
+  if (lt_shared_has(L) || !complete_hidden_metatable(L))
+    return lt_shared_newindex(L);
+  lua_settable(L, 1);
+  return 0;
+}
+
+static void begin_hidden(lua_State *L, int hidden) {
+  static const luaL_Reg early[] = {
+      {"__index", early_index}, {"__newindex", early_newindex}, {NULL, NULL}};
+  lua_pushvalue(L, hidden - 1);
+  luaL_setfuncs(L, early, 1);
+}
+
+static const lt_HiddenMaker hidden_maker = {begin_hidden, fill_hidden, complete_function};
+
+static bool complete_hidden_metatable(lua_State *L) {
+  return lt_shared_metatable_complete(L, lua_upvalueindex(1), &hidden_maker);
 }
 
 lt_SharedMetatable *lt_shared_object_metatable(lua_State *L, int metatable, int class_fields) {

@@ -256,6 +256,28 @@ describe("A shared object", function()
     end))
   end)
 
+  it("works for whoever got hold of it while its class could not be made", function()
+    local box = _thread.shared { fails = true }
+    local function find(from)
+      if from.fails then
+        kept_by_spec = from.object -- luacheck: ignore
+        error "not yet"
+      end
+    end
+    Account.helper = setmetatable({}, { __transfer = function()
+      return function(from) return { find(from) } end, box
+    end })
+    box.object = _thread.shared({ balance = 3 }, Account)
+    assert.is_true(call(function()
+      local ok = pcall(function() return box.object end)
+      local kept = _G.kept_by_spec
+      assert(not ok and kept.balance == 3)
+      box.fails = false
+      kept.balance = 4
+      return kept.kind == "account" and kept:earn(1) == 5 and box.object.balance == 5
+    end))
+  end)
+
   it("works while the message is received with which it comes", function()
     local Wrapper = {}
     function Wrapper.__transfer(wrapper)

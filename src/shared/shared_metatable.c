@@ -52,7 +52,8 @@ static const lt_Type shared_metatable_type = {"shared metatable", NULL, metatabl
 */
 
 /* Pushes the object's proxy, and the metatable, which is empty if it is new. */
-static void push_with_owner(lua_State *L, lt_SharedMetatable *metatable) {
+static void push_with_owner(lua_State *L, lt_SharedMetatable *metatable,
+                            const lt_HiddenMaker *maker) {
   lt_object_push(L, &metatable->traced.object);
   if (lua_getiuservalue(L, -1, 1) == LUA_TTABLE)
     return;
@@ -66,6 +67,7 @@ static void push_with_owner(lua_State *L, lt_SharedMetatable *metatable) {
     lua_rawset(L, -5);
   }
   lua_pop(L, 1);
+  maker->begin(L, lua_gettop(L));
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, HIDDEN_OWNER);
   lua_pushboolean(L, 0);
@@ -151,19 +153,21 @@ static bool is_to_be_made(lua_State *L, int hidden) {
 void lt_shared_metatable_push_hidden(lua_State *L, lt_SharedMetatable *metatable,
                                      const lt_Object *object, const lt_HiddenMaker *maker) {
   lt_check_stack(L, LUA_MINSTACK);
-  push_with_owner(L, metatable);
+  push_with_owner(L, metatable, maker);
   int hidden = lua_gettop(L);
   if (is_to_be_made(L, hidden) && !complete_later(L, hidden, object, maker))
     make_hidden(L, hidden, maker);
   lua_remove(L, hidden - 1);
 }
 
-void lt_shared_metatable_complete(lua_State *L, int owner, const lt_HiddenMaker *maker) {
+bool lt_shared_metatable_complete(lua_State *L, int owner, const lt_HiddenMaker *maker) {
   lt_check_stack(L, LUA_MINSTACK);
-  push_with_owner(L, (lt_SharedMetatable *)lt_object_at(L, owner));
+  push_with_owner(L, (lt_SharedMetatable *)lt_object_at(L, owner), maker);
   if (is_to_be_made(L, lua_gettop(L)))
     make_hidden(L, lua_gettop(L), maker);
+  bool is_complete = hidden_has(L, lua_gettop(L), LT_HIDDEN_METATABLE);
   lua_pop(L, 2);
+  return is_complete;
 }
 
 /*
@@ -216,7 +220,7 @@ static int store_protected(lua_State *L) {
   const lt_SharedMetatable *known = push_source(L, 2);
   if (known != NULL && same_message(known->message, message))
     return 1;
-  push_with_owner(L, new);
+  push_with_owner(L, new, storing->maker);
   lua_pushvalue(L, 2);
   lua_pushvalue(L, 3);
   complete_hidden(L, storing->maker, true);

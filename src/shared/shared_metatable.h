@@ -19,6 +19,8 @@ typedef struct lt_SharedMetatable {
 
 /* What is done above, for the metatable of the proxies. */
 typedef struct lt_HiddenMaker {
+  /* Begins it, at 'hidden', which is as of plain shared tables; its owner is below. */
+  void (*begin)(lua_State *L, int hidden);
   /*
   ** Fills it, at 'hidden', out of the metatable that the objects have and their constants, which
   ** are at the next two places.
@@ -44,12 +46,15 @@ lt_SharedMetatable *lt_shared_metatable_of(lua_State *L, int metatable, int cons
 /*
 ** Pushes the metatable of the proxies, for that of 'object'. Raises what goes wrong in making it.
 ** While that goes on, and until all of the message is there that the object comes with, it is
-** there, but what was filled in at first is all it has.
+** there, but only begun.
 */
 void lt_shared_metatable_push_hidden(lua_State *L, lt_SharedMetatable *metatable,
                                      const lt_Object *object, const lt_HiddenMaker *maker);
 
-/* Completes the one whose owner, as 'complete' has it as first upvalue, is at 'owner'. */
-void lt_shared_metatable_complete(lua_State *L, int owner, const lt_HiddenMaker *maker);
+/*
+** Completes the one whose owner, as 'complete' has it as first upvalue, is at 'owner'. Returns
+** false if that is being done.
+*/
+bool lt_shared_metatable_complete(lua_State *L, int owner, const lt_HiddenMaker *maker);
 
 #endif
