@@ -1,7 +1,7 @@
 -- Runs a script in a process of its own that does not end by itself: watched{code=, environment=,
 -- ready=, act=}. When ready(text) is true for what it has written so far, in whole lines, it is
--- brought to an end by act(process), or else killed. Returns all that it has written, then a line
--- with its status.
+-- brought to an end by act(process, text), or else killed. Returns all that it has written, then a
+-- line with its status.
 local interpreter = os.getenv "LTHREAD_LUA" or "lua5.4"
 
 local function kill(process)
@@ -23,7 +23,7 @@ return function(options)
     text = text .. line
     if not acted and ready(text) then
       acted = true
-      act(process)
+      act(process, text)
     end
   end
   os.remove(path)
