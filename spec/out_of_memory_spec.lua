@@ -9,7 +9,7 @@ end
 describe("want of memory raises, leaks nothing and leaves all usable", function()
   for _, operation in ipairs { "open", "locks", "exceptions", "rules", "classes", "start", "sandbox",
     "join", "transfer", "modules", "errors", "hook", "reports", "local", "commands", "calls",
-    "queues", "loans", "globals", "sockets" } do
+    "queues", "loans", "descriptors", "globals", "sockets" } do
     it("in " .. operation, function()
       local output = child("return dofile 'spec/support/failing.lua'", nil, operation)
       assert.matches("\npassed\nstatus 0\n$", output)

@@ -234,6 +234,30 @@ operations.commands = [[
   assert(not ok and what == "exit" and code == 3)
 ]]
 
+-- An interrupt for which there was no memory is taken later.
+operations.descriptors = [[
+  local count = 0
+  local taken = function() count = count + 1 end
+  local file <close> = assert(io.tmpfile())
+  local ok, e = pcall(function()
+    assert(_thread.wait_fd(file, "rw", 1) == "rw")
+    local object = { getfd = _thread.interrupt_fileno, dirty = function() return false end }
+    assert(_thread.wait_fd(object, "r", 0.0001) == nil)
+    local refused, reason = pcall(_thread.wait_fd, {}, "r")
+    if type(reason) == "string" then error(reason, 0) end
+    assert(not refused and _thread.isinstance(reason, _thread.TypeError))
+    _thread.on_interrupt(taken)
+    _thread.interrupt_main()
+    for _ = 1, 1000 do end
+    assert(count == 1)
+  end)
+  memory.stop()
+  for _ = 1, 1000 do end
+  assert(count <= 1)
+  _thread.on_interrupt(nil)
+  if not ok then error(e, 0) end
+]]
+
 -- A shield in which memory has run out is over: it holds no interrupt.
 operations.calls = [[
   local ok, e = pcall(function()
