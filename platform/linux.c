@@ -53,8 +53,8 @@ plat_Wake plat_park(plat_Parker *parker, plat_Time deadline) {
 }
 
 void plat_unpark(plat_Parker *parker) {
-  /* Release: pairs with the exchange in plat_park. */
-  uint32_t before = atomic_exchange_explicit(&parker->token, 1, memory_order_release);
+  /* Release: pairs with the exchange in plat_park. Acquire: a thread that polls has its event. */
+  uint32_t before = atomic_exchange_explicit(&parker->token, 1, memory_order_acq_rel);
   if (before == 0)
     syscall(FUTEX_CALL, &parker->token, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
   else if (before == PLAT_POLLING)

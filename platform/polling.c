@@ -157,9 +157,12 @@ plat_Wake plat_park_polling(plat_Parker *parker, plat_Polled *polled, unsigned c
                             plat_Time deadline) {
   uint32_t none = 0;
   polled[0] = (plat_Polled){.fd = parker->wake.readable, .events = POLLIN};
-  /* Acquire, here and below: what the other did before its unpark is seen after the park. */
+  /*
+  ** Acquire, here and below: what the other did before its unpark is seen after the park. Release:
+  ** who finds that the thread polls finds its event, too.
+  */
   if (!atomic_compare_exchange_strong_explicit(&parker->token, &none, PLAT_POLLING,
-                                               memory_order_acquire, memory_order_relaxed)) {
+                                               memory_order_acq_rel, memory_order_relaxed)) {
     atomic_exchange_explicit(&parker->token, 0, memory_order_acquire);
     return PLAT_UNPARKED;
   }

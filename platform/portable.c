@@ -78,8 +78,8 @@ plat_Wake plat_park(plat_Parker *parker, plat_Time deadline) {
 
 void plat_unpark(plat_Parker *parker) {
   pthread_mutex_lock(&parker->mutex);
-  /* Release: pairs with the exchanges in polling.c. */
-  uint32_t before = atomic_exchange_explicit(&parker->token, 1, memory_order_release);
+  /* Release: pairs with the exchanges in polling.c. Acquire: a thread that polls has its event. */
+  uint32_t before = atomic_exchange_explicit(&parker->token, 1, memory_order_acq_rel);
   pthread_cond_signal(&parker->handed);
   pthread_mutex_unlock(&parker->mutex);
   if (before == PLAT_POLLING)
