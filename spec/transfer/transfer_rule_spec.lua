@@ -147,6 +147,41 @@ describe("a rule in the field __transfer", function()
     assert.is_table(call(function(_, o) return o end, Inner, object))
   end)
 
+  it("is made by its class as that is at the sender, in the same class each time", function()
+    local Point = new_class()
+    Point.factor = 1
+    function Point.scale(x) return x * Point.factor end
+    function Point.new(x) return setmetatable({ x = Point.scale(x) }, Point) end
+    function Point.__transfer(p) return Point.new, p.x end
+    local q, back = queue.Queue(), queue.Queue()
+    local handle = threads.start(function()
+      local class
+      while true do
+        local p = q:get()
+        if not p then
+          return
+        end
+        class = class or getmetatable(p)
+        back:put { p.x, getmetatable(p) == class }
+      end
+    end)
+    local p = setmetatable({ x = 3 }, Point)
+    local function arrives_as(x)
+      q:put(p)
+      assert.same({ x, true }, back:get(true, threads.LONG))
+    end
+    arrives_as(3)
+    Point.factor = 10
+    arrives_as(30)
+    function Point.scale(x) return -x end
+    arrives_as(-3)
+    function Point.more(x) return x + 100 end
+    function Point.new(x) return setmetatable({ x = Point.more(x) }, Point) end
+    arrives_as(103)
+    q:put(false)
+    threads.result(handle)
+  end)
+
   it("finds the globals that its function names", function()
     transfers.with_global("lt_spec_Point", new_class())
     load [[

@@ -63,10 +63,11 @@ static void note_received(lua_State *L, int list, lua_Integer number, lt_ClassId
   set_field(L, list, number, VERSION);
 }
 
-void lt_received_variable_note(lua_State *L, int list, lt_ClassIdentity *identity) {
+lua_Integer lt_received_variable_note(lua_State *L, int list, lt_ClassIdentity *identity) {
   lua_Integer number = next_number(L, list);
   lua_pushboolean(L, false);
   note_received(L, list, number, identity, IS_VARIABLE);
+  return number;
 }
 
 lua_Integer lt_received_class_begin(lua_State *L, int list, lt_ClassIdentity *identity,
@@ -208,7 +209,8 @@ static void take_news(lua_State *L, const lt_ClassIdentity *identity, uint64_t v
   lua_settop(L, base);
 }
 
-static void settle_class(lua_State *L, int list, lua_Integer number) {
+void lt_received_class_settle(lua_State *L, int list, lua_Integer number) {
+  lt_check_stack(L, LUA_MINSTACK);
   push_field(L, list, number, CLASS_IDENTITY);
   lt_ClassIdentity *identity = lua_touserdata(L, -1);
   push_field(L, list, number, VERSION);
@@ -230,13 +232,14 @@ static void settle_class(lua_State *L, int list, lua_Integer number) {
   lua_pop(L, 1);
 }
 
+lua_Integer lt_received_classes_count(lua_State *L, int list) {
+  return lua_istable(L, list) ? (lua_Integer)lua_rawlen(L, list) / FIELDS_OF_CLASS : 0;
+}
+
 void lt_received_classes_settle(lua_State *L, int list) {
-  if (!lua_istable(L, list))
-    return;
-  lt_check_stack(L, LUA_MINSTACK);
-  lua_Integer count = (lua_Integer)lua_rawlen(L, list) / FIELDS_OF_CLASS;
+  lua_Integer count = lt_received_classes_count(L, list);
   for (lua_Integer i = 0; i < count; i++)
-    settle_class(L, list, i);
+    lt_received_class_settle(L, list, i);
 }
 
 /*

@@ -27,8 +27,11 @@ void lt_received_class_push_known(lua_State *L, int list, lua_Integer number);
 /* Replaces a class of the state on the top by the table that has come for it. */
 void lt_received_class_take_content(lua_State *L, int list);
 
-/* The table on the top is to become a variable of a class, if the state does not know that. */
-void lt_received_variable_note(lua_State *L, int list, lt_ClassIdentity *identity);
+/*
+** The table on the top is to become a variable of a class, if the state does not know that. Returns
+** its number.
+*/
+lua_Integer lt_received_variable_note(lua_State *L, int list, lt_ClassIdentity *identity);
 
 /*
 ** What a variable holds for an object is noted in a list, made at 'list' where nil was: pops the
@@ -37,6 +40,10 @@ void lt_received_variable_note(lua_State *L, int list, lt_ClassIdentity *identit
 */
 void lt_received_object_datum_note(lua_State *L, int list);
 void lt_received_object_data_settle(lua_State *L, int list);
+
+/* How many there are in the list, and the same for one of them, again is fine: it is complete. */
+lua_Integer lt_received_classes_count(lua_State *L, int list);
+void lt_received_class_settle(lua_State *L, int list, lua_Integer number);
 
 /* All is there: the classes become the state's, or what is new in them goes into its own. */
 void lt_received_classes_settle(lua_State *L, int list);

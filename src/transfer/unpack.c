@@ -76,6 +76,7 @@ static void unpack_open_class(lua_State *L, lt_Unpacker *unpacker) {
   lt_UnpackFrame *frame = &unpacker->frames[unpacker->depth - 1];
   frame->slot = (uint32_t)lt_received_class_begin(L, LT_RECEIVED_CLASSES_PLACE, identity, version,
                                                   &frame->is_known);
+  frame->is_class = true;
   if (frame->is_known) {
     lt_unpack_keep(L, slot);
     lua_pop(L, 1);
@@ -86,7 +87,9 @@ static void unpack_open_variable(lua_State *L, lt_Unpacker *unpacker) {
   lt_ClassIdentity *identity = lt_unpack_reference(unpacker)->target;
   lt_unpack_tag(unpacker);
   unpack_open_table(L, unpacker);
-  lt_received_variable_note(L, LT_RECEIVED_CLASSES_PLACE, identity);
+  lt_UnpackFrame *frame = &unpacker->frames[unpacker->depth - 1];
+  frame->slot = (uint32_t)lt_received_variable_note(L, LT_RECEIVED_CLASSES_PLACE, identity);
+  frame->is_class = true;
 }
 
 static void push_class(lua_State *L, lt_Unpacker *unpacker) {
@@ -421,6 +424,7 @@ int lt_try_unpack(lua_State *L, const lt_Message *message, lt_GlobalsRule global
   unpacker.depth = 0;
   unpacker.frame_capacity = LT_UNPACKER_FRAMES;
   unpacker.cells = NULL;
+  unpacker.settled_classes = 0;
   unpacker.globals = globals;
   if (!lua_checkstack(L, 4)) {
     lua_pushliteral(L, "stack overflow (too many values)");

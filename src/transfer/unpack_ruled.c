@@ -5,6 +5,7 @@
 */
 #include "src/transfer/unpacker.h"
 
+#include "src/transfer/received_classes.h"
 #include "src/transfer/transfer_rules.h"
 
 void lt_unpack_ruled(lua_State *L, lt_Unpacker *unpacker) {
@@ -21,11 +22,34 @@ void lt_unpack_ruled(lua_State *L, lt_Unpacker *unpacker) {
   frame->slot = slot;
 }
 
+/* Its content is still being made. */
+static bool is_open_class(const lt_Unpacker *unpacker, lua_Integer number) {
+  for (size_t i = 0; i < unpacker->depth; i++) {
+    const lt_UnpackFrame *frame = &unpacker->frames[i];
+    if (frame->is_class && (lua_Integer)frame->slot == number)
+      return true;
+  }
+  return false;
+}
+
+/* The function sees the classes that are complete as they are at the sender. */
+static void settle_classes(lua_State *L, lt_Unpacker *unpacker) {
+  lua_Integer count = lt_received_classes_count(L, LT_RECEIVED_CLASSES_PLACE);
+  for (lua_Integer i = unpacker->settled_classes; i < count; i++) {
+    if (is_open_class(unpacker, i))
+      continue;
+    lt_received_class_settle(L, LT_RECEIVED_CLASSES_PLACE, i);
+    if (i == unpacker->settled_classes)
+      unpacker->settled_classes++;
+  }
+}
+
 static void close_ruled(lua_State *L, lt_Unpacker *unpacker, const lt_UnpackFrame *frame) {
   int object = frame->base + 1;
   bool has_rule = frame->has_rule;
   uint32_t slot = frame->slot;
   lt_unpack_late_metatables(L, unpacker);
+  settle_classes(L, unpacker);
   lt_received_globals_set(L, LT_RECEIVED_GLOBALS_PLACE);
   lt_unpack_end_run_now(L);
   lt_transfer_rule_make(L, has_rule ? object + 1 : object);

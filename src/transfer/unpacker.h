@@ -38,6 +38,7 @@ typedef struct lt_UnpackFrame {
   bool pending;   /* a value that has just been made is to be stored */
   bool is_global; /* function: the pending value is one */
   bool is_known;  /* table: the content of a class that the state has */
+  bool is_class;  /* table: the content of a class or a variable of one; slot is its number */
   int base;
   lua_Integer array_size;
   int upvalue;
@@ -56,6 +57,7 @@ typedef struct lt_Unpacker {
   size_t depth;
   size_t frame_capacity;
   unsigned char *cells; /* for a slot that is a cell: its number among the upvalues of a function */
+  lua_Integer settled_classes; /* so many of the first ones: see unpack_ruled.c */
   lt_GlobalsRule globals;
   lt_UnpackEnd end;
   lt_UnpackFrame own_frames[LT_UNPACKER_FRAMES]; /* suffice for a small value */
