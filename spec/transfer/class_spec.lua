@@ -151,9 +151,10 @@ describe("a class", function()
 
   it("arrives as a value, as the metatable of another and as a key", function()
     local Class = new_class()
+    local first
     local server = new_server(function(message)
-      seen = seen or message.class -- luacheck: ignore
-      return message.class == seen, getmetatable(message.object) == seen, message[seen], -- luacheck: ignore
+      first = first or message.class
+      return message.class == first, getmetatable(message.object) == first, message[first],
         message.class
     end)
     for i = 1, 3 do
@@ -239,7 +240,8 @@ describe("a class", function()
     for _ = 1, 3 do
       local ok, e = pcall(q.put, q, { object = object })
       assert.is_false(ok)
-      assert.equal("cannot transfer a coroutine (message.object's metatable.co); send its function and create it there", e.message)
+      assert.equal("cannot transfer a coroutine (message.object's metatable.co); " ..
+        "send its function and create it there", e.message)
     end
     Class.co = nil
     q:put(object)
@@ -277,6 +279,25 @@ describe("what is no class", function()
     server.stop()
   end)
 
+  it("is copied each time: an object that is its own metatable", function()
+    local server = new_server(function(object)
+      object.count = object.count + 1
+      return object, getmetatable(object) == object
+    end)
+    local object = { count = 5 }
+    object.__index = function(_, name) return "no " .. name end
+    setmetatable(object, object)
+    for _ = 1, 3 do
+      local back, is_its_own = server.ask(object)
+      assert.is_true(is_its_own)
+      assert.equal(6, back.count)
+      assert.equal("no color", back.color)
+      assert.equal(back, getmetatable(back))
+      assert.are_not.equal(object, back)
+    end
+    server.stop()
+  end)
+
   it("is copied each time: a callable object, also one that holds a class", function()
     local Class = new_class()
     local factory = setmetatable({ class = Class, made = 0 }, {
@@ -298,6 +319,30 @@ describe("what is no class", function()
   end)
 end)
 
+describe("an object that is raised", function()
+  it("has the class that it had, here and in the hook", function()
+    local Error = setmetatable({}, { __call = function(class, text)
+      return setmetatable({ text = text }, class)
+    end })
+    Error.__index = Error
+    function Error.__tostring(self) return "Error: " .. self.text end
+    local raised = queue.SimpleQueue()
+    _thread.set_excepthook(function(args)
+      raised:put { getmetatable(args.exc_value) == Error, args.exc_value }
+    end)
+    local handle = _thread.start_joinable_thread(function() error(Error "no") end)
+    handle:join()
+    _thread.set_excepthook(nil)
+    local same, value = table.unpack(raised:get(true, LONG))
+    assert.is_true(same)
+    assert.equal(Error, getmetatable(value))
+    local ok, e = pcall(handle.result, handle)
+    assert.is_false(ok)
+    assert.equal(Error, getmetatable(e))
+    assert.equal("Error: no", tostring(e))
+  end)
+end)
+
 describe("a class that has changed here", function()
   local Class, server
 
@@ -310,9 +355,10 @@ describe("a class that has changed here", function()
   end)
 
   it("arrives with the change, in the one that the thread has", function()
+    local first
     server = new_server(function(object)
-      first = first or getmetatable(object) -- luacheck: ignore
-      return getmetatable(object) == first, object.limit, object.extra and object:extra() -- luacheck: ignore
+      first = first or getmetatable(object)
+      return getmetatable(object) == first, object.limit, object.extra and object:extra()
     end)
     assert.same({ true, 1 }, { server.ask(Class.new(1)) })
     assert.same({ true, 1 }, { server.ask(Class.new(1)) })

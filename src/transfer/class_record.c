@@ -204,13 +204,13 @@ bool lt_class_leads_to_instances(lua_State *L, int index) {
 bool lt_class_is_like_one(lua_State *L, int index) {
   index = lua_absindex(L, index);
   lt_check_stack(L, 8);
-  if (raw_type(L, index, "__index") != LUA_TNIL)
-    return true;
+  bool has_index = raw_type(L, index, "__index") != LUA_TNIL;
   if (!lua_getmetatable(L, index))
-    return false;
+    return has_index;
+  bool is_its_own = lua_rawequal(L, -1, index);
   bool callable = raw_type(L, -1, "__call") != LUA_TNIL;
   lua_pop(L, 1);
-  return callable && lt_class_leads_to_instances(L, index);
+  return (has_index && !is_its_own) || (callable && lt_class_leads_to_instances(L, index));
 }
 
 /*
