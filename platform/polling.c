@@ -67,7 +67,7 @@ bool plat_event_clear(const plat_Event *event) {
 /* Takes what another thread is just about to set. */
 static void take_event(const plat_Event *event) {
   plat_Polled polled = {.fd = event->readable, .events = POLLIN};
-  while (!plat_event_clear(event) && plat_event_is_open(event))
+  while (!plat_event_clear(event) && plat_event_is_open(event) && !(polled.revents & POLLNVAL))
     poll(&polled, 1, -1);
 }
 
@@ -153,6 +153,12 @@ int plat_parker_enable_polling(plat_Parker *parker) {
   return plat_event_is_open(&parker->wake) ? 0 : plat_event_open(&parker->wake);
 }
 
+/* A script that closes all descriptors has closed this one, too. */
+static void replace_lost(plat_Event *event) {
+  *event = (plat_Event)PLAT_NO_EVENT;
+  plat_event_open(event);
+}
+
 plat_Wake plat_park_polling(plat_Parker *parker, plat_Polled *polled, unsigned count,
                             plat_Time deadline) {
   uint32_t none = 0;
@@ -167,9 +173,15 @@ plat_Wake plat_park_polling(plat_Parker *parker, plat_Polled *polled, unsigned c
     return PLAT_UNPARKED;
   }
   int ready = polled_until(polled, count, deadline);
+  bool is_lost = (polled[0].revents & POLLNVAL) != 0;
   if (atomic_exchange_explicit(&parker->token, 0, memory_order_acquire) != PLAT_POLLING) {
-    take_event(&parker->wake);
+    if (!is_lost)
+      take_event(&parker->wake);
     return PLAT_UNPARKED;
+  }
+  if (is_lost) {
+    replace_lost(&parker->wake);
+    return PLAT_SIGNALLED;
   }
   if (ready > 0)
     return PLAT_READY;

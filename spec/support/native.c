@@ -316,6 +316,12 @@ static int new_calling(lua_State *L) {
   return 1;
 }
 
+/* close(number of a descriptor) */
+static int close_descriptor(lua_State *L) {
+  lua_pushboolean(L, close((int)luaL_checkinteger(L, 1)) == 0);
+  return 1;
+}
+
 /* fileno(file) -> the number of its descriptor */
 static int file_descriptor(lua_State *L) {
   const luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
@@ -325,6 +331,7 @@ static int file_descriptor(lua_State *L) {
 
 static const luaL_Reg functions[] = {{"fork", call_fork},
                                      {"fileno", file_descriptor},
+                                     {"close", close_descriptor},
                                      {"wait", await_child},
                                      {"is_rounding", is_rounding},
                                      {"set_rounding", set_rounding},

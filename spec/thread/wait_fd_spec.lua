@@ -354,6 +354,26 @@ status 0
     end)
   end)
 
+  it("goes on after a script has closed all descriptors", function()
+    with_fifo(function(path)
+      assert.equal("nil\nfalse\tKeyboardInterrupt\nstatus 0\n", child(([[
+        local _thread = require "lthread"
+        local native = require "support.native"
+        local threads = require "support.threads"
+        local pipe = io.open("%s", "r+")
+        local number = native.fileno(pipe)
+        _thread.wait_fd(pipe, "r", 0.0001)
+        for i = 3, 20 do
+          if i ~= number then native.close(i) end
+        end
+        print(_thread.wait_fd(pipe, "r", 0.01))
+        threads.start(function() threads.await_blocked(1) _thread.interrupt_main() end)
+        local ok, e = pcall(_thread.wait_fd, pipe, "r")
+        print(ok, e.__class__.__name__)
+      ]]):format(path)))
+    end)
+  end)
+
   it("leaves no descriptor behind", function()
     local function wait()
       wait_fd(_thread.interrupt_fileno(), "r", 0.0001)
