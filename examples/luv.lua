@@ -31,7 +31,7 @@ local function serve(name, awake, jobs, done)
   _thread.on_interrupt(uv.stop)
 
   uv.run()
-  io.stderr:write(name, " has left its loop\n")
+  io.stderr:write(name .. " has left its loop\n")
 end
 
 local thread_count = tonumber(arg[1]) or 2
