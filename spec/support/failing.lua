@@ -316,7 +316,10 @@ operations.queues = [[
 operations.globals = [[
   local queue = require "lthread.queue"
   local q = queue.SimpleQueue()
-  local function get() return one, two, three end
+  local function get(t)
+    local g, h = _G, t or _G
+    return one, g.two, (function() return h.three end)()
+  end
   one, two, three = 1, { 1 }, function() return two[1] end
   q:put(get)
   q:put(get, { globals = { "one", "two", "three" } })

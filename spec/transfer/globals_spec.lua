@@ -298,3 +298,148 @@ describe("the option globals", function()
         globals = { "lt_spec_a" } }):result()))
   end)
 end)
+
+describe("a global is named by", function()
+  -- Each returns a function that reads lt_spec_box.v, and is given what 'outside' returns.
+  local ways = {
+    ["_G.name"] = "return function() return _G.lt_spec_box.v end",
+    ["_G['name']"] = "return function() return _G['lt_spec_box'].v end",
+    ["_G._G.name"] = "return function() return _G._G.lt_spec_box.v end",
+    ["_ENV.name"] = "return function() return _ENV.lt_spec_box.v end",
+    ["_ENV._G.name"] = "return function() return _ENV._G.lt_spec_box.v end",
+    ["a method"] = "return function() return _G.lt_spec_box:get() end",
+    ["a method of _G"] = "return function() return _G:lt_spec_get() end",
+    ["a local variable"] = "return function() local g = _G return g.lt_spec_box.v end",
+    ["an upvalue"] = "local g = _G return function() return g.lt_spec_box.v end",
+    ["an upvalue, beside _ENV"] = [[
+      local g = _G
+      return function() return tonumber(g.lt_spec_box.v) end]],
+    ["_ENV as a local variable"] = "return function() local _ENV = _G return lt_spec_box.v end",
+    ["_ENV as an upvalue"] = "local _ENV = _G return function() return lt_spec_box.v end",
+    ["a name in a local variable"] = [[
+      return function() local name = "lt_spec_box" return _G[name].v end]],
+    ["a function within"] = [[
+      return function() local g = _G return (function() return g.lt_spec_box.v end)() end]],
+    ["a function within one within"] = [[
+      return function()
+        local _ENV = _G
+        return (function() return (function() return lt_spec_box.v end)() end)()
+      end]],
+    ["a variable that is set after it was captured"] = [[
+      return function()
+        local g
+        local function get() return g.lt_spec_box.v end
+        g = _G
+        return get()
+      end]],
+    ["an upvalue that the function sets"] = [[
+      local g
+      return function() g = _G return g.lt_spec_box.v end]],
+    ["a variable of a closure in a loop"] = [[
+      return function()
+        local get
+        for _ = 1, 3 do
+          local g = _G
+          get = get or function() return g.lt_spec_box.v end
+        end
+        return get()
+      end]],
+    ["what may be something else"] = [[
+      return function(other)
+        local g = other or _G
+        local h
+        if other then h = other else h = g end
+        return h.lt_spec_box.v
+      end]],
+    ["what was set the last time"] = [[
+      return function()
+        local g
+        for _ = 1, 2 do
+          if g then return g.lt_spec_box.v end
+          g = _G
+        end
+      end]],
+    ["what is jumped to"] = [[
+      return function()
+        local g = _G
+        goto last
+        ::first:: do return g.lt_spec_box.v end
+        ::last:: goto first
+      end]],
+    ["many constants later"] = (function()
+      local code = { "return function() local g, t = _G, {" }
+      for i = 1, 400 do code[#code + 1] = ("'constant %d',"):format(i) end
+      code[#code + 1] = "} g.lt_spec_box.t = t return g.lt_spec_box.v, _G.lt_spec_other end"
+      return table.concat(code)
+    end)(),
+  }
+
+  before_each(function()
+    with_global("lt_spec_box", { v = 42, get = function(self) return self.v end })
+    with_global("lt_spec_get", function() return 42 end)
+  end)
+
+  for what, code in pairs(ways) do
+    it(what, function()
+      local f = load(code)()
+      assert.equal(42, (call(f)))
+      assert.equal(42, (call(load(string.dump(load("local f = ... return (f())"))), f)))
+    end)
+  end
+
+  it("an assignment to a field of _G", function()
+    with_global("lt_spec_box", 1)
+    local f = load([[
+      local g, before = _G, rawget(_G, "lt_spec" .. "_box")
+      g.lt_spec_box = 2
+      return before, _G.lt_spec_box]])
+    assert.same({ 1, 2 }, { call(f) })
+    assert.equal(1, globals.lt_spec_box)
+  end)
+
+  it("the _G of an environment that has its own", function()
+    local environment = setmetatable({}, { __index = globals })
+    environment._G = environment
+    environment.lt_spec_own = 1
+    assert.same({ 1, 42 }, { call(load("return _G.lt_spec_own, _G.lt_spec_box.v", "=f", "t",
+      environment)) })
+    assert.same({ 2, 1 }, { call(load("local g = ... return lt_spec_own, g", "=f", "t",
+      setmetatable({ lt_spec_own = 2 }, { __index = globals })), 1) })
+  end)
+
+  it("a variable that two functions share, and one of them sets", function()
+    local g = globals
+    local function get() return g.lt_spec_box end
+    local function change() g = { lt_spec_box = "other" } end
+    assert.same({ 42, "other" }, { call(function(first, second)
+      local before = first().v
+      second()
+      return before, first()
+    end, get, change) })
+  end)
+
+  it("nothing, if it is only guessed and can't cross", function()
+    with_global("lt_spec_box", { coroutine.create(print) })
+    local f = load("local t = ... local g = t or _G return g.lt_spec_box, lt_spec_other")
+    with_global("lt_spec_other", "other")
+    assert.same({ "mine", "other" }, { call(f, { lt_spec_box = "mine" }) })
+    assert.same({ nil, "other" }, { call(f) })
+    assert.has_error(function() call(load("return _G.lt_spec_box")) end)
+  end)
+
+  it("nothing that takes the place of another, if it is only guessed", function()
+    local run = new_worker()
+    run(set("lt_spec_box", "'theirs'"))
+    local guess = load("local t = ... local g = t or _G return g.lt_spec_box")
+    assert.equal("theirs", (run(guess)))
+    assert.equal(42, run(load("return _G.lt_spec_box")).v)
+  end)
+
+  it("something in a _G that raises an error for what is not there", function()
+    setmetatable(globals, { __index = function(_, name) error("undeclared " .. name) end })
+    finally(function() setmetatable(globals, nil) end)
+    assert.same({ 42, nil }, { call(load([[
+      if ... then return lt_spec_undeclared, _G.lt_spec_other end
+      return _G.lt_spec_box.v]])) })
+  end)
+end)

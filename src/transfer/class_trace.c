@@ -228,13 +228,14 @@ static void walk_table(lua_State *L, Walk *walk) {
 /* The code of the function on the top, which the state keeps; NULL: packing must start over. */
 static const lt_Bytecode *code_of(lua_State *L, lt_Packer *packer) {
   int function = lua_gettop(L);
-  int environment = lt_pack_environment_find(L, packer, function);
+  lt_UpvalueSet globals;
+  lt_pack_environment_find(L, packer, function, &globals);
   if (packer->starts_over)
     return NULL;
-  lt_Bytecode *code = lt_bytecode_find(L, function, environment);
+  lt_Bytecode *code = lt_bytecode_find(L, function, &globals);
   if (code != NULL)
     return code;
-  code = lt_bytecode_new(L, function, environment);
+  code = lt_bytecode_new(L, function, &globals);
   lt_object_push_own(L, &code->object);
   lt_bytecode_keep(L, function, code);
   lua_pop(L, 1);
@@ -246,7 +247,7 @@ static void trace_function(lua_State *L, Walk *walk) {
   if (code == NULL)
     return;
   for (int i = 1; lua_getupvalue(L, -1, i) != NULL; i++) {
-    if (i != code->environment && !lt_bytecode_assigns(code, i)) {
+    if (!lt_upvalue_set_has(&code->globals, i) && !lt_bytecode_assigns(code, i)) {
       note_mark(L, walk, WORD_UPVALUE, i);
       note(L, walk, IN_UPVALUE);
     }

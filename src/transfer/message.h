@@ -26,7 +26,7 @@
 **   TABLE                            slot, array size, hash size, has a metatable?; the metatable;
 **                                    values of 1, 2, 3...; KEYED, keys and values in turn; END
 **   FUNCTION                         slot, reference of the code, number of upvalues; for each one
-**                                      CELL, slot, value
+**                                      CELL, slot, value; or ENVIRONMENT
 **                                      SAME_CELL, slot of one that came before
 **                                      ENVIRONMENT: the globals of the receiver
 **                                    then any number of GLOBAL, slot (unused), lt_GlobalStamp,

@@ -112,7 +112,7 @@ static int pack_protected(lua_State *L) {
   lt_packer_write_late_metatables(L, packer);
   lt_packer_write_tag(L, packer, LT_TAG_END);
   make_message(L, packer, count);
-  if (packer->moves)
+  if (packer->moves && !packer->is_trial)
     take_moved(L, packer->message);
   return 0;
 }
@@ -148,16 +148,23 @@ lt_Message *lt_pack(lua_State *L, int count, lt_StringsRule strings, lt_Describe
   return lt_pack_in_batch(L, count, strings, describe, NULL);
 }
 
+/* The value on the top, within the packing of others. Returns a status of Lua. */
+static int pack_alone(lua_State *L, lt_Packer *packer, bool *runs_code) {
+  enum { BEFORE = LT_FIRST_VALUE_PLACE - LT_PACKER_PLACE - 1 };
+  packer->whole_classes = true;
+  lua_settop(L, lua_gettop(L) + BEFORE);
+  lua_rotate(L, -1 - BEFORE, BEFORE);
+  int status = lt_quiet_call(L, &packer->quiet, pack_protected, packer, 1 + BEFORE, 0);
+  *runs_code = packer->anchors != 0;
+  lt_packer_free(packer);
+  return status;
+}
+
 lt_Message *lt_pack_class_alone(lua_State *L, bool *runs_code) {
   lt_Packer packer;
   lt_check_stack(L, 6);
   lt_packer_init(&packer, LT_COPY_STRINGS, NULL, NULL);
-  packer.whole_classes = true;
-  lua_settop(L, lua_gettop(L) + 4);
-  lua_rotate(L, -5, 4);
-  int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, 5, 0);
-  *runs_code = packer.anchors != 0;
-  lt_packer_free(&packer);
+  int status = pack_alone(L, &packer, runs_code);
   if (status == LUA_OK)
     return packer.message;
   lt_message_free(packer.message);
@@ -165,6 +172,22 @@ lt_Message *lt_pack_class_alone(lua_State *L, bool *runs_code) {
     lt_throw(L);
   lua_pop(L, 1);
   return NULL;
+}
+
+bool lt_pack_crosses(lua_State *L, const lt_Packer *packer, bool *runs_code) {
+  lt_Packer trial;
+  lt_check_stack(L, 6);
+  lt_packer_init(&trial, packer->strings, NULL, NULL);
+  trial.is_trial = true;
+  lua_pushvalue(L, -1);
+  int status = pack_alone(L, &trial, runs_code);
+  lt_message_free(trial.message);
+  if (status == LUA_OK)
+    return true;
+  if (status == LUA_ERRMEM || (trial.refusal == NULL && lt_ends_thread(L, -1)))
+    lt_throw(L);
+  lua_pop(L, 1);
+  return false;
 }
 
 /*

@@ -1,7 +1,7 @@
 /*
-** Environments. A function finds its globals in an upvalue, _ENV. If that is the sender's _G, or
-** falls back on it, the receiver's _G takes its place, and the globals that the function names are
-** set there. Any other environment is copied: a sandbox stays one.
+** Environments. A function finds its globals in an upvalue, _ENV, or in another that has _G. If that
+** is the sender's _G, or falls back on it, the receiver's _G takes its place, and the globals that
+** the function names are set there. Any other environment is copied: a sandbox stays one.
 */
 #include "src/transfer/packer.h"
 
@@ -85,16 +85,17 @@ static bool is_globals(lua_State *L) {
   return same;
 }
 
-int lt_pack_environment_find(lua_State *L, lt_Packer *packer, int function) {
+int lt_pack_environment_find(lua_State *L, lt_Packer *packer, int function,
+                             lt_UpvalueSet *globals) {
   const char *name;
-  int found = LT_NO_ENVIRONMENT;
-  for (int i = 1; found == LT_NO_ENVIRONMENT && !packer->starts_over &&
-                  (name = lua_getupvalue(L, function, i)) != NULL;
-       i++) {
+  int count = 0;
+  memset(globals, 0, sizeof(*globals));
+  while (!packer->starts_over && (name = lua_getupvalue(L, function, count + 1)) != NULL) {
+    count++;
     if (lua_istable(L, -1) &&
         (is_globals(L) || (strcmp(name, "_ENV") == 0 && stands_for_globals(L, packer))))
-      found = i;
+      lt_upvalue_set_add(globals, count);
     lua_pop(L, 1);
   }
-  return found;
+  return count;
 }

@@ -7,6 +7,7 @@
 #include "platform/platform.h"
 #include "src/base/library_functions.h"
 #include "src/base/stack_room.h"
+#include "src/object/exception.h"
 #include "src/state/files.h"
 
 /*
@@ -14,15 +15,15 @@
 */
 
 /* Calls nothing that a hook of the user's would see. */
-static const lt_Bytecode *add_code(lua_State *L, lt_Packer *packer, int function, int environment,
-                                   uint32_t *reference) {
-  lt_Bytecode *known = lt_bytecode_find(L, function, environment);
+static const lt_Bytecode *add_code(lua_State *L, lt_Packer *packer, int function,
+                                   const lt_UpvalueSet *globals, uint32_t *reference) {
+  lt_Bytecode *known = lt_bytecode_find(L, function, globals);
   if (known != NULL) {
     *reference = lt_packer_add_object(L, packer, &known->object);
     return known;
   }
   lt_packer_reserve_reference(L, packer);
-  lt_Bytecode *code = lt_bytecode_new(L, function, environment);
+  lt_Bytecode *code = lt_bytecode_new(L, function, globals);
   *reference = lt_packer_add_reference(packer, NULL, code);
   lt_bytecode_keep(L, function, code);
   return code;
@@ -39,13 +40,14 @@ static void pack_open_function(lua_State *L, lt_Packer *packer) {
   }
   if (!lt_stack_room(L, 20))
     lt_pack_refuse_depth(L, packer);
-  int environment = lt_pack_environment_find(L, packer, function);
+  lt_UpvalueSet globals;
+  int upvalue_count = lt_pack_environment_find(L, packer, function, &globals);
   if (packer->starts_over) {
     lua_pop(L, 1);
     return;
   }
   uint32_t reference;
-  const lt_Bytecode *code = add_code(L, packer, function, environment, &reference);
+  const lt_Bytecode *code = add_code(L, packer, function, &globals, &reference);
   lt_packer_write_tag(L, packer, LT_TAG_FUNCTION);
   size_t node = lt_packer_add_node(L, packer, lua_topointer(L, -1), true);
   lt_PackFrame *frame = lt_packer_push_frame(L, packer, node);
@@ -54,13 +56,10 @@ static void pack_open_function(lua_State *L, lt_Packer *packer) {
   frame->code = code;
   frame->takes_list = !packer->list_taken && lua_istable(L, LT_CHOICE_PLACE);
   packer->list_taken = true;
-  while (lua_getupvalue(L, function, frame->upvalue_count + 1) != NULL) {
-    lua_pop(L, 1);
-    frame->upvalue_count++;
-  }
-  unsigned char upvalue_count = (unsigned char)frame->upvalue_count;
+  frame->upvalue_count = upvalue_count;
+  unsigned char written_count = (unsigned char)upvalue_count;
   lt_packer_write(L, packer, &reference, sizeof(reference));
-  lt_packer_write(L, packer, &upvalue_count, 1);
+  lt_packer_write(L, packer, &written_count, 1);
 }
 
 /*
@@ -81,9 +80,18 @@ static size_t find_cell(lua_State *L, lt_Packer *packer, const void *cell) {
   return 0;
 }
 
+/* What has the globals in the upvalue that the frame is at: a variable of any other name may be
+** assigned, and so crosses as one. */
+static bool is_environment(lua_State *L, const lt_PackFrame *frame) {
+  const char *name = lua_getupvalue(L, frame->base, frame->position);
+  lua_pop(L, 1);
+  return strcmp(name, "_ENV") == 0;
+}
+
 static void pack_upvalue(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
   const void *cell = lua_upvalueid(L, frame->base, frame->position);
-  if (frame->position == frame->code->environment) {
+  bool has_globals = lt_upvalue_set_has(&frame->code->globals, frame->position);
+  if (has_globals && is_environment(L, frame)) {
     lt_packer_write_tag(L, packer, LT_TAG_ENVIRONMENT);
     return;
   }
@@ -98,6 +106,10 @@ static void pack_upvalue(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
   node = lt_packer_add_node(L, packer, cell, true);
   packer->nodes[node].upvalue = frame->position;
   frame->value_node = node;
+  if (has_globals) {
+    lt_packer_write_tag(L, packer, LT_TAG_ENVIRONMENT);
+    return;
+  }
   lua_getupvalue(L, frame->base, frame->position);
   lt_pack_value(L, packer);
 }
@@ -134,26 +146,98 @@ static void write_global(lua_State *L, lt_Packer *packer, lt_PackFrame *frame, c
   lt_packer_write(L, packer, stamp, sizeof(*stamp));
 }
 
-/* Returns false if it runs code, and packing must start over for it. */
-static bool push_environment(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame) {
-  if (frame->code->environment == LT_NO_ENVIRONMENT)
-    lua_pushglobaltable(L);
-  else
-    lua_getupvalue(L, frame->base, frame->code->environment);
-  if (packer->anchors == 0 && lt_pack_environment_runs_code(L)) {
+static int get_field(lua_State *L) {
+  lua_gettable(L, 1);
+  return 1;
+}
+
+/*
+** Puts the field, whose name is on the top, of the table below in the place of both. What raises an
+** error there, as strict modules do, has no such global. False: it runs code, and packing must
+** start over for it.
+*/
+static bool take_global(lua_State *L, lt_Packer *packer) {
+  lua_pushvalue(L, -2);
+  bool runs_code = lt_pack_environment_runs_code(L);
+  lua_pop(L, 1);
+  if (runs_code && packer->anchors == 0) {
     lt_packer_demand_anchors(packer);
-    lua_pop(L, 1);
+    return false;
   }
+  lua_pushcfunction(L, get_field);
+  lua_insert(L, -3);
+  if (!runs_code) {
+    lua_call(L, 2, 1);
+    return true;
+  }
+  int status = lua_pcall(L, 2, 1, 0);
+  if (status == LUA_ERRMEM || (status != LUA_OK && lt_ends_thread(L, -1)))
+    lt_throw(L);
+  if (status != LUA_OK) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+  return true;
+}
+
+/* Where the global that the frame is at is looked up. */
+static lt_Globals place_of_global(const lt_PackFrame *frame) {
+  if (!frame->takes_list)
+    return frame->code->names.list[frame->position - 1].globals;
+  int upvalue = 1;
+  while (upvalue <= frame->upvalue_count && !lt_upvalue_set_has(&frame->code->globals, upvalue))
+    upvalue++;
+  return upvalue <= frame->upvalue_count ? (lt_Globals)upvalue : 0;
+}
+
+/* Pushes the value of the global whose name is on the top. False as above. */
+static bool push_global(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame) {
+  int name = lua_gettop(L);
+  lt_Globals globals = place_of_global(frame);
+  if (lua_getupvalue(L, frame->base, globals & LT_GLOBALS_UPVALUE) == NULL)
+    lua_pushglobaltable(L);
+  if (globals & LT_GLOBALS_FIELD) {
+    lua_pushliteral(L, LUA_GNAME);
+    if (!take_global(L, packer))
+      return false;
+    if (!lua_istable(L, -1))
+      return true; /* no globals; so it is none */
+  }
+  lua_pushvalue(L, name);
+  return take_global(L, packer);
+}
+
+/*
+** The same for one that is guessed: nil if it can't cross. Nobody asked for it, so nothing runs for
+** it.
+*/
+static bool push_guessed(lua_State *L, lt_Packer *packer) {
+  bool runs_code = false;
+  lua_pushglobaltable(L);
+  lua_pushvalue(L, -2);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+  if (packer->is_trial || lua_isnil(L, -1) || !lt_pack_crosses(L, packer, &runs_code)) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+  if (runs_code && packer->anchors == 0)
+    lt_packer_demand_anchors(packer);
   return !packer->starts_over;
 }
 
-/* Pushes its value in the function's environment; false as above. */
-static bool push_global(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame) {
-  if (!push_environment(L, packer, frame))
+/* Pushes the value of the global whose name is on the top; false if nothing is to be packed. */
+static bool find_global(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame,
+                        lt_GlobalStamp *stamp) {
+  int name = lua_gettop(L);
+  bool is_guess = (place_of_global(frame) & LT_GLOBALS_GUESSED) != 0;
+  if (!(is_guess ? push_guessed(L, packer) : push_global(L, packer, frame)))
     return false;
-  lua_pushvalue(L, -2);
-  lua_gettable(L, -2);
-  lua_remove(L, -2);
+  if ((is_guess && lua_isnil(L, -1)) || is_standard(L, lua_tostring(L, name)) ||
+      !lt_received_globals_stamp(L, stamp))
+    return false;
+  if (is_guess)
+    stamp->origin = LT_GLOBAL_GUESSED;
   return true;
 }
 
@@ -167,8 +251,7 @@ static void pack_global(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
   size_t met = address == NULL ? 0 : lt_packer_find_node(packer, address);
   if (met != 0)
     lt_packer_refer(L, packer, met);
-  if (met != 0 || !push_global(L, packer, frame) || is_standard(L, bytes) ||
-      !lt_received_globals_stamp(L, &stamp)) {
+  if (met != 0 || !find_global(L, packer, frame, &stamp)) {
     lua_settop(L, name - 1);
     return;
   }
@@ -188,7 +271,7 @@ static void close_value(lt_Packer *packer, lt_PackFrame *frame) {
 /* Those that it names, unless the sender has chosen others. */
 static int count_globals(lua_State *L, const lt_PackFrame *frame) {
   if (lua_isnil(L, LT_CHOICE_PLACE))
-    return (int)frame->code->name_count;
+    return (int)frame->code->names.count;
   return frame->takes_list ? (int)lua_rawlen(L, LT_CHOICE_PLACE) : 0;
 }
 

@@ -200,6 +200,7 @@ void lt_packer_init(lt_Packer *packer, lt_StringsRule strings, lt_DescribeValue 
   packer->describe = describe;
   packer->first = batch == NULL ? 0 : batch->first;
   packer->may_choose = batch != NULL;
+  packer->is_trial = false;
   packer->message = NULL;
   packer->refusal = NULL;
   packer->whole_classes = false;

@@ -119,6 +119,7 @@ typedef struct lt_Packer {
   lt_Message *message;    /* NULL: there is none yet */
   bool whole_classes;     /* see pack_class.c */
   bool whole_variables;   /* with what they have for all objects */
+  bool is_trial;          /* nobody gets the message; without names that are guessed */
   bool looks_for_classes; /* before a table is opened */
   lt_Class *refusal;      /* the error is the reason, a string; what to raise with it */
   unsigned char *bytes;   /* all from here on begins anew with each try */
@@ -336,7 +337,7 @@ static inline void lt_packer_push_global_name(lua_State *L, const lt_PackFrame *
   if (frame->takes_list) {
     lua_rawgeti(L, LT_CHOICE_PLACE, frame->position);
   } else {
-    lt_GlobalName name = frame->code->names[frame->position - 1];
+    lt_GlobalName name = frame->code->names.list[frame->position - 1];
     lua_pushlstring(L, (const char *)frame->code->bytes + name.offset, name.length);
   }
 }
@@ -406,10 +407,16 @@ void lt_pack_rule_step(lua_State *L, lt_Packer *packer, lt_PackFrame *frame);
 */
 
 /*
-** The upvalue of the function that stands for the state's globals, or LT_NO_ENVIRONMENT; or packing
-** must start over, because it runs code to find out.
+** Finds the upvalues of the function that stand for the state's globals, and returns how many it
+** has in all; or packing must start over, because it runs code to find out.
 */
-int lt_pack_environment_find(lua_State *L, lt_Packer *packer, int function);
+int lt_pack_environment_find(lua_State *L, lt_Packer *packer, int function, lt_UpvalueSet *globals);
+
+/*
+** Whether the value on the top could be packed, which is tried; and whether code has run for that.
+** pack.c
+*/
+bool lt_pack_crosses(lua_State *L, const lt_Packer *packer, bool *runs_code);
 
 /* Whether code may run where a field of the environment on the top is read. */
 bool lt_pack_environment_runs_code(lua_State *L);

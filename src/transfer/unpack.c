@@ -232,6 +232,9 @@ bool lt_unpack_value(lua_State *L, lt_Unpacker *unpacker) {
   case LT_TAG_CFUNCTION:
     push_cfunction(L, unpacker);
     return true;
+  case LT_TAG_ENVIRONMENT:
+    lua_pushglobaltable(L);
+    return true;
   default:
     push_scalar(L, unpacker, (unsigned char)tag);
     return true;
