@@ -171,9 +171,6 @@ describe("a field", function()
     for _, options in ipairs { {}, { ["repeat"] = true } } do
       refuses_argument(1, missing:format "timeout", _thread.dump_traceback_later, options)
     end
-    for _, options in ipairs { {}, { timeout = 0 } } do
-      refuses_argument(1, missing:format "max", function() q:get_many(options) end)
-    end
     refuses_argument(1, "number expected, got no value", _thread.dump_traceback_later)
   end)
 
