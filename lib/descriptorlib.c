@@ -145,13 +145,13 @@ static int push_ready(lua_State *L, const plat_Polled *polled, bool dirty) {
 /*
 ** wait_fd(fd, mode [, timeout]) -> "r", "w", "rw" or nil
 ** Waits until the descriptor can be read from ("r"), written to ("w") or either ("rw"), with a
-** timeout at most so many seconds; a negative one is none. Returns for which of what was asked it is
-** ready, or nil when the time is up. An error or a hang-up makes it ready for all that was asked: what
-** is tried then tells of it. fd is a number, an open file, or an object with a method getfd, fileno
-** or pollfd; if it has a method dirty that returns true, it can be read from at once. By name:
-** wait_fd(fd, mode, {timeout = 1}). Raises TypeError for what has no descriptor, ValueError for a
-** negative number, a descriptor that is not open and another mode, RuntimeError if the process has
-** no descriptor left for the wait. Follows select.poll, for one descriptor.
+** timeout at most so many seconds; a negative one is none. Returns for which of what was asked it
+** is ready, or nil when the time is up. An error or a hang-up makes it ready for all that was
+** asked: what is tried then tells of it. fd is a number, an open file, or an object with a method
+** getfd, fileno or pollfd; if it has a method dirty that returns true, it can be read from at
+** once. By name: wait_fd(fd, mode, {timeout = 1}). Raises TypeError for what has no descriptor,
+** ValueError for a negative number, a descriptor that is not open and another mode, RuntimeError
+** if the process has no descriptor left for the wait. Follows select.poll, for one descriptor.
 */
 static int wait_fd(lua_State *L) {
   static const char *const names[] = {"timeout", NULL};
@@ -168,10 +168,10 @@ static int wait_fd(lua_State *L) {
 
 /*
 ** interrupt_fileno() -> integer
-** A descriptor of the calling thread that is readable while an interrupt is pending for it, from its
-** request until its exception has been raised: for event loops of others, which wait in C. It is
-** made at the first call and closed when the thread ends; nobody else reads from it or closes it.
-** Raises RuntimeError if the process has no descriptor left.
+** A descriptor of the calling thread that is readable while an interrupt is pending for it, from
+** its request until its exception has been raised: for event loops of others, which wait in C. It
+** is made at the first call and closed when the thread ends; nobody else reads from it or closes
+** it. Raises RuntimeError if the process has no descriptor left.
 */
 static int interrupt_fileno(lua_State *L) {
   int descriptor;

@@ -129,8 +129,8 @@ void plat_event_set(const plat_Event *event);
 bool plat_event_clear(const plat_Event *event); /* whether it was set; does not wait */
 
 /*
-** In the child of a fork, which shares its events with the parent: in the place of this one there is
-** a new one, not set, with the same numbers; or none, if the system makes no other.
+** In the child of a fork, which shares its events with the parent: in the place of this one there
+** is a new one, not set, with the same numbers; or none, if the system makes no other.
 */
 void plat_event_renew(plat_Event *event);
 

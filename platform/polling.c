@@ -2,9 +2,9 @@
 ** Descriptors that a thread waits on, for every Unix: events, and parking in poll. An event is an
 ** eventfd on Linux, a pipe elsewhere.
 **
-** Invariant: whoever turns the token from POLLING to 1 sets the wake event once, and the thread does
-** not leave the poll before it has taken that. So nothing stale wakes it later, and nobody sets
-** an event that its thread has closed. Checked by spec/model/polling.pml.
+** Invariant: whoever turns the token from POLLING to 1 sets the wake event once, and the thread
+** does not leave the poll before it has taken that. So nothing stale wakes it later, and nobody
+** sets an event that its thread has closed. Checked by spec/model/polling.pml.
 */
 #define _GNU_SOURCE
 #define _DARWIN_C_SOURCE

@@ -140,8 +140,8 @@ struct lt_Wait {
 };
 
 /*
-** A wait that polls tries to take whenever a descriptor is ready, too; what is ready 'take' finds in
-** 'revents', where it is cleared before.
+** A wait that polls tries to take whenever a descriptor is ready, too; what is ready 'take' finds
+** in 'revents', where it is cleared before.
 */
 
 /*

@@ -1,9 +1,9 @@
 /*
 ** Which of its threads an OS thread runs now is what the poke that it gets is for.
 **
-** Shared state: 'home' and 'attachment' of a thread, under its guard. 'attachments' belongs to one OS
-** thread, which changes it while its handler may read it; which thread an attachment stands for is
-** changed under 'moving', within which a thread's guard may be taken.
+** Shared state: 'home' and 'attachment' of a thread, under its guard. 'attachments' belongs to one
+** OS thread, which changes it while its handler may read it; which thread an attachment stands for
+** is changed under 'moving', within which a thread's guard may be taken.
 */
 #include "src/thread/home.h"
 

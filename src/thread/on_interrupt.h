@@ -15,8 +15,8 @@ static inline bool lt_on_interrupt_is_set(const lt_Thread *thread) {
 }
 
 /*
-** Calls it, if it is set, with the exception on the top. True: it has returned, and the exception is
-** popped. False: on the top is what is to be raised, the exception or the function's own error.
+** Calls it, if it is set, with the exception on the top. True: it has returned, and the exception
+** is popped. False: on the top is what is to be raised, the exception or the function's own error.
 ** Shielded, which the caller sees to.
 */
 bool lt_on_interrupt_call(lua_State *L, const lt_Thread *thread);

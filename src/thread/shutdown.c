@@ -7,8 +7,9 @@
 /*
 ** How long threads have to end, and how often they are asked. A thread that goes on, because it
 ** catches SystemExit or is in a handler, must end once it has heard so many requests that it could
-** have ended: one that gets no processor hears none. Towards the end of the grace all must. One whose
-** on_interrupt has taken the request has all the grace, but for the time that its handlers may need.
+** have ended: one that gets no processor hears none. Towards the end of the grace all must. One
+** whose on_interrupt has taken the request has all the grace, but for the time that its handlers
+** may need.
 */
 #define GRACE (2 * PLAT_SECOND)
 #define PATIENCE (PLAT_SECOND / 4)
