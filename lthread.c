@@ -143,6 +143,7 @@ static void push_module(lua_State *L) {
   lt_set_functions(L, lt_interrupt_functions);
   lt_set_functions(L, lt_descriptor_functions);
   lt_set_functions(L, lt_shared_functions);
+  lt_set_functions(L, lt_copy_functions);
   lt_set_functions(L, lt_transfer_functions);
   lt_set_functions(L, lt_call_functions);
   lt_set_functions(L, lt_raw_functions);

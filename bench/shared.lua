@@ -72,7 +72,40 @@ local function alone(lthread)
   return seconds_alone(new_table(lthread))
 end
 
+-- A product of two matrices, each in one list.
+local function seconds_of_product(a, b, copied)
+  local now, n = require "floor".now, 100
+  local begin = now()
+  if copied then a, b = require "lthread".copy(a), require "lthread".copy(b) end
+  for i = 0, n - 1 do
+    for k = 1, n do
+      local sum = 0
+      for j = 1, n do sum = sum + a[i * n + j] * b[(j - 1) * n + k] end
+    end
+  end
+  return (now() - begin) / (2 * n ^ 3)
+end
+
+local function new_matrix()
+  local list = {}
+  for i = 1, 100 * 100 do list[i] = i + 0.5 end
+  return list
+end
+
+local function product_line(what, copied)
+  return {
+    what = "product of shared matrices, " .. what .. ", a read", unit = "ns",
+    base = "of plain matrices",
+    floor = function() return seconds_of_product(new_matrix(), new_matrix()) end,
+    ours = function(lthread)
+      return seconds_of_product(lthread.shared(new_matrix()), lthread.shared(new_matrix()), copied)
+    end,
+  }
+end
+
 local lines = {
+  product_line("in place", false),
+  product_line("copied first", true),
   {
     what = "shared table, get + set", unit = "ns", at_most = 2.5,
     base = "userdata that does nothing",

@@ -1,13 +1,9 @@
 /*
 ** Functions of the module on the shared data space: several steps on a field of a shared table as
-** one, copies, and the memory of it all.
+** one, and the memory of it all.
 */
 #include "lib/libs.h"
 
-#include <stdlib.h>
-
-#include "lib/shared_object.h"
-#include "src/base/protected_call.h"
 #include "src/base/shared_memory.h"
 #include "src/shared/from_shared.h"
 #include "src/shared/to_shared.h"
@@ -274,131 +270,6 @@ static int update(lua_State *L) {
 }
 
 /*
-** copy
-*/
-
-typedef struct Fields {
-  lt_SharedValue *values; /* keys and values in turn, with references */
-  size_t count;           /* of both */
-  size_t capacity;
-} Fields;
-
-/* Takes all fields of the table, as they are at one moment. False: no memory. */
-static bool take_fields(lt_BiasUser user, lt_SharedTable *shared, Fields *fields) {
-  fields->count = 0;
-  for (;;) {
-    lt_shared_table_begin_long_read(shared, user);
-    size_t needed = 2 * (shared->table.array_used + shared->table.live_count);
-    if (needed <= fields->capacity) {
-      lt_ValueCursor cursor;
-      lt_value_table_begin(&shared->table, &cursor);
-      lt_SharedValue key;
-      lt_SharedValue value;
-      while (lt_value_table_next(&shared->table, &cursor, &key, &value)) {
-        lt_shared_value_retain(&key);
-        lt_shared_value_retain(&value);
-        fields->values[fields->count++] = key;
-        fields->values[fields->count++] = value;
-      }
-    }
-    lt_shared_table_end_long_read(shared);
-    if (needed <= fields->capacity)
-      return true;
-    free(fields->values);
-    fields->capacity = needed;
-    fields->values = malloc(needed * sizeof(lt_SharedValue));
-    if (fields->values == NULL)
-      return false;
-  }
-}
-
-static void release_fields(Fields *fields) {
-  for (size_t i = 0; i < fields->count; i++)
-    lt_shared_value_release(&fields->values[i]);
-  fields->count = 0;
-}
-
-/* Where things lie on the stack of copy_protected; proxies are the keys of COPIES. */
-enum { COPYING = 1, COPY_ROOT, COPIES, PROXIES, COPY };
-
-typedef struct Copying {
-  lt_BiasUser user;
-  Fields fields;
-  lua_Integer count; /* of tables that were met */
-} Copying;
-
-/*
-** Puts the copy of the shared table whose proxy is on the top in its place; a new one is empty.
-*/
-static void replace_by_copy(lua_State *L, Copying *copying) {
-  lua_pushvalue(L, -1);
-  if (lua_rawget(L, COPIES) == LUA_TNIL) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lt_shared_object_begin_copy(L, (lt_SharedTable *)lt_object_at(L, -2));
-    lua_pushvalue(L, -2);
-    lua_rawseti(L, PROXIES, ++copying->count);
-    lua_pushvalue(L, -2);
-    lua_pushvalue(L, -2);
-    lua_rawset(L, COPIES);
-  }
-  lua_remove(L, -2);
-}
-
-/* The proxy is on the top. */
-static void copy_fields(lua_State *L, Copying *copying) {
-  Fields *fields = &copying->fields;
-  lt_SharedTable *shared = (lt_SharedTable *)lt_object_at(L, -1);
-  replace_by_copy(L, copying);
-  if (!take_fields(copying->user, shared, fields))
-    lt_raise_memory(L);
-  for (size_t i = 0; i < fields->count; i += 2) {
-    lt_from_shared_push(L, &fields->values[i]);
-    lt_from_shared_push(L, &fields->values[i + 1]);
-    if (lt_object_of_type(L, -1, &lt_shared_table_type) != NULL)
-      replace_by_copy(L, copying);
-    lua_rawset(L, COPY);
-  }
-  release_fields(fields);
-  lua_settop(L, PROXIES);
-}
-
-static int copy_protected(lua_State *L) {
-  Copying *copying = lua_touserdata(L, COPYING);
-  lua_newtable(L);
-  lua_newtable(L);
-  lua_pushvalue(L, COPY_ROOT);
-  replace_by_copy(L, copying);
-  lua_settop(L, PROXIES);
-  for (lua_Integer i = 1; i <= copying->count; i++) {
-    lua_rawgeti(L, PROXIES, i);
-    copy_fields(L, copying);
-  }
-  lua_pushvalue(L, COPY_ROOT);
-  lua_rawget(L, COPIES);
-  return 1;
-}
-
-/*
-** copy(t) -> plain table
-** A plain table with the fields of a shared one, and plain copies of the shared tables in it,
-** once each; of a shared object, an object of its class. What it has of one table are its fields at
-** one moment. Follows copy.deepcopy.
-*/
-static int copy(lua_State *L) {
-  Copying copying = {lt_bias_user(lt_self(L)), {NULL, 0, 0}, 0};
-  lt_check_object(L, 1, &lt_shared_table_type);
-  lua_settop(L, 1);
-  lua_pushvalue(L, 1);
-  int status = lt_protected_call(L, copy_protected, &copying, 1, 1);
-  release_fields(&copying.fields);
-  free(copying.fields.values);
-  if (status != LUA_OK)
-    lt_throw(L);
-  return 1;
-}
-
-/*
 ** Memory
 */
 
@@ -437,7 +308,6 @@ const luaL_Reg lt_shared_functions[] = {{"add", add},
                                         {"swap", swap},
                                         {"cas", cas},
                                         {"update", update},
-                                        {"copy", copy},
                                         {"shared_memory", shared_memory},
                                         {"collect", collect_cycles},
                                         {NULL, NULL}};

@@ -406,8 +406,9 @@ describe("a loop over a queue", function()
       end, {})
       q:put(1)
       there:acquire()
-      KEPT = { q:each { task_done = true } }
-      q:put(2)
+      local own = require "lthread.queue".Queue()
+      KEPT = { own:each { task_done = true } }
+      own:put(2)
       KEPT[1](KEPT[2], 0)
     ]])
   end)

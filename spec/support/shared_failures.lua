@@ -77,6 +77,20 @@ local operations = {
   end},
   {"cas", run = function(t) assert(_thread.cas(t, "x", nil, {long})) end},
   {"update", run = function(t) _thread.update(t, "x", function() return {long} end) end},
+  {"copy a range", reads = true, run = function(t) return _thread.copy(t, 2, 4) end,
+    make = function() return _thread.shared {1, {2, {long}}, long, function() return long end} end},
+  {"assign", run = function(t)
+    _thread.assign(t, 3, {1, long, {1, {long}}, function() return unknown end, n = 9})
+  end, make = function() return filled(5) end},
+  {"assign beyond the end", run = function(t)
+    local list = {}
+    for i = 1, 40 do list[i] = i % 2 == 0 and i or long .. i end
+    _thread.assign(t, 2, list)
+  end, make = function()
+    local t = filled(3)
+    t[6], t[8], t[100], t.x = "six", {8}, 100, 1
+    return t
+  end},
   {"copy", reads = true, run = function(t) return _thread.copy(t) end, make = function()
     return _thread.shared {{{{long}}}, x = {long}, f = function() return long end}
   end},
