@@ -153,6 +153,7 @@ static void push_module(lua_State *L) {
   set_class(L, &lt_LockType, "lock");
   set_class(L, &lt_RLockType, "RLock");
   set_class(L, &lt_LocalType, "_local");
+  set_class(L, &lt_PerThreadType, "per_thread");
   set_class(L, &lt_HandleType, "_ThreadHandle");
   set_class(L, &lt_SharedType, "shared");
   lt_object_push(L, lt_thread_of(L)->runtime->globals);

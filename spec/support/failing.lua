@@ -90,6 +90,22 @@ operations.sandbox = [[
   assert(popen() == "own" and execute == nil and count == 3 and made == 5)
 ]]
 
+operations.per_thread = [[
+  local open = _thread.shared { count = 0 }
+  local object = _thread.per_thread(function()
+    local value = { text = ("x"):rep(100) }
+    function value.close() _thread.add(open, "count", -1) end
+    _thread.add(open, "count", 1)
+    return value
+  end, { close = true })
+  assert(object().text == object().text and object() == object())
+  local handle = _thread.start_joinable_thread(function()
+    collectgarbage "stop"
+    return object().text == ("x"):rep(100)
+  end)
+  assert(handle:result())
+]]
+
 operations.join = [[
   local handle = _thread._ThreadHandle()
   local values = { 1, 2, 3, text = ("x"):rep(1000) }
