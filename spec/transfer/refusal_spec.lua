@@ -99,12 +99,15 @@ describe("a refusal", function()
 
   it("says what it is", function()
     local file <close> = io.tmpfile()
-    refuses("cannot transfer an iterator of string.gmatch (args[1])", nothing,
+    refuses("cannot transfer an iterator of string.gmatch (args[1]); "
+      .. "send the string and iterate there", nothing,
       (string.gmatch("x", ".")))
-    refuses("cannot transfer an iterator of io.lines (args[1])", nothing,
+    refuses("cannot transfer an iterator of io.lines (args[1]); "
+      .. "send the name of the file and open it there", nothing,
       (io.lines("spec/transfer/refusal_spec.lua")))
     refuses("cannot transfer an iterator of io.lines (args[1])", nothing, (file:lines()))
-    refuses("cannot transfer an iterator of coroutine.wrap (args[1])", nothing,
+    refuses("cannot transfer an iterator of coroutine.wrap (args[1]); "
+      .. "send its function and wrap it there", nothing,
       coroutine.wrap(print))
     local typed <close> = setmetatable({ io.tmpfile() }, { __close = function(t) t[1]:close() end })
     local metatable = getmetatable(typed[1])

@@ -309,20 +309,26 @@ static void pin_function(const void *address) {
 }
 
 /* Those that a script meets are iterators. */
-static const char *describe_closure(lua_CFunction function) {
-  if (function == lt_library_function(LT_LIBRARY_GMATCH_ITERATOR))
-    return "an iterator of string.gmatch";
-  if (function == lt_library_function(LT_LIBRARY_LINE_ITERATOR) || function == lt_files_iterator)
-    return "an iterator of io.lines";
-  if (function == lt_library_function(LT_LIBRARY_WRAPPED))
-    return "an iterator of coroutine.wrap";
-  return "a C function with upvalues";
+static _Noreturn void refuse_closure(lua_State *L, lt_Packer *packer, lua_CFunction function) {
+  const char *what = "a C function with upvalues", *advice = "";
+  if (function == lt_library_function(LT_LIBRARY_GMATCH_ITERATOR)) {
+    what = "an iterator of string.gmatch";
+    advice = "send the string and iterate there";
+  } else if (function == lt_library_function(LT_LIBRARY_LINE_ITERATOR) ||
+             function == lt_files_iterator) {
+    what = "an iterator of io.lines";
+    advice = "send the name of the file and open it there";
+  } else if (function == lt_library_function(LT_LIBRARY_WRAPPED)) {
+    what = "an iterator of coroutine.wrap";
+    advice = "send its function and wrap it there";
+  }
+  lt_pack_refuse_advised(L, packer, &lt_TypeError, what, advice);
 }
 
 static void pack_c_function(lua_State *L, lt_Packer *packer) {
   lua_CFunction function = lua_tocfunction(L, -1);
   if (lua_getupvalue(L, -1, 1) != NULL)
-    lt_pack_refuse(L, packer, describe_closure(function));
+    refuse_closure(L, packer, function);
   const void *address = lua_topointer(L, -1);
   pin_function(address);
   lt_packer_write_tagged(L, packer, LT_TAG_CFUNCTION, &function, sizeof(function));
