@@ -129,7 +129,9 @@ static void compare_loaded(lua_State *L, lt_LibraryComparison *comparison, const
   lua_pop(L, 1);
 }
 
-static void compare_stock(lua_State *L, lt_LibraryComparison *comparison, int place) {
+/* Returns how many of them are there. */
+static size_t compare_stock(lua_State *L, lt_LibraryComparison *comparison, int place) {
+  size_t found = 0;
   const lt_StockTable *table = &comparison->stock->tables[place];
   for (size_t i = 0; i < table->count; i++) {
     const lt_StockField *field = &table->fields[i];
@@ -139,12 +141,14 @@ static void compare_stock(lua_State *L, lt_LibraryComparison *comparison, int pl
     }
     lt_stock_push_field(L, comparison->tables + place, field->name);
     Finding finding = compare_field(L, comparison, place, field);
+    found += !lua_isnil(L, -1);
     if (finding == NOT_TO_HAVE)
       enter_removed(L, comparison, place, field->name);
     else if (finding == OTHER)
       enter_replaced(L, comparison, place, field->name);
     lua_pop(L, 1);
   }
+  return found;
 }
 
 /*
@@ -182,13 +186,23 @@ static void compare_metatable(lua_State *L, lt_LibraryComparison *comparison, in
   lua_pop(L, 1);
 }
 
+static size_t count_names(lua_State *L, int table) {
+  size_t count = 0;
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    count += lua_type(L, -2) == LUA_TSTRING;
+    lua_pop(L, 1);
+  }
+  return count;
+}
+
 static void compare_place(lua_State *L, lt_LibraryComparison *comparison, int place) {
   if (comparison->stock->tables[place].count == 0)
     return;
   if (!lua_istable(L, comparison->tables + place))
     return;
-  compare_stock(L, comparison, place);
-  if (place >= LT_STOCK_STRINGS)
+  size_t found = compare_stock(L, comparison, place);
+  if (place >= LT_STOCK_STRINGS && count_names(L, comparison->tables + place) != found)
     compare_added(L, comparison, place);
   if (place >= LT_STOCK_LIBRARIES)
     compare_metatable(L, comparison, place);
