@@ -31,7 +31,7 @@ local timers = {
   ["compute"] = "function() for _ = 1, 1e5 do end end",
   ["wait"] = "function() _thread.sleep(0.001) end",
   ["make coroutines"] = "function() coroutine.wrap(function() for _ = 1, 1e5 do end end)() end",
-  ["catch errors"] = "function() for _ = 1, 1000 do pcall(error, "x") end end",
+  ["catch errors"] = "function() for _ = 1, 1000 do pcall(error, 'x') end end",
 }
 
 local runs = {
