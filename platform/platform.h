@@ -340,6 +340,9 @@ void plat_descriptor_close(int descriptor);
 /* Keeps the library that contains 'address' mapped until the process ends. */
 bool plat_pin_library(const void *address);
 
+/* Whether the library in this file is loaded, and has something of this name. */
+bool plat_library_has(const char *file, const char *name);
+
 /* The value of a variable of the environment, or NULL. */
 const char *plat_getenv(const char *name);
 

@@ -316,6 +316,14 @@ bool plat_pin_library(const void *address) {
   return handle != NULL;
 }
 
+bool plat_library_has(const char *file, const char *name) {
+  void *handle = dlopen(file, RTLD_NOW | RTLD_NOLOAD);
+  bool found = handle != NULL && dlsym(handle, name) != NULL;
+  if (handle != NULL)
+    dlclose(handle);
+  return found;
+}
+
 const char *plat_getenv(const char *name) {
   return getenv(name); /* NOLINT(concurrency-mt-unsafe): nothing of ours changes it */
 }

@@ -109,10 +109,8 @@ describe("each", function()
 
   it("raises what a message can't be received for, which is done then", function()
     package.preload.poisoned = function() return { member = {} } end
-    local member = require "poisoned".member
-    package.preload.poisoned = nil
-    local q = filled({ member }, "next")
-    package.loaded.poisoned = nil
+    local q = filled({ require "poisoned".member }, "next")
+    package.preload.poisoned, package.loaded.poisoned = nil, nil
     raised(_thread.RuntimeError, function()
       for _ in q:each { task_done = true } do error "not reached" end
     end)

@@ -241,9 +241,8 @@ for _, class in ipairs { queue.SimpleQueue, queue.Queue, queue.LifoQueue } do
         package.preload.poisoned = function()
           return { member = {} }
         end
-        local member = require "poisoned".member
+        q:put { require "poisoned".member }
         package.preload.poisoned = nil
-        q:put { member }
         package.loaded.poisoned = nil
       end
 

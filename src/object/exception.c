@@ -231,6 +231,11 @@ bool lt_ends_thread(lua_State *L, int index) {
          !lt_is_subclass(class_object, &lt_Exception);
 }
 
+bool lt_is_want_of_memory(lua_State *L, int index) {
+  return lua_type(L, index) == LUA_TSTRING &&
+         strcmp(lua_tostring(L, index), "not enough memory") == 0;
+}
+
 /* Lua does not declare that lua_error never returns. */
 void lt_throw(lua_State *L) {
   lua_error(L);

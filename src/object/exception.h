@@ -79,6 +79,9 @@ bool lt_is_interrupt(lua_State *L, int index);
 */
 bool lt_ends_thread(lua_State *L, int index);
 
+/* Whether it is what Lua raises for want of memory. That says nothing about what has raised it. */
+bool lt_is_want_of_memory(lua_State *L, int index);
+
 bool lt_is_subclass(const lt_Class *class_object, const lt_Class *base);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "src/base/stack_room.h"
 #include "src/object/object.h"
+#include "src/state/fresh_module.h"
 
 static const char hidden_key; /* of the table in the registry with those that are kept */
 
@@ -23,10 +24,15 @@ static const HiddenFunction hidden_functions[] = {
 
 enum { HIDDEN_COUNT = sizeof(hidden_functions) / sizeof(hidden_functions[0]) };
 
+static bool is_library_function(lua_CFunction function, lt_LibraryFunction which) {
+  return which == LT_LIBRARY_REQUIRE ? lt_fresh_module_is_require(function)
+                                     : function == lt_library_function(which);
+}
+
 bool lt_hidden_functions_find(lua_State *L, int index, lt_LibraryFunction *which) {
   lua_CFunction function = lua_tocfunction(L, index);
   for (int i = 0; function != NULL && i < HIDDEN_COUNT; i++) {
-    if (lt_library_function(hidden_functions[i].which) == function) {
+    if (is_library_function(function, hidden_functions[i].which)) {
       *which = hidden_functions[i].which;
       return true;
     }
@@ -49,7 +55,7 @@ static void push_member(lua_State *L, const char *library, const char *name) {
 
 static bool is_function(lua_State *L, lt_LibraryFunction which) {
   lua_CFunction function = lua_tocfunction(L, -1);
-  return function != NULL && function == lt_library_function(which);
+  return function != NULL && is_library_function(function, which);
 }
 
 void lt_hidden_functions_keep(lua_State *L) {

@@ -11,6 +11,7 @@
 #include "src/object/exception.h"
 #include "src/state/error_output.h"
 #include "src/state/files.h"
+#include "src/state/fresh_module.h"
 #include "src/state/libraries.h"
 #include "src/state/os_commands.h"
 
@@ -60,6 +61,7 @@ static int open_libraries(lua_State *L) {
   opening->trace = lt_libraries_open(L, opening->pool);
   lt_os_commands_replace(L);
   lt_files_replace(L);
+  lt_fresh_module_watch(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, opening->modules, 0);
   lua_gc(L, LUA_GCRESTART);

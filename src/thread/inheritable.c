@@ -11,17 +11,13 @@ static int try_pack(lua_State *L) {
   return 0;
 }
 
-static bool is_want_of_memory(lua_State *L) {
-  return lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "not enough memory") == 0;
-}
-
 bool lt_inheritable(lua_State *L) {
   lt_check_stack(L, 4);
   lua_pushcfunction(L, try_pack);
   lua_pushvalue(L, -2);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK)
     return true;
-  if (lt_ends_thread(L, -1) || is_want_of_memory(L))
+  if (lt_ends_thread(L, -1) || lt_is_want_of_memory(L, -1))
     lt_throw(L);
   lua_pop(L, 1);
   return false;

@@ -15,6 +15,7 @@
 #include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/state/files.h"
+#include "src/state/fresh_module.h"
 #include "src/state/libraries.h"
 #include "src/state/os_commands.h"
 #include "src/thread/interrupt.h"
@@ -66,8 +67,7 @@ static void push_package(lua_State *L) {
   lua_pushglobaltable(L);
   lt_stock_push_field(L, -1, "require");
   lua_remove(L, -2);
-  lua_CFunction require = lt_library_function(LT_LIBRARY_REQUIRE);
-  if (require != NULL && lua_tocfunction(L, -1) == require && lua_getupvalue(L, -1, 1) != NULL) {
+  if (lt_fresh_module_is_require(lua_tocfunction(L, -1)) && lua_getupvalue(L, -1, 1) != NULL) {
     lua_remove(L, -2);
     if (lua_istable(L, -1))
       return;
@@ -209,6 +209,7 @@ static int learn_protected(lua_State *L) {
   lt_interrupt_replace_sethook(L);
   lt_files_replace(L);
   lt_os_commands_replace(L);
+  lt_fresh_module_watch(L);
   learn_state(L, learnt, is_own);
   return 0;
 }

@@ -33,11 +33,25 @@
 **                                    name, value; END
 **   RULED                            slot, number of values, has a rule?; the rule, if it has one,
 **                                    a function, its arguments; late metatables, as below; END
+**   MEMBER                           slot, slot and reference of the module, content (8 bytes),
+**                                    steps as of NAMED; what stands for the value if the receiver
+**                                    lacks it: TABLE, CLASS and its identity, FUNCTION and its
+**                                    code, CFUNCTION, or END: nothing
 **
 ** A slot is the number under which the receiver keeps a value that comes again; 0 for one that does
 ** not. The values are followed by what variables of classes hold for objects: OBJECT_DATUM, reference
 ** of the variable's identity, the object, the value; then by the metatables that were still incomplete when they were needed:
 ** LATE_METATABLE, slot of the table, slot of the metatable; END.
+**
+** Then comes what goes along with the modules of members, up to an END:
+**
+**   MODULE    its slot, number of fields; for each one the number of keys that lead to it, these,
+**             its content (see module_tables.h)
+**   VALUES    slot of a module; the values of its fields, each followed by late metatables
+**   BODY      slot of a member; a TABLE, CLASS_CONTENT or FUNCTION with that slot; late metatables
+**   FALLBACK  the rest is only for a receiver that lacks something of what came before
+**
+** Instead of a value there may be ABSENT, and why it can't cross.
 */
 #ifndef lt_message_h
 #define lt_message_h
@@ -78,6 +92,12 @@ typedef enum lt_Tag {
   LT_TAG_ENVIRONMENT,
   LT_TAG_GLOBAL,
   LT_TAG_RULED,
+  LT_TAG_MEMBER,
+  LT_TAG_MODULE,
+  LT_TAG_VALUES,
+  LT_TAG_BODY,
+  LT_TAG_FALLBACK,
+  LT_TAG_ABSENT,
   LT_TAG_LATE_METATABLE,
   LT_TAG_END
 } lt_Tag;

@@ -14,35 +14,18 @@
 #include "src/base/protected_call.h"
 #include "src/base/stack_room.h"
 #include "src/object/exception.h"
-#include "src/state/hidden_functions.h"
-#include "src/transfer/module_index.h"
+#include "src/transfer/nameable.h"
 
-/* A weak table: the modules that are complete, by the 'id' of what they were completed with. */
-static const char complete_key;
-
-/*
-** The text is four lists of strings, one after the other. Each string ends with a zero, each list
-** with an empty string: the names, without the first; the members; the modules that have made
-** members; the modules that may have.
-*/
-struct lt_ModuleContents {
-  lt_Object object;
-  lua_Integer id; /* a hash of all: equal ones of several states are one */
-  const char *members;
-  const char *makers;
-  const char *others;
-  char names[];
-};
+/* A weak table: the last contents of each module. */
+static const char contents_key;
 
 static void module_destroy(lt_Object *object) {
-  free(object);
+  lt_ModuleContents *module = (lt_ModuleContents *)object;
+  lt_module_shape_free(atomic_load(&module->shape));
+  free(module);
 }
 
 static const lt_Type module_type = {"module", NULL, module_destroy, NULL};
-
-static const char *next_string(const char *string) {
-  return string + strlen(string) + 1;
-}
 
 /*
 ** Looking for what belongs to a module. No code of the state runs meanwhile, so the strings that
@@ -107,12 +90,6 @@ static bool is_member(lua_State *L, const Search *search) {
   return found;
 }
 
-/* Not the library's own, which every state has whole. */
-static bool is_foreign(const char *key) {
-  return !lt_module_index_is_library(key) && strcmp(key, "_thread") != 0 &&
-         strcmp(key, "lthread") != 0 && strncmp(key, "lthread.", 8) != 0;
-}
-
 /*
 ** Whether a chunk is from the file of the module: "@./app/model.lua" or ".../app/model/init.lua".
 */
@@ -161,7 +138,7 @@ static bool is_maker(lua_State *L, const Search *search, const char *key) {
 }
 
 static bool is_other_module(lua_State *L, const Search *search, const char *key) {
-  return is_foreign(key) && !lua_rawequal(L, -1, search->module);
+  return !lt_nameable_is_standard(key) && !lua_rawequal(L, -1, search->module);
 }
 
 static bool has_made_members(lua_State *L, const Search *search, const char *key) {
@@ -287,19 +264,61 @@ static lt_ModuleContents *module_make(lua_State *L, const char *name, const List
   module->makers = makers;
   module->others = others;
   module->id = (lua_Integer)id;
+  atomic_init(&module->shape, NULL);
   return module;
 }
 
-/* Whether package.loaded, which is on the top, has modules that could belong to this one. */
-static bool has_possible_members(lua_State *L, const char *name) {
-  bool found = false;
-  lua_pushnil(L);
-  while (!found && lua_next(L, -2)) {
-    const char *key = key_of(L);
-    found = key != NULL && is_foreign(key) && strcmp(key, name) != 0;
-    lua_pop(L, found ? 2 : 1);
+/*
+** Shapes
+*/
+
+const lt_ModuleShape *lt_module_contents_shape(const lt_ModuleContents *module) {
+  return atomic_load(&module->shape);
+}
+
+void lt_module_contents_tell(lua_State *L, lt_ModuleContents *module) {
+  lt_ModuleShape *unknown = NULL;
+  if (lt_module_contents_shape(module) != NULL)
+    return;
+  lt_ModuleShape *shape = lt_module_shape_new(L);
+  if (shape != NULL && !atomic_compare_exchange_strong(&module->shape, &unknown, shape))
+    lt_module_shape_free(shape);
+}
+
+static int tell(lua_State *L) {
+  lt_module_contents_tell(L, lua_touserdata(L, 1));
+  return 0;
+}
+
+/* The last ones of the module on the top, if they are the same as these. */
+static lt_ModuleContents *find_same(lua_State *L, const lt_ModuleContents *module) {
+  lt_push_registered(L, &contents_key, "k");
+  lua_pushvalue(L, -2);
+  lua_rawget(L, -2);
+  lt_ModuleContents *known = (lt_ModuleContents *)lt_object_of_type(L, -1, &module_type);
+  if (known != NULL && known->id == module->id)
+    lt_object_retain(&known->object);
+  else
+    known = NULL;
+  lua_pop(L, 2);
+  return known;
+}
+
+/* The same for those of the module on the top that were just made, which become its last ones. */
+static lt_ModuleContents *unify(lua_State *L, lt_ModuleContents *module) {
+  lt_ModuleContents *known = find_same(L, module);
+  if (known != NULL) {
+    lt_object_release(&module->object);
+    return known;
   }
-  return found;
+  lt_object_push_own(L, &module->object);
+  lt_push_registered(L, &contents_key, "k");
+  lua_pushvalue(L, -3);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
+  lt_object_retain(&module->object);
+  return module;
 }
 
 lt_ModuleContents *lt_module_contents_new(lua_State *L, const char *name) {
@@ -307,14 +326,10 @@ lt_ModuleContents *lt_module_contents_new(lua_State *L, const char *name) {
   List lists[4] = {none, none, none, none};
   int top = lua_gettop(L);
   Search search = {top + 1, top + 2, top + 3, name, NULL, 0};
-  if (!is_foreign(name))
+  if (lt_nameable_is_standard(name))
     return NULL;
   lt_check_stack(L, 20);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  if (!has_possible_members(L, name)) {
-    lua_settop(L, top);
-    return NULL;
-  }
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushstring(L, name);
   lua_rawget(L, search.loaded);
@@ -326,141 +341,13 @@ lt_ModuleContents *lt_module_contents_new(lua_State *L, const char *name) {
     if (lists[2].count + lists[3].count > 0)
       lists[1] = list_keys(L, &search, search.module, is_any);
   }
-  lt_ModuleContents *module = NULL;
-  if (lists[0].count + lists[2].count + lists[3].count > 0)
-    module = module_make(L, name, lists);
+  lt_ModuleContents *module = module_make(L, name, lists);
+  lua_settop(L, search.module);
+  module = unify(L, module);
+  if (lt_protected_call(L, tell, module, 1, 0) != LUA_OK) {
+    lt_object_release(&module->object);
+    lt_throw(L);
+  }
   lua_settop(L, top);
   return module;
-}
-
-/*
-** Receiving
-*/
-
-/* Pushes the module. Returns false with the reason on the top; what ends the thread is raised. */
-static bool require(lua_State *L, const char *name) {
-  lt_check_stack(L, 4);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_getfield(L, -1, name);
-  lua_remove(L, -2);
-  if (!lua_isnil(L, -1))
-    return true;
-  lua_pop(L, 1);
-  lt_hidden_functions_push_require(L);
-  lua_pushstring(L, name);
-  if (lua_pcall(L, 1, 1, 0) == LUA_OK)
-    return true;
-  if (lt_ends_thread(L, -1))
-    lt_throw(L);
-  return false;
-}
-
-/* The module is on the top. */
-static bool lacks_member(lua_State *L, const lt_ModuleContents *module) {
-  bool lacks = false;
-  if (lua_type(L, -1) != LUA_TTABLE)
-    return false;
-  for (const char *name = module->members; *name != '\0' && !lacks; name = next_string(name)) {
-    lua_pushstring(L, name);
-    lacks = lua_rawget(L, -2) == LUA_TNIL;
-    lua_pop(L, 1);
-  }
-  return lacks;
-}
-
-static _Noreturn void raise_incomplete(lua_State *L, const char *name, const char *part,
-                                       const char *reason) {
-  lt_raise(L, &lt_RuntimeError, "cannot receive %s: '%s', which belongs to it, can't be loaded: %s",
-           name, part, reason);
-}
-
-/* The reason why require has failed is on the top. */
-static bool is_not_found(lua_State *L, const char *name) {
-  const char *reason = lua_tostring(L, -1);
-  const char *expected = lua_pushfstring(L, "module '%s' not found:", name);
-  bool found = reason != NULL && strncmp(reason, expected, strlen(expected)) == 0;
-  lua_pop(L, 1);
-  return found;
-}
-
-/* By one of its other names. */
-static bool require_other_name(lua_State *L, const lt_ModuleContents *module) {
-  for (const char *name = module->names; *name != '\0'; name = next_string(name)) {
-    if (require(L, name))
-      return true;
-    lua_pop(L, 1);
-  }
-  return false;
-}
-
-/* A name that somebody has given it by hand is known only where that was done. */
-static void require_names(lua_State *L, const lt_ModuleContents *module, const char *name) {
-  for (const char *other = module->names; *other != '\0'; other = next_string(other)) {
-    if (!require(L, other) && !is_not_found(L, other))
-      raise_incomplete(L, name, other, luaL_tolstring(L, -1, NULL));
-    lua_pop(L, 1);
-  }
-}
-
-static void require_makers(lua_State *L, const lt_ModuleContents *module, const char *name) {
-  for (const char *maker = module->makers; *maker != '\0'; maker = next_string(maker)) {
-    if (!require(L, maker))
-      raise_incomplete(L, name, maker, luaL_tolstring(L, -1, NULL));
-    lua_pop(L, 1);
-  }
-}
-
-/* They are only guessed, so they need not be there. */
-static void require_others(lua_State *L, const lt_ModuleContents *module) {
-  const char *other = module->others;
-  for (; *other != '\0' && lacks_member(L, module); other = next_string(other)) {
-    require(L, other);
-    lua_pop(L, 1);
-  }
-}
-
-/* The arguments: the lt_ModuleContents, by which name it was loaded, the module. */
-static int complete(lua_State *L) {
-  const lt_ModuleContents *module = lua_touserdata(L, 1);
-  const char *name = lua_touserdata(L, 2);
-  require_names(L, module, name);
-  require_makers(L, module, name);
-  require_others(L, module);
-  return 0;
-}
-
-/*
-** The module is on the top. It counts as complete from the beginning: code that runs when a part is
-** loaded may receive the module again.
-*/
-static void complete_once(lua_State *L, const lt_ModuleContents *module, const char *name) {
-  lt_push_registered(L, &complete_key, "v");
-  lua_rawgeti(L, -1, module->id);
-  if (lua_rawequal(L, -1, -3)) {
-    lua_pop(L, 2);
-    return;
-  }
-  lua_pop(L, 1);
-  lua_pushvalue(L, -2);
-  lua_rawseti(L, -2, module->id);
-  lua_pushlightuserdata(L, (void *)name);
-  lua_pushvalue(L, -3);
-  if (lt_protected_call(L, complete, (void *)module, 2, 0) != LUA_OK) {
-    lua_pushnil(L);
-    lua_rawseti(L, -3, module->id); /* no memory is needed for a nil */
-    lt_throw(L);
-  }
-  lua_pop(L, 1);
-}
-
-bool lt_module_contents_push(lua_State *L, const lt_ModuleContents *module, const char *name) {
-  lt_check_stack(L, 10);
-  if (!require(L, name)) {
-    if (module == NULL || !is_not_found(L, name) || !require_other_name(L, module))
-      return false;
-    lua_remove(L, -2);
-  }
-  if (module != NULL)
-    complete_once(L, module, name);
-  return true;
 }

@@ -9,20 +9,36 @@
 #include <lua.h>
 
 #include "src/object/object.h"
-
-typedef struct lt_ModuleContents lt_ModuleContents;
+#include "src/transfer/module_shape.h"
 
 /*
-** That of the module with this name, with a reference for the caller; NULL if whoever loads it by
-** this name has all of it.
+** The text is four lists of strings, one after the other. Each string ends with a zero, each list
+** with an empty string: the names, without the first; the members; the modules that have made
+** members; the modules that may have.
+*/
+typedef struct lt_ModuleContents {
+  lt_Object object;
+  lua_Integer id;                  /* a hash of all: equal ones of several states are one */
+  _Atomic(lt_ModuleShape *) shape; /* set once */
+  const char *members;
+  const char *makers;
+  const char *others;
+  char names[];
+} lt_ModuleContents;
+
+/*
+** That of the module with this name, with a reference for the caller; NULL if it is Lua's or the
+** library's own. As long as it stays the same it is the same object.
 */
 lt_ModuleContents *lt_module_contents_new(lua_State *L, const char *name);
 
 /*
-** Pushes the module with this name, loading it if need be, with all that belongs to it; 'module'
-** may be NULL. Returns false with the reason on the top if it can't be loaded. Raises what else
-** goes wrong.
+** What a state has that has just loaded the module; NULL: no state of ours has done so. Who loads
+** the module first tells it, for all that have these contents.
 */
-bool lt_module_contents_push(lua_State *L, const lt_ModuleContents *module, const char *name);
+const lt_ModuleShape *lt_module_contents_shape(const lt_ModuleContents *module);
+
+/* Tells it for the module on the top, if nobody has yet. */
+void lt_module_contents_tell(lua_State *L, lt_ModuleContents *module);
 
 #endif

@@ -17,6 +17,7 @@
 #include "src/base/address_map.h"
 #include "src/base/stack_room.h"
 #include "src/object/exception.h"
+#include "src/transfer/nameable.h"
 
 static const char index_key;
 
@@ -25,11 +26,11 @@ static const char index_key;
 
 typedef struct Entry {
   const void *address;
-  size_t parent;    /* 0: the step is the name of a module */
-  const char *step; /* NULL: to the metatable */
-  bool in_library;  /* the module is one of Lua's */
-  bool kept;        /* module: 'object' is known */
-  lt_Object *object;
+  size_t parent;     /* 0: the step is the name of a module */
+  const char *step;  /* NULL: to the metatable */
+  bool in_library;   /* the module is one of Lua's */
+  lt_Object *object; /* module: what is kept for it, or NULL */
+  size_t watch;      /* the same: its number among the anchors, or 0 */
 } Entry;
 
 /* They hold Lua's own libraries and a few modules. */
@@ -57,25 +58,16 @@ typedef struct Maker {
 ** or lies in 'package', is sure to be in every state.
 */
 
-static bool is_in(const char *name, const char *const *list) {
-  while (*list != NULL && strcmp(name, *list) != 0)
-    list++;
-  return *list != NULL;
-}
-
-bool lt_module_index_is_library(const char *module) {
-  static const char *const modules[] = {"_G",      "coroutine", "debug", "io",   "math", "os",
-                                        "package", "string",    "table", "utf8", NULL};
-  return is_in(module, modules);
-}
-
 static bool is_base_function(const char *name) {
   static const char *const functions[] = {
       "assert",   "collectgarbage", "dofile",  "error",  "getmetatable", "ipairs",   "load",
       "loadfile", "next",           "pairs",   "pcall",  "print",        "rawequal", "rawget",
       "rawlen",   "rawset",         "require", "select", "setmetatable", "tonumber", "tostring",
       "type",     "warn",           "xpcall",  NULL};
-  return is_in(name, functions);
+  const char *const *function = functions;
+  while (*function != NULL && strcmp(name, *function) != 0)
+    function++;
+  return *function != NULL;
 }
 
 /* Whether the member on the top of the stack is the same in all states. */
@@ -84,7 +76,7 @@ static bool is_everywhere(lua_State *L, const char *module, const char *field) {
     return is_base_function(field) && lua_iscfunction(L, -1);
   if (strcmp(module, "package") == 0)
     return true;
-  if (lt_module_index_is_library(module))
+  if (lt_nameable_is_library(module))
     return lua_iscfunction(L, -1) || lua_isuserdata(L, -1);
   return true;
 }
@@ -132,8 +124,8 @@ static void add_anchor(lua_State *L, lt_ModuleIndex *index, int anchors) {
 */
 
 static bool is_name_before(const char *name, const char *other) {
-  bool is_library = lt_module_index_is_library(name);
-  return is_library == lt_module_index_is_library(other) ? strcmp(name, other) < 0 : is_library;
+  bool is_library = lt_nameable_is_library(name);
+  return is_library == lt_nameable_is_library(other) ? strcmp(name, other) < 0 : is_library;
 }
 
 /* Of two steps from the same place, neither to a metatable. */
@@ -189,7 +181,7 @@ static bool enter_path(lua_State *L, const Maker *maker, size_t parent, const ch
   index->entries[entry].parent = parent;
   index->entries[entry].step = step;
   index->entries[entry].in_library =
-      parent == 0 ? lt_module_index_is_library(step) : index->entries[parent].in_library;
+      parent == 0 ? lt_nameable_is_library(step) : index->entries[parent].in_library;
   return is_new;
 }
 
@@ -228,7 +220,7 @@ static void enter_modules(lua_State *L, const Maker *maker, int list) {
   lua_pushnil(L);
   while (lua_next(L, -2)) {
     const char *name = name_of(L);
-    if (name != NULL && has_identity(L, -1))
+    if (name != NULL && has_identity(L, -1) && lt_nameable_has(L, name))
       enter_member(L, maker, list, 0, name);
     lua_pop(L, 1);
   }
@@ -368,21 +360,27 @@ bool lt_module_index_find(lua_State *L, int place, const void *address, lt_Modul
   return entry != 0;
 }
 
-bool lt_module_index_kept(lua_State *L, int place, const lt_ModulePath *path, lt_Object **object) {
-  const lt_ModuleIndex *index = lua_touserdata(L, place);
-  *object = index->entries[path->module].object;
-  return index->entries[path->module].kept;
-}
-
 void lt_module_index_keep(lua_State *L, int place, const lt_ModulePath *path, lt_Object *object) {
   lt_ModuleIndex *index = lua_touserdata(L, place);
   lt_check_stack(L, 8);
+  lua_getiuservalue(L, place, INDEX_ANCHORS);
   if (object != NULL) {
-    lua_getiuservalue(L, place, INDEX_ANCHORS);
     lt_object_push(L, object);
     add_anchor(L, index, lua_gettop(L) - 1);
-    lua_pop(L, 1);
   }
+  lua_pushvalue(L, -2);
+  add_anchor(L, index, lua_gettop(L) - 1);
+  lua_pop(L, 1);
   index->entries[path->module].object = object;
-  index->entries[path->module].kept = true;
+  index->entries[path->module].watch = index->anchor_count;
+}
+
+void *lt_module_index_push_kept(lua_State *L, int place, const lt_ModulePath *path,
+                                lt_Object **object) {
+  const lt_ModuleIndex *index = lua_touserdata(L, place);
+  *object = index->entries[path->module].object;
+  lua_getiuservalue(L, place, INDEX_ANCHORS);
+  lua_rawgeti(L, -1, (lua_Integer)index->entries[path->module].watch);
+  lua_remove(L, -2);
+  return lua_touserdata(L, -1);
 }

@@ -29,13 +29,13 @@ void lt_module_index_push(lua_State *L, bool anew);
 bool lt_module_index_find(lua_State *L, int index, const void *address, lt_ModulePath *path);
 
 /*
-** What is kept for the module of a path, see module_contents.h: NULL, or an object that the index
-** has a reference to. Returns false if nothing has been kept for it yet.
+** What is kept for the module of a path, see pack_module.c: an object, or NULL, and the userdata on
+** the top, which stays there. The index has a reference to each.
 */
-bool lt_module_index_kept(lua_State *L, int index, const lt_ModulePath *path, lt_Object **object);
 void lt_module_index_keep(lua_State *L, int index, const lt_ModulePath *path, lt_Object *object);
 
-/* Whether this is the name of one of Lua's libraries. */
-bool lt_module_index_is_library(const char *module);
+/* Pushes the userdata, or nil, and returns its address. */
+void *lt_module_index_push_kept(lua_State *L, int index, const lt_ModulePath *path,
+                                lt_Object **object);
 
 #endif

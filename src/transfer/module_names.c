@@ -11,6 +11,8 @@
 #include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/object/printable.h"
+#include "src/transfer/module_loading.h"
+#include "src/transfer/nameable.h"
 
 /* Replaces the value on the top by its member; false leaves it in place. */
 static bool take_step(lua_State *L, const char *step) {
@@ -50,7 +52,7 @@ bool lt_module_names_find(lua_State *L, int index, const void *address, lt_Modul
 
 bool lt_module_names_is_standard_global(const lt_ModulePath *path, const char *name) {
   if (path->length == 1)
-    return lt_module_index_is_library(name) && strcmp(path->steps[0], name) == 0;
+    return lt_nameable_is_library(name) && strcmp(path->steps[0], name) == 0;
   return path->length == 2 && path->steps[1] != NULL && strcmp(path->steps[0], "_G") == 0 &&
          strcmp(path->steps[1], name) == 0;
 }
@@ -72,14 +74,34 @@ static _Noreturn void raise_missing(lua_State *L, const lt_ModulePath *path, con
   lt_raise(L, &lt_RuntimeError, "cannot receive %s: %s", push_path(L, path), reason);
 }
 
-void lt_module_names_push(lua_State *L, const lt_ModulePath *path,
-                          const lt_ModuleContents *module) {
+_Noreturn void lt_module_names_raise_lacking(lua_State *L, const lt_ModulePath *path) {
+  raise_missing(
+      L, path, lua_pushfstring(L, "module '%s' has no such member in this thread", path->steps[0]));
+}
+
+bool lt_module_names_load(lua_State *L, const lt_ModulePath *path, lt_ModuleContents *module,
+                          bool optional) {
   lt_check_stack(L, 10);
-  if (!lt_module_contents_push(L, module, path->steps[0]))
+  if (lt_module_loading_push(L, module, path->steps[0]))
+    return true;
+  if (!optional)
     raise_missing(L, path, luaL_tolstring(L, -1, NULL));
-  for (int i = 1; i < path->length; i++)
-    if (!take_step(L, path->steps[i]) || lua_isnil(L, -1))
-      raise_missing(
-          L, path,
-          lua_pushfstring(L, "module '%s' has no such member in this thread", path->steps[0]));
+  lua_pop(L, 1);
+  lua_pushnil(L);
+  return false;
+}
+
+void lt_module_names_push(lua_State *L, const lt_ModulePath *path, lt_ModuleContents *module,
+                          bool optional) {
+  if (!lt_module_names_load(L, path, module, optional))
+    return;
+  for (int i = 1; i < path->length; i++) {
+    if (take_step(L, path->steps[i]) && !lua_isnil(L, -1))
+      continue;
+    if (!optional)
+      lt_module_names_raise_lacking(L, path);
+    lua_pop(L, 1);
+    lua_pushnil(L);
+    return;
+  }
 }

@@ -19,10 +19,19 @@
 bool lt_module_names_find(lua_State *L, int index, const void *address, lt_ModulePath *path);
 
 /*
-** Pushes what the path leads to, loading the module if need be, with all that belongs to it, or
-** raises RuntimeError. 'module' may be NULL.
+** Pushes the module of the path, loading it if need be, with all that belongs to it, or raises
+** RuntimeError. 'module' may be NULL. If it is optional, nil takes its place where it can't be
+** loaded, and false is returned.
 */
-void lt_module_names_push(lua_State *L, const lt_ModulePath *path, const lt_ModuleContents *module);
+bool lt_module_names_load(lua_State *L, const lt_ModulePath *path, lt_ModuleContents *module,
+                          bool optional);
+
+/* The same for what the path leads to. */
+void lt_module_names_push(lua_State *L, const lt_ModulePath *path, lt_ModuleContents *module,
+                          bool optional);
+
+/* Raises that the receiver's module lacks what the path leads to. */
+_Noreturn void lt_module_names_raise_lacking(lua_State *L, const lt_ModulePath *path);
 
 /* Whether the path leads to what a new state has from its beginning under this global name. */
 bool lt_module_names_is_standard_global(const lt_ModulePath *path, const char *name);

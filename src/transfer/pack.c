@@ -79,7 +79,8 @@ static void start_over(lua_State *L, lt_Packer *packer, int count) {
 }
 
 static bool must_start_over(const lt_Packer *packer) {
-  return packer->starts_over || (packer->quiet.memory_was_short && packer->anchors == 0);
+  return packer->starts_over || packer->absent_grew ||
+         (packer->quiet.memory_was_short && packer->anchors == 0);
 }
 
 static void pack_roots(lua_State *L, lt_Packer *packer, int count) {
@@ -94,6 +95,15 @@ static bool is_lua_function(lua_State *L, int index) {
   return lua_isfunction(L, index) && !lua_iscfunction(L, index);
 }
 
+static void pack_all(lua_State *L, lt_Packer *packer, int count) {
+  pack_roots(L, packer, count);
+  if (packer->starts_over)
+    return;
+  lt_packer_write_late_metatables(L, packer);
+  lt_packer_write_tag(L, packer, LT_TAG_END);
+  lt_pack_modules(L, packer);
+}
+
 /*
 ** The packer is the first argument, then come the names, or nil, the choice of globals, or nil, two
 ** nils, and the values.
@@ -104,13 +114,11 @@ static int pack_protected(lua_State *L) {
   lt_check_stack(L, 20);
   packer->whole_variables = is_lua_function(L, LT_FIRST_VALUE_PLACE);
   packer->whole_classes = packer->whole_classes || packer->whole_variables;
-  pack_roots(L, packer, count);
+  pack_all(L, packer, count);
   while (must_start_over(packer)) {
     start_over(L, packer, count);
-    pack_roots(L, packer, count);
+    pack_all(L, packer, count);
   }
-  lt_packer_write_late_metatables(L, packer);
-  lt_packer_write_tag(L, packer, LT_TAG_END);
   make_message(L, packer, count);
   if (packer->moves && !packer->is_trial)
     take_moved(L, packer->message);

@@ -227,6 +227,11 @@ static lt_ClassRecord *record_of(lua_State *L, lt_Packer *packer) {
   return record;
 }
 
+lt_ClassRecord *lt_pack_class_record(lua_State *L, lt_Packer *packer) {
+  lt_ClassRecord *record = record_of(L, packer);
+  return record != NULL && !record->is_variable ? record : NULL;
+}
+
 bool lt_pack_if_class(lua_State *L, lt_Packer *packer) {
   lt_ClassRecord *record = record_of(L, packer);
   if (record == NULL)

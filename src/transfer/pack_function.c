@@ -29,25 +29,30 @@ static const lt_Bytecode *add_code(lua_State *L, lt_Packer *packer, int function
   return code;
 }
 
-static void pack_open_function(lua_State *L, lt_Packer *packer) {
-  int function = lua_gettop(L);
+const lt_Bytecode *lt_pack_code(lua_State *L, lt_Packer *packer, int function, int *upvalue_count,
+                                uint32_t *reference) {
   packer->has_function = true;
   if (packer->refers_to_classes) {
     packer->whole_variables = true;
     lt_pack_classes_whole(packer);
-    lua_pop(L, 1);
-    return;
+    return NULL;
   }
   if (!lt_stack_room(L, 20))
     lt_pack_refuse_depth(L, packer);
   lt_UpvalueSet globals;
-  int upvalue_count = lt_pack_environment_find(L, packer, function, &globals);
+  *upvalue_count = lt_pack_environment_find(L, packer, function, &globals);
+  return packer->starts_over ? NULL : add_code(L, packer, function, &globals, reference);
+}
+
+static void pack_open_function(lua_State *L, lt_Packer *packer) {
+  int function = lua_gettop(L);
+  int upvalue_count;
+  uint32_t reference;
+  const lt_Bytecode *code = lt_pack_code(L, packer, function, &upvalue_count, &reference);
   if (packer->starts_over) {
     lua_pop(L, 1);
     return;
   }
-  uint32_t reference;
-  const lt_Bytecode *code = add_code(L, packer, function, &globals, &reference);
   lt_packer_write_tag(L, packer, LT_TAG_FUNCTION);
   size_t node = lt_packer_add_node(L, packer, lua_topointer(L, -1), true);
   lt_PackFrame *frame = lt_packer_push_frame(L, packer, node);

@@ -7,10 +7,11 @@
 
 #include "src/base/stack_room.h"
 #include "src/state/hidden_functions.h"
+#include "src/transfer/nameable.h"
 
 bool lt_pack_library_is_named(lua_State *L, const lt_ModulePath *path) {
   const char *name = path->steps[0];
-  if (!lt_module_index_is_library(name) || strcmp(name, LUA_GNAME) == 0)
+  if (!lt_nameable_is_library(name) || strcmp(name, LUA_GNAME) == 0)
     return true;
   lt_check_stack(L, 6);
   int top = lua_gettop(L);
@@ -49,7 +50,7 @@ bool lt_pack_library_function(lua_State *L, lt_Packer *packer, const void *addre
   if (pack_hidden(L, packer, address))
     return true;
   if (has_upvalues(L) || !lt_packer_find_path(L, address, &path) || path.length != 2 ||
-      path.steps[1] == NULL || !lt_module_index_is_library(path.steps[0]))
+      path.steps[1] == NULL || !lt_nameable_is_library(path.steps[0]))
     return false;
   lua_CFunction function = lua_tocfunction(L, -1);
   lt_packer_write_tagged(L, packer, LT_TAG_LIBRARY_FUNCTION, &function, sizeof(function));

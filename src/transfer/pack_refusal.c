@@ -59,7 +59,9 @@ static void push_step(lua_State *L, const lt_PackFrame *frame) {
 
 static void refusal_push_path(lua_State *L, lt_Packer *packer) {
   size_t first = packer->depth > SHOWN_FRAMES ? packer->depth - SHOWN_FRAMES : 0;
-  if (packer->describe != NULL)
+  if (packer->module != 0)
+    lt_pack_push_field_path(L, packer);
+  else if (packer->describe != NULL)
     packer->describe(L, packer->first + packer->root);
   else
     lua_pushliteral(L, "value");

@@ -166,40 +166,6 @@ static void pack_object(lua_State *L, lt_Packer *packer, lt_Tag tag, lt_Object *
   lua_pop(L, 1);
 }
 
-/* The reference to what belongs to the module of a path, see module_contents.h. */
-static uint32_t add_module(lua_State *L, lt_Packer *packer, const lt_ModulePath *path) {
-  lt_Object *module;
-  if (lt_module_index_kept(L, LT_MODULE_INDEX_PLACE, path, &module))
-    return module != NULL ? lt_packer_add_object(L, packer, module) : LT_NO_REFERENCE;
-  lt_packer_reserve_reference(L, packer);
-  module = (lt_Object *)lt_module_contents_new(L, path->steps[0]);
-  uint32_t reference =
-      module != NULL ? lt_packer_add_reference(packer, NULL, module) : LT_NO_REFERENCE;
-  lt_module_index_keep(L, LT_MODULE_INDEX_PLACE, path, module);
-  return reference;
-}
-
-static bool pack_if_named(lua_State *L, lt_Packer *packer, const void *address) {
-  lt_ModulePath path;
-  if (!lt_packer_find_path(L, address, &path) || !lt_pack_library_is_named(L, &path))
-    return false;
-  uint32_t module = add_module(L, packer, &path);
-  lt_packer_write_tag(L, packer, LT_TAG_NAMED);
-  lt_packer_add_node(L, packer, address, false);
-  unsigned char length = (unsigned char)path.length;
-  lt_packer_write(L, packer, &module, sizeof(module));
-  lt_packer_write(L, packer, &length, 1);
-  for (int i = 0; i < path.length; i++) {
-    static const size_t no_step = LT_NO_STEP;
-    if (path.steps[i] != NULL)
-      lt_packer_write_string(L, packer, path.steps[i], strlen(path.steps[i]));
-    else
-      lt_packer_write(L, packer, &no_step, sizeof(no_step));
-  }
-  lua_pop(L, 1);
-  return true;
-}
-
 /* A table, a function or a userdata, which may have come before. */
 static void pack_by_identity(lua_State *L, lt_Packer *packer) {
   const void *address = lua_topointer(L, -1);
@@ -213,7 +179,7 @@ static void pack_by_identity(lua_State *L, lt_Packer *packer) {
     pack_object(L, packer, LT_TAG_OBJECT, object);
   else if (lua_iscfunction(L, -1) && lt_pack_library_function(L, packer, address))
     return;
-  else if (pack_if_named(L, packer, address))
+  else if (lt_pack_if_named(L, packer, address))
     return;
   else if (type == LUA_TUSERDATA)
     pack_userdata(L, packer);
@@ -221,6 +187,10 @@ static void pack_by_identity(lua_State *L, lt_Packer *packer) {
     lt_pack_function(L, packer);
   else if (!lt_pack_may_be_class(packer, address) || !lt_pack_if_class(L, packer))
     lt_pack_open_table(L, packer);
+}
+
+bool lt_pack_scalar(lua_State *L, lt_Packer *packer) {
+  return pack_scalar(L, packer, -1);
 }
 
 bool lt_pack_value(lua_State *L, lt_Packer *packer) {
@@ -343,8 +313,7 @@ static void pack_step_table(lua_State *L, lt_Packer *packer, lt_PackFrame *frame
 ** A frame that packs a value may push another one, which moves the frames: it is looked up anew for
 ** each step.
 */
-void lt_pack_root(lua_State *L, lt_Packer *packer) {
-  lt_pack_value(L, packer);
+static void pack_frames(lua_State *L, lt_Packer *packer) {
   while (packer->depth > 0 && !packer->starts_over) {
     lt_PackFrame *frame = &packer->frames[packer->depth - 1];
     if (frame->is_function)
@@ -354,4 +323,18 @@ void lt_pack_root(lua_State *L, lt_Packer *packer) {
     else
       pack_step_table(L, packer, frame);
   }
+}
+
+void lt_pack_root(lua_State *L, lt_Packer *packer) {
+  lt_pack_value(L, packer);
+  pack_frames(L, packer);
+}
+
+void lt_pack_body(lua_State *L, lt_Packer *packer, size_t node) {
+  packer->body = node;
+  if (lua_type(L, -1) == LUA_TFUNCTION)
+    lt_pack_function(L, packer);
+  else if (lt_pack_class_record(L, packer) == NULL || !lt_pack_if_class(L, packer))
+    lt_pack_open_table(L, packer);
+  pack_frames(L, packer);
 }

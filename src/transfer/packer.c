@@ -71,8 +71,19 @@ static void grow_nodes(lua_State *L, lt_Packer *packer) {
                       packer->node_count);
 }
 
+/* That of a value which has been named, and whose contents follow now. */
+static size_t take_body(lua_State *L, lt_Packer *packer, bool open) {
+  size_t node = packer->body;
+  packer->body = 0;
+  packer->nodes[node].open = open;
+  lt_packer_write(L, packer, &packer->nodes[node].slot, sizeof(uint32_t));
+  return node;
+}
+
 size_t lt_packer_add_node(lua_State *L, lt_Packer *packer, const void *address, bool open) {
   static const uint32_t none = 0;
+  if (packer->body != 0)
+    return take_body(L, packer, open);
   if (packer->anchors != 0) {
     lua_pushvalue(L, -1);
     lua_rawseti(L, packer->anchors, (lua_Integer)packer->node_count);
@@ -86,6 +97,13 @@ size_t lt_packer_add_node(lua_State *L, lt_Packer *packer, const void *address, 
   lt_packer_put(packer, &none, sizeof(none));
   *lt_packer_place(packer, address) = (uint32_t)node;
   return node;
+}
+
+void lt_packer_forget_nodes(lt_Packer *packer, size_t count) {
+  packer->node_count = count;
+  memset(packer->met.places, 0, (packer->met.mask + 1) * sizeof(uint32_t));
+  lt_address_map_fill(&packer->met, packer->met.places, packer->met.mask + 1, packer->nodes,
+                      sizeof(lt_PackNode), count);
 }
 
 /*
@@ -206,10 +224,13 @@ void lt_packer_init(lt_Packer *packer, lt_StringsRule strings, lt_DescribeValue 
   packer->whole_classes = false;
   packer->whole_variables = false;
   packer->looks_for_classes = false;
+  packer->absent = NULL;
+  packer->absent_count = 0;
+  packer->absent_capacity = 0;
   packer_begin(packer);
 }
 
-void lt_packer_free(lt_Packer *packer) {
+static void packer_end(lt_Packer *packer) {
   lt_packer_release_references(packer->references, packer->reference_count);
   free_unless(packer->bytes, packer->own_bytes);
   free_unless(packer->references, packer->own_references);
@@ -217,9 +238,16 @@ void lt_packer_free(lt_Packer *packer) {
   free_unless(packer->met.places, packer->own_places);
   free_unless(packer->frames, packer->own_frames);
   free(packer->late);
+  free(packer->modules);
+  free(packer->bodies);
+}
+
+void lt_packer_free(lt_Packer *packer) {
+  packer_end(packer);
+  free(packer->absent);
 }
 
 void lt_packer_restart(lt_Packer *packer) {
-  lt_packer_free(packer);
+  packer_end(packer);
   packer_begin(packer);
 }

@@ -8,6 +8,7 @@
 **   pack_class.c        classes, which keep their identity
 **   pack_object_data.c  what the variables of classes hold for objects
 **   pack_function.c     functions; their upvalues and globals are values again: lt_pack_value
+**   pack_module.c       what a module has, by its name, and what a fresh one lacks
 **   pack_value.c        all other values, and the walk through all of them
 **   pack.c              the message
 **
@@ -87,6 +88,15 @@ typedef struct lt_PackFrame {
   size_t low;        /* see lt_packer_refer */
 } lt_PackFrame;
 
+/* A module that differs from a fresh one, or of which that is not known. */
+typedef struct lt_PackModule {
+  const lt_ModuleContents *contents;
+  const lt_ModuleShape *shape;
+  uint32_t reference;
+  uint32_t slot;
+  uint32_t field_count; /* of those that go along */
+} lt_PackModule;
+
 /*
 ** What suffices for a small value lies in the packer itself: then one allocation makes a message.
 */
@@ -122,7 +132,10 @@ typedef struct lt_Packer {
   bool is_trial;          /* nobody gets the message; without names that are guessed */
   bool looks_for_classes; /* before a table is opened */
   lt_Class *refusal;      /* the error is the reason, a string; what to raise with it */
-  unsigned char *bytes;   /* all from here on begins anew with each try */
+  const void **absent;    /* what can't go along with its module */
+  size_t absent_count;
+  size_t absent_capacity;
+  unsigned char *bytes; /* all from here on begins anew with each try */
   size_t size;
   size_t capacity;
   lt_Reference *references;
@@ -139,6 +152,17 @@ typedef struct lt_Packer {
   size_t (*late)[2]; /* nodes: a table and the metatable that was still open */
   size_t late_count;
   size_t late_capacity;
+  lt_PackModule *modules; /* number 0 is unused; see pack_module.c */
+  size_t module_count;
+  size_t module_capacity;
+  size_t *bodies; /* the nodes of values that may have to go along */
+  size_t body_count;
+  size_t body_capacity;
+  size_t body;      /* the node of the one that is packed now; or 0 */
+  bool optional;    /* what is packed now may be left out */
+  bool absent_grew; /* packing must start over */
+  size_t module;    /* of which a field is packed now; or 0 */
+  uint32_t field;
   size_t ruled; /* the node of the innermost object that is packed by a rule, or 0 */
   int root;
   bool list_taken; /* a function has been met, with which the chosen globals go along */
@@ -151,7 +175,7 @@ typedef struct lt_Packer {
   bool has_variables;          /* of classes: see pack_object_data.c */
   bool is_metatable;           /* what is packed now */
   const void *plain_metatable; /* the last one without __call */
-  uint64_t number;             /* of this packing, if it has classes */
+  uint64_t number;             /* of this packing, if it has classes or asks for modules; or 0 */
   bool refers_to_classes;      /* by their definitions */
   const void *copied; /* the metatable of which it was last found that its tables are copied */
   const void *asked;  /* the environment that was last asked whether it stands for the globals */
@@ -283,6 +307,9 @@ static inline size_t lt_packer_find_node(lt_Packer *packer, const void *address)
 ** the address: the value, or a function that has the upvalue cell or the name.
 */
 size_t lt_packer_add_node(lua_State *L, lt_Packer *packer, const void *address, bool open);
+
+/* Only so many stay, as if the others had not been met. */
+void lt_packer_forget_nodes(lt_Packer *packer, size_t count);
 
 /*
 ** The value of a node comes again. The receiver makes an object with a rule when it has all that
@@ -425,6 +452,9 @@ bool lt_pack_environment_runs_code(lua_State *L);
 ** pack_class.c
 */
 
+/* The record of the table on the top, if it is a class; or NULL. */
+lt_ClassRecord *lt_pack_class_record(lua_State *L, lt_Packer *packer);
+
 /* Packs the table on the top, and pops it, if it is a class; else returns false. */
 bool lt_pack_if_class(lua_State *L, lt_Packer *packer);
 
@@ -482,6 +512,27 @@ bool lt_pack_library_function(lua_State *L, lt_Packer *packer, const void *addre
 
 /* Packs the next upvalue or global of the function whose frame is the last, or closes the frame. */
 void lt_pack_function_step(lua_State *L, lt_Packer *packer, lt_PackFrame *frame);
+
+/*
+** The value on the top, if it goes by its name: then it is popped; or packing is to start over.
+*/
+bool lt_pack_if_named(lua_State *L, lt_Packer *packer, const void *address);
+
+/* Pushes what leads to the field of a module that is packed now. */
+void lt_pack_push_field_path(lua_State *L, const lt_Packer *packer);
+
+/* What goes along with the modules that have been named, up to an END. */
+void lt_pack_modules(lua_State *L, lt_Packer *packer);
+
+/* The code of a function, with its reference; NULL: packing is to start over. */
+const lt_Bytecode *lt_pack_code(lua_State *L, lt_Packer *packer, int function, int *upvalue_count,
+                                uint32_t *reference);
+
+/* The scalar or string on the top, which stays there; false: it is none. */
+bool lt_pack_scalar(lua_State *L, lt_Packer *packer);
+
+/* The table or function on the top, with all that it holds, also if it has a name. */
+void lt_pack_body(lua_State *L, lt_Packer *packer, size_t node);
 
 /* Returns whether the value is done; otherwise its frame is. */
 bool lt_pack_value(lua_State *L, lt_Packer *packer);

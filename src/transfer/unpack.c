@@ -58,10 +58,20 @@ static void unpack_open_table(lua_State *L, lt_Unpacker *unpacker) {
   uint32_t hash_size = lt_unpack_number(unpacker);
   unsigned char has_metatable;
   lt_unpack_bytes(unpacker, &has_metatable, 1);
-  lua_createtable(L, (int)array_size, (int)hash_size);
-  lt_unpack_keep(L, slot);
+  bool is_spare = unpacker->body == LT_UNPACK_SPARE;
+  if (!lt_unpack_take_body(L, unpacker, slot)) {
+    lua_createtable(L, (int)array_size, (int)hash_size);
+    lt_unpack_keep(L, is_spare ? 0 : slot);
+  }
   lt_UnpackFrame *frame = lt_unpack_push_frame(L, unpacker);
   frame->has_metatable = has_metatable != 0;
+}
+
+static bool is_known_class(lua_State *L, lt_ClassIdentity *identity) {
+  bool known = lt_class_push_known(L, identity);
+  if (known)
+    lua_pop(L, 1);
+  return known;
 }
 
 /* Whoever refers to the table gets the class of this state, if it has that. */
@@ -72,7 +82,13 @@ static void unpack_open_class(lua_State *L, lt_Unpacker *unpacker) {
   lt_unpack_tag(unpacker);
   uint32_t slot;
   memcpy(&slot, unpacker->next, sizeof(slot));
+  bool is_known = unpacker->body != LT_UNPACK_NEW && is_known_class(L, identity);
+  bool is_unused = unpacker->body == LT_UNPACK_SPARE && !is_known;
+  if (is_known) /* it took the place of what is lacking: this is only the news */
+    unpacker->body = LT_UNPACK_SPARE;
   unpack_open_table(L, unpacker);
+  if (is_unused)
+    return;
   lt_UnpackFrame *frame = &unpacker->frames[unpacker->depth - 1];
   frame->slot = (uint32_t)lt_received_class_begin(L, LT_RECEIVED_CLASSES_PLACE, identity, version,
                                                   &frame->is_known);
@@ -104,35 +120,24 @@ static void unpack_open_function(lua_State *L, lt_Unpacker *unpacker) {
   const lt_Bytecode *code = lt_unpack_reference(unpacker)->target;
   unsigned char upvalue_count;
   lt_unpack_bytes(unpacker, &upvalue_count, 1);
-  if (lt_bytecode_load(L, code) != LUA_OK)
-    lua_error(L);
-  lt_unpack_keep(L, slot);
+  bool is_spare = unpacker->body == LT_UNPACK_SPARE;
+  if (!lt_unpack_take_body(L, unpacker, slot)) {
+    if (lt_bytecode_load(L, code) != LUA_OK)
+      lua_error(L);
+    lt_unpack_keep(L, is_spare ? 0 : slot);
+  }
   lt_unpack_push_frame(L, unpacker)->is_function = true;
 }
 
 static void push_named(lua_State *L, lt_Unpacker *unpacker) {
   lt_ModulePath path;
-  unsigned char length;
   uint32_t slot = lt_unpack_number(unpacker);
   uint32_t reference = lt_unpack_number(unpacker);
-  const lt_ModuleContents *module =
+  lt_ModuleContents *module =
       reference == LT_NO_REFERENCE ? NULL : unpacker->message->references[reference].target;
-  lt_unpack_bytes(unpacker, &length, 1);
   int base = lua_gettop(L);
-  lt_check_stack(L, LT_MODULE_PATH_LONGEST + 10);
-  path.length = length;
-  for (int i = 0; i < path.length; i++) {
-    size_t size;
-    memcpy(&size, unpacker->next, sizeof(size));
-    if (size == LT_NO_STEP) {
-      unpacker->next += sizeof(size);
-      path.steps[i] = NULL;
-    } else {
-      lt_unpack_name(L, unpacker);
-      path.steps[i] = lua_tostring(L, -1);
-    }
-  }
-  lt_module_names_push(L, &path, module);
+  lt_unpack_path(L, unpacker, &path);
+  lt_module_names_push(L, &path, module, unpacker->fallback);
   lua_insert(L, base + 1);
   lua_settop(L, base + 1);
   lt_unpack_keep(L, slot);
@@ -210,6 +215,9 @@ bool lt_unpack_value(lua_State *L, lt_Unpacker *unpacker) {
     return true;
   case LT_TAG_NAMED:
     push_named(L, unpacker);
+    return true;
+  case LT_TAG_MEMBER:
+    lt_unpack_member(L, unpacker);
     return true;
   case LT_TAG_METHOD:
     unpack_method(L, unpacker);
@@ -356,7 +364,7 @@ static void step_function(lua_State *L, lt_Unpacker *unpacker, lt_UnpackFrame *f
 ** The whole
 */
 
-static void unpack_whole(lua_State *L, lt_Unpacker *unpacker) {
+void lt_unpack_whole(lua_State *L, lt_Unpacker *unpacker) {
   lt_unpack_value(L, unpacker);
   while (unpacker->depth > 0) {
     lt_UnpackFrame *frame = &unpacker->frames[unpacker->depth - 1];
@@ -382,9 +390,10 @@ void lt_unpack_late_metatables(lua_State *L, lt_Unpacker *unpacker) {
 static void make_slots(lua_State *L, lt_Unpacker *unpacker) {
   uint32_t count = unpacker->message->slot_count;
   if (count > 0) {
-    unpacker->cells = malloc((size_t)count + 1);
+    unpacker->cells = calloc(2, (size_t)count + 1);
     if (unpacker->cells == NULL)
       lt_raise_memory(L);
+    unpacker->lacking = unpacker->cells + count + 1;
   }
   if (count > LT_STACK_SLOTS)
     lua_createtable(L, (int)count, 0);
@@ -396,8 +405,8 @@ static void unpack_object_data(lua_State *L, lt_Unpacker *unpacker) {
     lt_unpack_tag(unpacker);
     lt_check_stack(L, LUA_MINSTACK);
     lua_pushlightuserdata(L, lt_unpack_reference(unpacker)->target);
-    unpack_whole(L, unpacker);
-    unpack_whole(L, unpacker);
+    lt_unpack_whole(L, unpacker);
+    lt_unpack_whole(L, unpacker);
     lt_received_object_datum_note(L, LT_OBJECT_DATA_PLACE);
   }
 }
@@ -410,9 +419,10 @@ static int unpack_protected(lua_State *L) {
   lua_settop(L, LT_SLOTS_PLACE - 1); /* the globals and the classes: nil before the first one */
   make_slots(L, unpacker);
   for (int i = 0; i < message->count; i++)
-    unpack_whole(L, unpacker);
+    lt_unpack_whole(L, unpacker);
   unpack_object_data(L, unpacker);
   lt_unpack_late_metatables(L, unpacker);
+  lt_unpack_modules(L, unpacker);
   lt_received_classes_settle(L, LT_RECEIVED_CLASSES_PLACE);
   lt_received_object_data_settle(L, LT_OBJECT_DATA_PLACE);
   lt_received_globals_set(L, LT_RECEIVED_GLOBALS_PLACE);
@@ -429,6 +439,11 @@ int lt_try_unpack(lua_State *L, const lt_Message *message, lt_GlobalsRule global
   unpacker.cells = NULL;
   unpacker.settled_classes = 0;
   unpacker.globals = globals;
+  unpacker.body = LT_UNPACK_NEW;
+  unpacker.fallback = false;
+  unpacker.modules = NULL;
+  unpacker.module_count = 0;
+  unpacker.module_capacity = 0;
   if (!lua_checkstack(L, 4)) {
     lua_pushliteral(L, "stack overflow (too many values)");
     return LUA_ERRRUN;
@@ -438,6 +453,7 @@ int lt_try_unpack(lua_State *L, const lt_Message *message, lt_GlobalsRule global
   /* LUA_MULTRET: a fixed number must fit into a short */
   int status = lt_protected_call(L, unpack_protected, &unpacker, 0, LUA_MULTRET);
   free(unpacker.cells);
+  free(unpacker.modules);
   if (unpacker.frames != unpacker.own_frames)
     free(unpacker.frames);
   return lt_unpack_end_run(L, &unpacker.end, status, base);

@@ -1,6 +1,7 @@
 /*
 ** Unpacking, private to its files, each of which knows those above it:
 **
+**   unpack_module.c  what a module has, and what goes along with it
 **   unpack_ruled.c   objects with a rule in Lua; their values are values again: lt_unpack_value
 **   unpack_library.c functions of Lua's own libraries
 **   unpack.c         all other values, and the walk through all of them
@@ -50,6 +51,21 @@ typedef struct lt_UnpackFrame {
 
 enum { LT_UNPACKER_FRAMES = 8 };
 
+/* How the next table or function begins. */
+typedef enum lt_UnpackBody {
+  LT_UNPACK_NEW,
+  LT_UNPACK_LACKING, /* it is kept already, without contents */
+  LT_UNPACK_SPARE /* what is kept in its slot is the state's own, this is only for its contents */
+} lt_UnpackBody;
+
+/* A module for which fields have come along. */
+typedef struct lt_UnpackModule {
+  uint32_t slot;
+  uint32_t field_count;
+  const unsigned char *fields;
+  bool only_fallback; /* it was first met there */
+} lt_UnpackModule;
+
 typedef struct lt_Unpacker {
   const lt_Message *message;
   const unsigned char *next;
@@ -60,6 +76,13 @@ typedef struct lt_Unpacker {
   lua_Integer settled_classes; /* so many of the first ones: see unpack_ruled.c */
   lt_GlobalsRule globals;
   lt_UnpackEnd end;
+  unsigned char
+      *lacking; /* for the slot of a member: whether the state lacks it, see unpack_module.c */
+  lt_UnpackBody body;
+  bool fallback; /* what is made now may not be wanted */
+  lt_UnpackModule *modules;
+  size_t module_count;
+  size_t module_capacity;
   lt_UnpackFrame own_frames[LT_UNPACKER_FRAMES]; /* suffice for a small value */
 } lt_Unpacker;
 
@@ -128,6 +151,30 @@ bool lt_unpack_value(lua_State *L, lt_Unpacker *unpacker);
 
 /* Sets the metatables that were not complete when they were needed, up to an END. */
 void lt_unpack_late_metatables(lua_State *L, lt_Unpacker *unpacker);
+
+/* The next value, with all that it holds. */
+void lt_unpack_whole(lua_State *L, lt_Unpacker *unpacker);
+
+/* The slot of a table or function whose body comes: pushes that, or nothing if it is a new one. */
+static inline bool lt_unpack_take_body(lua_State *L, lt_Unpacker *unpacker, uint32_t slot) {
+  lt_UnpackBody body = unpacker->body;
+  unpacker->body = LT_UNPACK_NEW;
+  if (body == LT_UNPACK_LACKING)
+    lt_unpack_push_kept(L, slot);
+  return body == LT_UNPACK_LACKING;
+}
+
+/*
+** unpack_module.c
+*/
+
+/* The steps of a path: pushes those that are names. */
+void lt_unpack_path(lua_State *L, lt_Unpacker *unpacker, lt_ModulePath *path);
+
+void lt_unpack_member(lua_State *L, lt_Unpacker *unpacker);
+
+/* What goes along with modules. */
+void lt_unpack_modules(lua_State *L, lt_Unpacker *unpacker);
 
 /*
 ** unpack_ruled.c
