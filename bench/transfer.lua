@@ -132,6 +132,18 @@ local function through_queue(value)
   end) / 1000
 end
 
+-- A module with 30 functions, of which it is known what a fresh one has.
+local function known_module()
+  package.preload.bench_module = package.preload.bench_module or function()
+    local module = {}
+    for i = 1, 30 do module["f" .. i] = function(x) return x + i end end
+    return module
+  end
+  local module = require "bench_module"
+  require("lthread").start_joinable_thread(function() return module.f1(1) end):result()
+  return module
+end
+
 -- Seconds for 20,000 of what 'new' makes to a thread, which finds so many metatables among them.
 local function to_thread(count, new)
   local q = require("lthread.queue").SimpleQueue()
@@ -157,6 +169,12 @@ return {
     base = "a table without a class",
     floor = function() return through_queue { x = 1, y = 2 } end,
     ours = function() return through_queue(new_class().new(1, 2)) end,
+  },
+  {
+    what = "a module of 30 functions, put + get", unit = "us",
+    base = "a string in its place",
+    floor = function() return through_queue { "module" } end,
+    ours = function() return through_queue { known_module() } end,
   },
   {
     what = "20,000 objects of one class, to a thread", unit = "ms",

@@ -8,7 +8,7 @@ end
 -- Each allocation in turn fails, alone and with all that follow: see support/failing.lua.
 describe("want of memory raises, leaks nothing and leaves all usable", function()
   for _, operation in ipairs { "open", "locks", "exceptions", "rules", "classes", "start", "sandbox",
-    "join", "transfer", "modules", "errors", "hook", "reports", "local", "per_thread",
+    "join", "transfer", "modules", "changed", "errors", "hook", "reports", "local", "per_thread",
     "commands", "calls", "queues", "loans", "descriptors", "globals", "sockets" } do
     it("in " .. operation, function()
       local output = child("return dofile 'spec/support/failing.lua'", nil, operation)

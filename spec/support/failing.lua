@@ -197,6 +197,22 @@ operations.modules = [[
   _thread = require "lthread"
 ]]
 
+operations.changed = [[
+  package.preload.settings = function() return { limit = 1, handlers = {} } end
+  local settings = require "settings"
+  settings.limit, settings.extra = 9, { 1 }
+  function settings.handlers.get() return settings.limit + settings.extra[1] end
+  for _ = 1, 2 do
+    local handle = _thread.start_joinable_thread(function()
+      collectgarbage "stop"
+      return settings.handlers.get()
+    end)
+    assert(handle:result() == 10)
+  end
+  for name in pairs(package.preload) do package.loaded[name] = nil end
+  _thread = require "lthread"
+]]
+
 operations.errors = [[
   local handle = _thread.start_joinable_thread(function()
     collectgarbage "stop"

@@ -1,6 +1,6 @@
 -- What a script has put into a module, or changed there, crosses with it; what the module has
--- anyway goes by name. It is the same for the first thread, which is started before anybody knows what a
--- fresh module has, for later ones, and for one that goes on.
+-- anyway goes by name. It is the same for the first thread, which is started before anybody knows
+-- what a fresh module has, for later ones, and for one that goes on.
 local _thread = require "lthread"
 local queue = require "lthread.queue"
 local raised = require "support.raised"
