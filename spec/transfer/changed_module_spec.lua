@@ -290,6 +290,17 @@ describe("a module that a thread can't require", function()
     end, object) })
   end)
 
+  it("crosses as what it is: its loader can't cross", function()
+    local co = coroutine.create(nothing)
+    local module = new_module("lt_spec.bound", function()
+      return { own = co and 5, f = function() return 6 end }
+    end)
+    _thread.start_joinable_thread(nothing):join() -- finds out what threads inherit
+    for _ = 1, 2 do
+      assert.same({ 5, 6 }, { call(function() return module.own, module.f() end) })
+    end
+  end)
+
   it("may have odd names, or be no table", function()
     local f = function() return "f" end
     package.loaded["lt_spec.a function"], package.loaded["lt_spec.zero\0"] = f, { 1 }

@@ -16,6 +16,7 @@
 #include "src/thread/inheritable.h"
 #include "src/thread/stock_libraries.h"
 #include "src/transfer/message.h"
+#include "src/transfer/nameable.h"
 
 const lt_OwnModules *lt_own_modules;
 
@@ -83,6 +84,14 @@ static void push_loaders(lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* The loader on the top can't cross: its module is not called by its name any more. */
+static void exclude_loader(lua_State *L) {
+  if (lt_nameable_exclude(L)) {
+    lt_module_index_push(L, true);
+    lua_pop(L, 1);
+  }
+}
+
 /* The same without what can't cross; nil if there is nothing in it. */
 static void push_preload(lua_State *L) {
   push_loaders(L);
@@ -90,6 +99,7 @@ static void push_preload(lua_State *L) {
   lua_pushnil(L);
   while (lua_next(L, copy)) {
     if (!lt_inheritable(L)) {
+      exclude_loader(L);
       lua_pushvalue(L, -2);
       lua_pushnil(L);
       lua_rawset(L, copy);

@@ -171,10 +171,10 @@ bool lt_nameable_has(lua_State *L, const char *name) {
   return nameable;
 }
 
-void lt_nameable_exclude(lua_State *L) {
+bool lt_nameable_exclude(lua_State *L) {
   lt_check_stack(L, 6);
   if (is_in_set(L, &excluded_key))
-    return;
+    return false;
   lt_push_registered(L, &excluded_key, "k");
   lua_pushvalue(L, -2);
   lua_pushboolean(L, 1);
@@ -182,4 +182,5 @@ void lt_nameable_exclude(lua_State *L) {
   lua_pop(L, 1);
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &nameable_key);
+  return true;
 }

@@ -21,7 +21,7 @@ bool lt_nameable_is_standard(const char *module);
 */
 bool lt_nameable_has(lua_State *L, const char *name);
 
-/* The loader on the top, of package.preload, can't cross. */
-void lt_nameable_exclude(lua_State *L);
+/* The loader on the top, of package.preload, can't cross. Returns whether that is news. */
+bool lt_nameable_exclude(lua_State *L);
 
 #endif
