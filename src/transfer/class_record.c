@@ -53,11 +53,20 @@ void lt_class_record_push(lua_State *L, int index) {
   lua_remove(L, -2);
 }
 
+bool lt_class_record_has_ended(lua_State *L) {
+  lua_getiuservalue(L, -1, LT_RECORD_IDENTITY);
+  bool ended = lt_proxy_has_ended(L, -1);
+  lua_pop(L, 1);
+  return ended;
+}
+
 lt_ClassRecord *lt_class_record_find(lua_State *L, int index) {
   if (!lt_class_may_be(lua_topointer(L, index)))
     return NULL;
   lt_class_record_push(L, index);
   lt_ClassRecord *record = lua_touserdata(L, -1);
+  if (record != NULL && lt_class_record_has_ended(L))
+    record = NULL;
   lua_pop(L, 1);
   return record;
 }

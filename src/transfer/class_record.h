@@ -76,8 +76,15 @@ static inline bool lt_class_may_be(const void *address) {
 /* Whether there are variables of classes in the process, or have been. */
 extern atomic_bool lt_class_has_variables;
 
-/* The record of the table at 'index', or NULL. Valid as long as the table. */
+/*
+** The record of the table at 'index', or NULL. Valid as long as the table, and its identity as long
+** as no code of the state runs: a finalizer may bring back a class that was garbage, whose identity
+** is gone or about to go. What it brings back is a new class.
+*/
 lt_ClassRecord *lt_class_record_find(lua_State *L, int index);
+
+/* Whether the record on the top has lost its identity that way. */
+bool lt_class_record_has_ended(lua_State *L);
 
 /* The same; makes one with an identity of its own where there is none. */
 lt_ClassRecord *lt_class_record_ensure(lua_State *L, int index);

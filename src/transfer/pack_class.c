@@ -164,9 +164,12 @@ static void pack_reference(lua_State *L, lt_Packer *packer, const lt_ClassRecord
     return;
   }
   const lt_ClassDefinition *definition = find_definition(L, packer);
-  if (definition != NULL) {
-    note_variables(L, packer);
+  if (definition != NULL && lt_class_record_has_ended(L)) { /* by code that has run for it */
+    packer->starts_over = true;
+    definition = NULL;
   }
+  if (definition != NULL)
+    note_variables(L, packer);
   lua_pop(L, 1);
   if (definition != NULL) {
     packer->refers_to_classes = true;
@@ -189,6 +192,7 @@ static void write_content(lua_State *L, lt_Packer *packer, lt_Tag tag, lt_ClassR
 static void pack_whole(lua_State *L, lt_Packer *packer, lt_ClassRecord *record) {
   if (record->is_home)
     lt_class_trace_verify(L, packer);
+  packer->starts_over = packer->starts_over || lt_class_record_has_ended(L);
   if (packer->starts_over) {
     lua_pop(L, 2);
     return;

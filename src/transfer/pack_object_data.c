@@ -50,6 +50,10 @@ static void pack_datum(lua_State *L, lt_Packer *packer) {
   lua_pushvalue(L, object);
   if (lua_rawget(L, object - 1) != LUA_TNIL) {
     const lt_ClassRecord *record = lt_class_record_find(L, object - 1);
+    if (record == NULL) {
+      lt_class_record_make_variable(L, object - 1);
+      record = lt_class_record_find(L, object - 1);
+    }
     uint32_t reference = lt_packer_add_object(L, packer, &record->identity->object);
     lt_packer_write_tagged(L, packer, LT_TAG_OBJECT_DATUM, &reference, sizeof(reference));
     lua_pushvalue(L, object);

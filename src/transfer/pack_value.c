@@ -62,6 +62,9 @@ static void pack_string(lua_State *L, lt_Packer *packer, int index) {
     pack_long_string(L, packer, index, string, length);
     return;
   }
+  if (length == sizeof(INDEX_FIELD) - 1 && index == KEY_PLACE &&
+      memcmp(string, INDEX_FIELD, length) == 0)
+    lt_pack_class_found(packer);
   lt_RecentString *recent = packer->anchors == 0 ? recent_place(packer, string) : NULL;
   if (recent != NULL && recent->address == string) {
     if (recent->slot == 0) {
@@ -71,9 +74,6 @@ static void pack_string(lua_State *L, lt_Packer *packer, int index) {
     lt_packer_write_same(L, packer, recent->slot);
     return;
   }
-  if (length == sizeof(INDEX_FIELD) - 1 && index == KEY_PLACE &&
-      memcmp(string, INDEX_FIELD, length) == 0)
-    lt_pack_class_found(packer);
   uint32_t short_length = (uint32_t)length;
   lt_packer_reserve(L, packer, 1 + sizeof(no_slot) + sizeof(short_length) + length);
   lt_packer_put_tag(packer, LT_TAG_STRING);

@@ -23,7 +23,7 @@ void lt_received_class_push(lua_State *L, lt_ClassDefinition *definition,
     lt_unpack(L, definition->message, LT_TAKE_GLOBALS);
   } else {
     const lt_ClassRecord *record = lt_class_record_find(L, -1);
-    if (record->identity != identity || !tells_more(record, definition))
+    if (record == NULL || record->identity != identity || !tells_more(record, definition))
       return;
     lt_unpack(L, definition->message, LT_TAKE_GLOBALS);
     lua_pop(L, 1);
@@ -193,7 +193,8 @@ static void make_received_table(lua_State *L) {
 static void take_news(lua_State *L, const lt_ClassIdentity *identity, uint64_t version) {
   int base = lua_gettop(L) - NEWS_KNOWN;
   lt_ClassRecord *record = lt_class_record_find(L, -1);
-  bool takes = !record->is_home && record->identity == identity && version > record->version;
+  bool takes = record != NULL && !record->is_home && record->identity == identity &&
+               version > record->version;
   lt_class_record_push(L, -1);
   if (!takes || lua_getiuservalue(L, -1, LT_RECORD_RECEIVED) != LUA_TTABLE) {
     lua_settop(L, base);
