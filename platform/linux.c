@@ -6,7 +6,6 @@
 #include "platform/platform.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -22,6 +21,10 @@ void plat_parker_destroy(plat_Parker *parker) {
   plat_event_close(&parker->wake);
 }
 
+/* As <linux/futex.h> has them, which comes with the kernel and not with each libc. */
+enum { FUTEX_WAKE = 1, FUTEX_WAIT_BITSET = 9, FUTEX_PRIVATE = 128 };
+#define FUTEX_ALL_BITS UINT32_MAX
+
 /* Where time_t has 64 bits on a system of 32, the call of this name takes such times. */
 #if defined(SYS_futex_time64)
 #define FUTEX_CALL (sizeof(time_t) > sizeof(long) ? SYS_futex_time64 : SYS_futex)
@@ -34,8 +37,8 @@ static long futex_wait(plat_Parker *parker, plat_Time deadline) {
   struct timespec until;
   until.tv_sec = (time_t)(deadline / PLAT_SECOND);
   until.tv_nsec = (long)(deadline % PLAT_SECOND);
-  return syscall(FUTEX_CALL, &parker->token, FUTEX_WAIT_BITSET_PRIVATE, 0,
-                 deadline == PLAT_FOREVER ? NULL : &until, NULL, FUTEX_BITSET_MATCH_ANY);
+  return syscall(FUTEX_CALL, &parker->token, FUTEX_WAIT_BITSET | FUTEX_PRIVATE, 0,
+                 deadline == PLAT_FOREVER ? NULL : &until, NULL, FUTEX_ALL_BITS);
 }
 
 plat_Wake plat_park(plat_Parker *parker, plat_Time deadline) {
@@ -56,7 +59,7 @@ void plat_unpark(plat_Parker *parker) {
   /* Release: pairs with the exchange in plat_park. Acquire: a thread that polls has its event. */
   uint32_t before = atomic_exchange_explicit(&parker->token, 1, memory_order_acq_rel);
   if (before == 0)
-    syscall(FUTEX_CALL, &parker->token, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    syscall(FUTEX_CALL, &parker->token, FUTEX_WAKE | FUTEX_PRIVATE, 1, NULL, NULL, 0);
   else if (before == PLAT_POLLING)
     plat_event_set(&parker->wake);
 }

@@ -8,6 +8,11 @@
 #ifndef lt_platform_h
 #define lt_platform_h
 
+/* For sigset_t, where the compiler was told to know no more than ISO C. */
+#if defined(__STRICT_ANSI__) && !defined(_POSIX_C_SOURCE) && !defined(_GNU_SOURCE)
+#define _POSIX_C_SOURCE 200809L
+#endif
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -209,10 +214,13 @@ int plat_processor(void);
 void plat_describe_error(int error, char *buffer, size_t length); /* what an errno means */
 
 /*
-** A variable of each thread that a handler may touch: its place is there from the start, so that
-** nothing is allocated for it.
+** A variable of each thread that a handler may touch. With glibc its place is in the part of each
+** thread that is there from the start (a library that is loaded later gets some of it, too), so that
+** nothing is allocated for it. musl refuses such a library, and gives all threads that there are
+** their places when it loads one. Others may allocate the places of all our variables when a thread
+** touches the first one, which plat_poke_accept does before a handler can.
 */
-#if defined(__ELF__)
+#if defined(__GLIBC__)
 #define PLAT_THREAD_LOCAL __attribute__((tls_model("initial-exec"))) _Thread_local
 #else
 #define PLAT_THREAD_LOCAL _Thread_local

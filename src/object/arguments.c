@@ -236,7 +236,7 @@ void lt_check_callable(lua_State *L, int arg) {
 
 size_t lt_check_list(lua_State *L, int arg) {
   lt_check_type(L, arg, LUA_TTABLE);
-  size_t count = lua_rawlen(L, arg);
+  size_t count = (size_t)lua_rawlen(L, arg);
   lua_pushliteral(L, "n");
   if (lua_rawget(L, arg) != LUA_TNIL) {
     int is_integer;

@@ -172,7 +172,7 @@ static void describe_function(lua_State *L, Description *description) {
 static void describe_userdata(lua_State *L, Description *description) {
   bool is_memory = !lua_getmetatable(L, -1);
   lua_settop(L, is_memory ? -1 : -2);
-  size_t size = lua_rawlen(L, -1);
+  size_t size = (size_t)lua_rawlen(L, -1);
   description->sum = is_memory ? mix_number(description->sum, size)
                                : mix_bytes(description->sum, lua_touserdata(L, -1), size);
   for (int i = 1; lua_getiuservalue(L, -1, i) != LUA_TNONE; i++) {

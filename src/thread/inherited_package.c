@@ -131,14 +131,14 @@ static lt_Object *find_kept(lua_State *L) {
 static Package *package_make(lua_State *L) {
   size_t size = 0;
   for (int i = 0; i < PATH_COUNT; i++)
-    size += lua_rawlen(L, i - PATH_COUNT);
+    size += (size_t)lua_rawlen(L, i - PATH_COUNT);
   Package *package = calloc(1, sizeof(*package) + size);
   if (package == NULL)
     lt_raise_memory(L);
   char *end = package->paths;
   for (int i = 0; i < PATH_COUNT; i++) {
     package->has[i] = lua_isstring(L, i - PATH_COUNT);
-    package->lengths[i] = lua_rawlen(L, i - PATH_COUNT);
+    package->lengths[i] = (size_t)lua_rawlen(L, i - PATH_COUNT);
     if (package->has[i])
       memcpy(end, lua_tostring(L, i - PATH_COUNT), package->lengths[i]);
     end += package->lengths[i];

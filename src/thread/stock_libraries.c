@@ -155,7 +155,7 @@ static const char *name_of_field(lua_State *L) {
   if (lua_type(L, -2) != LUA_TSTRING)
     return NULL;
   const char *name = lua_tostring(L, -2);
-  size_t length = lua_rawlen(L, -2);
+  size_t length = (size_t)lua_rawlen(L, -2);
   return strlen(name) == length && length < LT_STOCK_NAME_BYTES ? name : NULL;
 }
 
