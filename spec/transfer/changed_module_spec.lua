@@ -200,6 +200,30 @@ describe("a thread that goes on", function()
     assert.same({ true, { 2 } }, ask(get, module, "extra"))
   end)
 
+  it("sees what is set back later", function()
+    module.limit, module.handlers.foo = 99, 1
+    assert.same({ true, 99 }, ask(get, module, "limit"))
+    module.limit = 1
+    assert.same({ true, 1 }, ask(get, module, "limit"))
+    local old = module.get
+    module.get, module.other = function() return "new" end, 7
+    assert.same({ true, "new" }, ask(function(m) return m.get() end, module))
+    transfers.new_module("lt_spec.unrelated", function() return {} end)
+    module.get, module.limit = old, 2
+    assert.same({ true, "as it was" }, ask(function(m) return m.get() end, module))
+    module.limit = 1
+    assert.same({ true, 1 }, ask(get, module, "limit"))
+    assert.equal(1, (call(function() return module.limit end)))
+  end)
+
+  it("sees what has been set back before anybody knew a fresh one", function()
+    module.limit, module.deep.inner.x = 99, 99
+    assert.same({ true, 99 }, ask(get, module, "limit"))
+    module.limit, module.deep.inner.x = 1, 1
+    assert.same({ true, 1 }, ask(get, module, "limit"))
+    assert.same({ true, { inner = { x = 1 } } }, ask(get, module, "deep"))
+  end)
+
   it("keeps what it has changed itself", function()
     assert.same({ true }, ask(set, module, "limit", 50))
     module.limit, module.extra = 99, 1
@@ -288,6 +312,15 @@ describe("a module that a thread can't require", function()
     assert.same({ 3, "X", true }, { call(function(o)
       return o:get(), module.upper "x", getmetatable(o) == module.Class
     end, object) })
+  end)
+
+  it("crosses as what it is: its loader can't cross, for the first start, too", function()
+    local thread = coroutine.create(function() end)
+    local module = transfers.new_module("lt_spec.stuck", function()
+      return { f = function() return "f" end, thread = thread }
+    end)
+    module.thread = nil
+    assert.equal("f", (call(function() return module.f() end)))
   end)
 
   it("crosses as what it is: its loader can't cross", function()

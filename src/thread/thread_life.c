@@ -261,7 +261,8 @@ typedef struct Baggage {
 } Baggage;
 
 static void drop_baggage(lua_State *L, const Baggage *baggage) {
-  lt_message_give_back(L, baggage->message);
+  if (baggage->message != NULL)
+    lt_message_give_back(L, baggage->message);
   lt_message_free(baggage->message);
   if (baggage->package != NULL)
     lt_object_release(baggage->package);
@@ -269,24 +270,41 @@ static void drop_baggage(lua_State *L, const Baggage *baggage) {
     lt_object_release(baggage->libraries);
 }
 
-static int get_inherited(lua_State *L) {
-  Baggage *baggage = lua_touserdata(L, 1);
+/*
+** The arguments: a Packing, the chosen globals, if there are any, the function and its arguments.
+** What the thread inherits comes first: then it is known which modules it can require.
+*/
+typedef struct Packing {
+  const lt_ThreadStart *start;
+  Baggage baggage;
+} Packing;
+
+static int pack_all(lua_State *L) {
   bool unchanged;
-  baggage->libraries = lt_inherited_libraries_get(L, &unchanged);
-  baggage->package = lt_inherited_package_get(L, unchanged);
+  Packing *packing = lua_touserdata(L, 1);
+  const lt_ThreadStart *start = packing->start;
+  lt_PackBatch batch = {.globals = start->globals != 0 ? 2 : 0};
+  packing->baggage.libraries = lt_inherited_libraries_get(L, &unchanged);
+  packing->baggage.package = lt_inherited_package_get(L, unchanged);
+  packing->baggage.message =
+      lt_pack_in_batch(L, start->argument_count + 1, LT_LEND_STRINGS, describe_argument, &batch);
   return 0;
 }
 
 /* Packs the function and its arguments, which it pops, and gets what the thread inherits. */
 static Baggage pack_start(lua_State *L, const lt_ThreadStart *start) {
-  lt_PackBatch batch = {.globals = start->globals};
-  Baggage baggage = {.message = lt_pack_in_batch(L, start->argument_count + 1, LT_LEND_STRINGS,
-                                                 describe_argument, &batch)};
-  if (lt_protected_call(L, get_inherited, &baggage, 0, 0) != LUA_OK) {
-    drop_baggage(L, &baggage);
+  Packing packing = {start, {NULL, NULL, NULL}};
+  int count = start->argument_count + 1;
+  if (start->globals != 0) {
+    lt_check_stack(L, 1);
+    lua_pushvalue(L, start->globals);
+    lua_insert(L, -1 - count++);
+  }
+  if (lt_protected_call(L, pack_all, &packing, count, 0) != LUA_OK) {
+    drop_baggage(L, &packing.baggage);
     lt_throw(L);
   }
-  return baggage;
+  return packing.baggage;
 }
 
 /* Takes back what lt_thread_start has done to the thread. */

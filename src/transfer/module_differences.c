@@ -88,6 +88,59 @@ static void push_anchors(lua_State *L, int tables, size_t count) {
 }
 
 /*
+** The past of a module: what its fields have had when messages named it, by their paths. A receiver
+** may still have that. Of a known shape only what a fresh module has differently is kept, so this
+** does not grow with what comes and goes in the module's tables.
+*/
+
+/* In the registry, a weak table: those of the modules. */
+static const char past_key;
+
+enum { SEVERAL_CONTENTS = 0 };
+
+/* Pushes that of the module on the top. */
+static void push_past(lua_State *L) {
+  lt_push_registered(L, &past_key, "k");
+  lua_pushvalue(L, -2);
+  if (lua_rawget(L, -2) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -3);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, -4);
+  }
+  lua_remove(L, -2);
+}
+
+static void forget_needless(lua_State *L, int past, const lt_ModuleShape *shape) {
+  lua_pushnil(L);
+  while (lua_next(L, past)) {
+    uint64_t known = lt_module_shape_content(shape, (uint64_t)lua_tointeger(L, -2));
+    if (known == 0 || (uint64_t)lua_tointeger(L, -1) == known) {
+      lua_pushvalue(L, -2);
+      lua_pushnil(L);
+      lua_rawset(L, past);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+static bool has_past(lua_State *L, int past, uint64_t path) {
+  bool found = lua_rawgeti(L, past, (lua_Integer)path) != LUA_TNIL;
+  lua_pop(L, 1);
+  return found;
+}
+
+static void remember(lua_State *L, int past, uint64_t path, uint64_t content) {
+  if (lua_rawgeti(L, past, (lua_Integer)path) != LUA_TNIL &&
+      (uint64_t)lua_tointeger(L, -1) != content)
+    content = SEVERAL_CONTENTS;
+  lua_pushinteger(L, (lua_Integer)content);
+  lua_rawseti(L, past, (lua_Integer)path);
+  lua_pop(L, 1);
+}
+
+/*
 ** Comparing
 */
 
@@ -97,6 +150,7 @@ typedef struct FieldList {
   size_t capacity;
   int place;
   int keys;
+  int past;
 } FieldList;
 
 /* The key is on the top, and is popped. */
@@ -127,20 +181,26 @@ static void watch_compare(lua_State *L, FieldList *list, const lt_ModuleShape *s
     return;
   uint64_t content = lt_module_field_content(L, -1);
   uint64_t known = shape == NULL ? 0 : lt_module_shape_content(shape, path);
-  if (known == content)
+  if (known == content && !has_past(L, list->past, path))
     return;
+  if (known != content && (known != 0 || shape == NULL))
+    remember(L, list->past, path, content);
   bool replaces = lt_module_content_type(known) == LUA_TFUNCTION &&
                   lt_module_content_type(content) == LUA_TFUNCTION;
   lua_pushvalue(L, -2);
   add_to_list(L, list, (lt_ModuleField){table, content, replaces});
 }
 
-/* Pushes the array of those that differ, and their keys. */
+/* Pushes the array of those that differ, or have differed, and their keys. */
 static FieldList push_differences(lua_State *L, const lt_ModuleTables *found,
-                                  const lt_ModuleShape *shape) {
+                                  const lt_ModuleShape *shape, int past) {
   enum { FIRST_FIELDS = 4 };
-  FieldList list = {lua_newuserdatauv(L, FIRST_FIELDS * sizeof(lt_ModuleField), 0), 0, FIRST_FIELDS,
-                    lua_gettop(L), lua_gettop(L) + 1};
+  FieldList list = {lua_newuserdatauv(L, FIRST_FIELDS * sizeof(lt_ModuleField), 0),
+                    0,
+                    FIRST_FIELDS,
+                    lua_gettop(L),
+                    lua_gettop(L) + 1,
+                    past};
   lua_newtable(L);
   for (size_t i = 1; i <= found->count; i++) {
     lua_rawgeti(L, found->tables, (lua_Integer)i);
@@ -230,9 +290,12 @@ static void watch_look(lua_State *L, int place, const lt_ModuleShape *shape) {
   lt_ModuleWatch *watch = lua_touserdata(L, place);
   int top = lua_gettop(L);
   watch->fingerprint = 0;
-  lt_module_tables_find(L, -1, 0, shape != NULL ? lt_module_shape_has_table : NULL, shape, &found);
+  push_past(L);
+  if (shape != NULL)
+    forget_needless(L, top + 1, shape);
+  lt_module_tables_find(L, top, 0, shape != NULL ? lt_module_shape_has_table : NULL, shape, &found);
   uint64_t fingerprint = fingerprint_of(L, found.tables, found.count);
-  FieldList list = push_differences(L, &found, shape);
+  FieldList list = push_differences(L, &found, shape, top + 1);
   lua_setiuservalue(L, place, WATCH_FIELD_KEYS);
   lua_setiuservalue(L, place, WATCH_FIELD_ARRAY);
   push_anchors(L, found.tables, found.count);

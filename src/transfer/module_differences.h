@@ -14,7 +14,7 @@
 #include "src/state/module_tables.h"
 #include "src/transfer/module_shape.h"
 
-/* A field that differs, or, without a shape, any field. */
+/* A field that differs or has differed, or, without a shape, any field. */
 typedef struct lt_ModuleField {
   size_t table; /* the number of the table that has it */
   uint64_t content;
@@ -27,7 +27,7 @@ typedef struct lt_ModuleWatch {
   uint64_t message;     /* the last one for which it was looked at */
   size_t table_count;
   const lt_ModuleTable *tables;
-  size_t field_count;           /* of those that differ */
+  size_t field_count;           /* of those that differ, or have differed */
   const lt_ModuleField *fields; /* from 0 */
 } lt_ModuleWatch;
 
