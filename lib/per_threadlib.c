@@ -95,13 +95,22 @@ LT_CLASS(lt_PerThreadType, "_thread.per_thread", NULL, new_per_thread);
 typedef enum BoxContent { IN_MAKING, MADE, CLOSED } BoxContent;
 
 typedef struct Box {
+  const void *mark; /* only these begin with the address of box_mark */
   BoxContent content;
   lt_Object *object;
+  lt_Life *life;       /* that of the object; a reference, if the box has a finalizer; else NULL */
   bool has_lost_proxy; /* then nobody knows whether the object is still there */
 } Box;
 
-static const char box_metatable_key;
+static const char box_mark; /* in the registry: the metatable */
 static const char close_traceback_key;
+
+/* NULL: a script has put something else there, with the library debug. */
+static Box *box_at(lua_State *L, int index) {
+  Box *box = lua_touserdata(L, index);
+  bool is_box = box != NULL && lua_rawlen(L, index) == sizeof(*box) && box->mark == &box_mark;
+  return is_box ? box : NULL;
+}
 
 static int trace_close(lua_State *L) {
   lt_traceback_push_whole(L, lua_istable(L, 1) && lt_class_of(L, 1) != NULL ? 1 : 0, 2);
@@ -146,10 +155,11 @@ static int close_protected(lua_State *L) {
 /*
 ** Whether the object goes on in other threads, and may come back: then its proxy, whose finalizer
 ** comes next, strands the box. While the proxy is in use, the state is being closed. A box that is
-** garbage after its proxy belongs to an object that is no more.
+** garbage after its proxy belongs to an object that is no more; its life tells so where a script has
+** taken the box from its proxy.
 */
 static bool may_come_back(lua_State *L, const Box *box) {
-  if (box->has_lost_proxy)
+  if (box->has_lost_proxy || lt_life_is_over(box->life))
     return false;
   bool in_use = lt_object_push_known(L, box->object);
   lua_settop(L, in_use ? -2 : -1);
@@ -159,16 +169,17 @@ static bool may_come_back(lua_State *L, const Box *box) {
 /* The finalizer of a box; only of one, whatever a script calls it with. */
 static int close_box(lua_State *L) {
   lua_settop(L, 1);
-  Box *box = lua_touserdata(L, 1);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &box_metatable_key);
-  if (box == NULL || !lua_getmetatable(L, 1) || !lua_rawequal(L, -1, -2) || box->content != MADE)
+  Box *box = box_at(L, 1);
+  if (box == NULL || box->content != MADE || box->life == NULL)
     return 0;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &box_mark);
   if (may_come_back(L, box)) {
     lua_settop(L, 2);
     lua_setmetatable(L, 1); /* it is to be finalized again */
     return 0;
   }
   box->content = CLOSED;
+  lt_life_release(box->life);
   lua_settop(L, 1);
   if (lt_protected_call(L, close_protected, lt_thread_of(L), 1, 0) != LUA_OK)
     lua_pop(L, 1);
@@ -176,7 +187,7 @@ static int close_box(lua_State *L) {
 }
 
 static void push_box_metatable(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &box_metatable_key) == LUA_TTABLE)
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &box_mark) == LUA_TTABLE)
     return;
   lua_pop(L, 1);
   lua_createtable(L, 0, 2);
@@ -185,7 +196,7 @@ static void push_box_metatable(lua_State *L) {
   lua_pushliteral(L, "_thread.per_thread value");
   lua_setfield(L, -2, "__name");
   lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &box_metatable_key);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &box_mark);
 }
 
 /*
@@ -211,7 +222,7 @@ static int make_value(lua_State *L, PerThread *per_thread) {
   enum { OBJECT = 1, BOX, METATABLE };
   lua_settop(L, OBJECT);
   Box *box = lua_newuserdatauv(L, sizeof(*box), 1);
-  *box = (Box){IN_MAKING, &per_thread->traced.object, false};
+  *box = (Box){.mark = &box_mark, .object = &per_thread->traced.object};
   push_box_metatable(L);
   lua_pushvalue(L, BOX);
   lt_own_value_set(L, OBJECT, per_thread->life);
@@ -223,15 +234,12 @@ static int make_value(lua_State *L, PerThread *per_thread) {
   lua_setiuservalue(L, BOX, 1);
   box->content = MADE;
   if (per_thread->closes && !lua_isnil(L, -1)) {
+    lt_life_retain(per_thread->life);
+    box->life = per_thread->life;
     lua_pushvalue(L, METATABLE);
     lua_setmetatable(L, BOX);
   }
   return 1;
-}
-
-/* On the top. A script may have put something else there, with the library debug. */
-static Box *box_at_top(lua_State *L) {
-  return lua_isuserdata(L, -1) && lua_rawlen(L, -1) == sizeof(Box) ? lua_touserdata(L, -1) : NULL;
 }
 
 static int per_thread_call(lua_State *L) {
@@ -240,7 +248,7 @@ static int per_thread_call(lua_State *L) {
   lt_check_stack(L, 12);
   if (!lt_own_value_push(L, 1, LUA_TUSERDATA, per_thread->life))
     return make_value(L, per_thread);
-  Box *box = box_at_top(L);
+  Box *box = box_at(L, -1);
   if (box == NULL)
     lt_raise(L, &lt_RuntimeError, "this thread's value has been replaced");
   box->has_lost_proxy = false;
@@ -256,7 +264,7 @@ static int per_thread_gc(lua_State *L) {
   const PerThread *per_thread = (const PerThread *)lt_object_of_type(L, 1, &lt_per_thread_type);
   if (per_thread != NULL && lt_proxy_is_garbage(L, 1)) {
     lua_getiuservalue(L, 1, 1);
-    Box *box = box_at_top(L);
+    Box *box = box_at(L, -1);
     if (box != NULL)
       box->has_lost_proxy = true;
     lt_own_value_strand(L, per_thread->life);

@@ -8,27 +8,27 @@
 #include "src/thread/interrupt.h"
 
 typedef struct EachLoop {
-  const void *mark;      /* only these begin with the address of this variable */
-  const lt_Proxy *queue; /* its user value keeps that alive */
-  plat_Time patience;    /* PLAT_FOREVER: it waits as long as it takes */
-  bool counts;           /* it says that messages are done */
-  bool is_in_round;      /* of a message that is not done yet; only if it counts */
+  const void *mark;   /* only these begin with the address of this variable */
+  lt_Queue *queue;    /* a reference, until the loop is garbage */
+  plat_Time patience; /* PLAT_FOREVER: it waits as long as it takes */
+  bool counts;        /* it says that messages are done */
+  bool is_in_round;   /* of a message that is not done yet; only if it counts */
 } EachLoop;
 
 static const char each_mark; /* in the registry: the metatable */
 
-/* The one at index 1; NULL: there is none, or its queue's proxy has ended. */
+/* The one at index 1; NULL: there is none, or it is garbage. */
 static EachLoop *each_at_first(lua_State *L) {
   EachLoop *each = lua_touserdata(L, 1);
   bool is_each = each != NULL && lua_rawlen(L, 1) == sizeof(*each) && each->mark == &each_mark;
-  return is_each && each->queue->mark == &lt_proxy_mark ? each : NULL;
+  return is_each ? each : NULL;
 }
 
 /* False: more messages would be done than were put. */
 static bool end_round(EachLoop *each) {
   bool was_in_round = each->is_in_round;
   each->is_in_round = false;
-  return !was_in_round || lt_queue_task_done((lt_Queue *)each->queue->object);
+  return !was_in_round || lt_queue_task_done(each->queue);
 }
 
 static void raise_too_many(lua_State *L) {
@@ -44,8 +44,11 @@ static int close_each(lua_State *L) {
 
 static int collect_each(lua_State *L) {
   EachLoop *each = each_at_first(L);
-  if (each != NULL)
+  if (each != NULL) {
     end_round(each);
+    each->mark = NULL;
+    lt_object_release((lt_Object *)each->queue);
+  }
   return 0;
 }
 
@@ -65,8 +68,7 @@ static int next_round(lua_State *L) {
                        : each->patience == 0          ? PLAT_AT_ONCE
                                                       : plat_after(plat_now(), each->patience);
   lua_pushinteger(L, (lua_Integer)((lua_Unsigned)rounds + 1));
-  lt_QueueOutcome outcome =
-      lt_queue_get_message(L, self, (lt_Queue *)each->queue->object, deadline);
+  lt_QueueOutcome outcome = lt_queue_get_message(L, self, each->queue, deadline);
   if (outcome == LT_QUEUE_SHUT_DOWN)
     return 0;
   if (outcome != LT_QUEUE_DONE)
@@ -90,14 +92,13 @@ static void each_push_metatable(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &each_mark);
 }
 
-static void push_each(lua_State *L, bool counts, plat_Time patience) {
-  EachLoop *each = lua_newuserdatauv(L, sizeof(*each), 1);
-  *each = (EachLoop){
-      .mark = &each_mark, .queue = lua_touserdata(L, 1), .patience = patience, .counts = counts};
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, -2, 1);
+static void push_each(lua_State *L, lt_Queue *queue, bool counts, plat_Time patience) {
+  EachLoop *each = lua_newuserdatauv(L, sizeof(*each), 0);
+  *each = (EachLoop){.queue = queue, .patience = patience, .counts = counts};
   each_push_metatable(L);
   lua_setmetatable(L, -2);
+  lt_object_retain((lt_Object *)queue);
+  each->mark = &each_mark;
 }
 
 /*
@@ -120,7 +121,7 @@ int lt_queue_method_each(lua_State *L) {
     patience = lt_check_span(L, 3);
   lt_context_push(L);
   lua_pushcclosure(L, next_round, 1);
-  push_each(L, counts, patience);
+  push_each(L, queue, counts, patience);
   lua_pushinteger(L, 0);
   if (counts)
     lua_pushvalue(L, -2);

@@ -27,7 +27,12 @@ lt_Life *lt_life_new(void) {
   return life;
 }
 
-static void release_life(lt_Life *life) {
+void lt_life_retain(lt_Life *life) {
+  /* Relaxed: who retains already has a reference to go by. */
+  atomic_fetch_add_explicit(&life->references, 1, memory_order_relaxed);
+}
+
+void lt_life_release(lt_Life *life) {
   /* Acquire and release: as lt_object_release. */
   if (atomic_fetch_sub_explicit(&life->references, 1, memory_order_acq_rel) == 1)
     free(life);
@@ -36,7 +41,12 @@ static void release_life(lt_Life *life) {
 void lt_life_end(lt_Life *life) {
   /* Relaxed: who sees it late looks again. */
   atomic_store_explicit(&life->dead, true, memory_order_relaxed);
-  release_life(life);
+  lt_life_release(life);
+}
+
+bool lt_life_is_over(const lt_Life *life) {
+  /* Relaxed: who sees it late looks again. */
+  return atomic_load_explicit(&life->dead, memory_order_relaxed);
 }
 
 static const char stranded_key;
@@ -55,7 +65,7 @@ typedef struct Stranded {
 static void finish_stranded(void *block) {
   Stranded *stranded = block;
   for (size_t i = 0; i < stranded->count; i++)
-    release_life(stranded->lives[i]);
+    lt_life_release(stranded->lives[i]);
   free(stranded->lives);
 }
 
@@ -67,20 +77,25 @@ static Stranded *push_stranded(lua_State *L) {
 }
 
 static void remove_life(Stranded *stranded, size_t i) {
-  release_life(stranded->lives[i]);
+  lt_life_release(stranded->lives[i]);
   stranded->lives[i] = stranded->lives[--stranded->count];
+}
+
+/* A script that has put a value in the place of another, with the library debug, breaks the count. */
+static void need_less(Stranded *stranded) {
+  if (stranded->needed > 0)
+    stranded->needed--;
 }
 
 /* The table is on the top. */
 static void drop_dead(lua_State *L, Stranded *stranded) {
   size_t i = 0;
   while (i < stranded->count) {
-    /* Relaxed: see lt_life_end. */
-    if (atomic_load_explicit(&stranded->lives[i]->dead, memory_order_relaxed)) {
+    if (lt_life_is_over(stranded->lives[i])) {
       lua_pushnil(L);
       lua_rawsetp(L, -2, stranded->lives[i]);
       remove_life(stranded, i);
-      stranded->needed--;
+      need_less(stranded);
     } else {
       i++;
     }
@@ -92,7 +107,7 @@ static void drop_dead(lua_State *L, Stranded *stranded) {
 static void make_room_for_value(lua_State *L, Stranded *stranded, const lt_Life *life) {
   if (stranded->count > 0 && stranded->count >= stranded->limit)
     drop_dead(L, stranded);
-  if (stranded->needed == stranded->capacity &&
+  if (stranded->needed >= stranded->capacity &&
       !lt_array_grow(&stranded->lives, NULL, &stranded->capacity, 16, sizeof(lt_Life *)))
     lt_raise_memory(L);
   lua_pushboolean(L, 0);
@@ -113,12 +128,11 @@ void lt_own_value_strand(lua_State *L, lt_Life *life) {
   if (lua_toboolean(L, -1)) {
     int value = lua_gettop(L);
     Stranded *stranded = push_stranded(L);
-    if (lt_own_value_is_last(proxy->object)) {
-      stranded->needed--;
+    if (lt_own_value_is_last(proxy->object) || stranded->count == stranded->capacity) {
+      need_less(stranded);
       lua_pushnil(L);
     } else {
-      /* Relaxed: who retains already has a reference to go by. */
-      atomic_fetch_add_explicit(&life->references, 1, memory_order_relaxed);
+      lt_life_retain(life);
       stranded->lives[stranded->count++] = life;
       lua_pushvalue(L, value);
     }
@@ -131,9 +145,10 @@ void lt_own_value_strand(lua_State *L, lt_Life *life) {
 /* The value, which is on the top above the table, has a proxy again. */
 static void come_back(lua_State *L, Stranded *stranded, const lt_Life *life) {
   size_t i = 0;
-  while (stranded->lives[i] != life)
+  while (i < stranded->count && stranded->lives[i] != life)
     i++;
-  remove_life(stranded, i);
+  if (i < stranded->count)
+    remove_life(stranded, i);
   lua_pushboolean(L, 0);
   lua_rawsetp(L, -3, life);
 }
@@ -181,7 +196,7 @@ void lt_own_value_drop(lua_State *L, int index, lt_Life *life) {
   lua_pushnil(L);
   lua_setiuservalue(L, index, 1);
   Stranded *stranded = push_stranded(L);
-  stranded->needed--;
+  need_less(stranded);
   lua_pushnil(L);
   lua_rawsetp(L, -2, life);
   lua_pop(L, 1);

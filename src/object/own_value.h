@@ -20,6 +20,11 @@ lt_Life *lt_life_new(void);
 /* In the object's 'destroy': no state has the object any more. Gives the reference back. */
 void lt_life_end(lt_Life *life);
 
+/* For who asks later whether the object is still there: not sooner than it is gone, but perhaps later. */
+void lt_life_retain(lt_Life *life);
+void lt_life_release(lt_Life *life);
+bool lt_life_is_over(const lt_Life *life);
+
 /*
 ** Pushes the value of this state, a table or a userdata as 'type' says, and returns true; or pushes
 ** nothing. The proxy of the object is at 'index'. May raise.
