@@ -242,6 +242,28 @@ end)
 describe("A library function that a thread lacks", function()
   after_each(restore_fields)
 
+  it("is looked at anew also where a new value lies where the old one was", function()
+    assert.equal("nothing is old\nstatus 0\n", child([[
+      local start = require "lthread".start_joinable_thread
+      local path = package.path
+      local function look() return package.path, string.extra ~= nil end
+      for i = 1, 200 do
+        local coroutine_of_extra = coroutine.create(print)
+        string.extra = (function() return function() return coroutine_of_extra end end)()
+        package.path = path .. ";" .. ("a"):rep(200 + i)
+        assert(select(2, start(look):result()) == false) -- it can't cross
+        string.extra, coroutine_of_extra, package.path = nil, nil, false
+        collectgarbage()
+        collectgarbage()
+        string.extra = (function() return function() return i end end)()
+        package.path = path .. ";" .. ("b"):rep(200 + i)
+        local seen, has_extra = start(look):result()
+        assert(seen == package.path and has_extra)
+      end
+      print "nothing is old"
+    ]]))
+  end)
+
   it("is there for who was sent it", function()
     local popen, time = io.popen, os.time
     with_field(io, "popen", nil)

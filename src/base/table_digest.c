@@ -208,10 +208,3 @@ uint64_t lt_table_digest(lua_State *L, int index) {
   return found == FITS ? digest_fields(lua_topointer(L, index))
                        : digest_by_next(L, lua_absindex(L, index));
 }
-
-bool lt_table_digest_at(const void *table, uint64_t *digest) {
-  if (atomic_load_explicit(&layout, memory_order_relaxed) != FITS)
-    return false;
-  *digest = digest_fields(table);
-  return true;
-}

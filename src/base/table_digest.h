@@ -18,15 +18,10 @@
 
 /*
 ** Of the table at 'index', without what lies in its array part. If it is the same as before, so
-** are its metatable and all keys and values, but for the contents of objects; if it is another one, they may be the
-** same nevertheless. Runs no code of the state. Needs 3 free slots of the stack.
+** are its metatable and all keys and values, but for the contents of objects, as long as those that
+** were there before are kept alive; if it is another one, they may be the same nevertheless. Runs
+** no code of the state. Needs 3 free slots of the stack.
 */
 uint64_t lt_table_digest(lua_State *L, int index);
-
-/*
-** The same of the table at this address, as lua_topointer has it, which is still alive. False: it
-** can't be told so.
-*/
-bool lt_table_digest_at(const void *table, uint64_t *digest);
 
 #endif

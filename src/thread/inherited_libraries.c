@@ -42,22 +42,26 @@ static void plan_destroy(lt_Object *object) {
 
 static const lt_Type plan_type = {"libraries", NULL, plan_destroy, NULL};
 
+static lt_Object *plan_at_top(lua_State *L) {
+  return lt_object_of_type(L, -1, &plan_type);
+}
+
 /*
 ** Whether the libraries are still what they were
 */
 
 static const char known_key; /* in the registry: a userdata, with these user values */
 
-enum { KNOWN_TABLES = 1, KNOWN_PLAN, KNOWN_VALUES = KNOWN_PLAN };
+enum { KNOWN_TABLES = 1, KNOWN_PLAN, KNOWN_CONTENTS, KNOWN_VALUES = KNOWN_CONTENTS };
 
 typedef struct Known {
+  const void *mark;                    /* the address of known_key */
   bool holds;                          /* for more than one start */
   const void *tables[LT_STOCK_PLACES]; /* NULL: none, or that of the registry */
   uint64_t digests[LT_STOCK_PLACES];
   uint64_t names[LT_STOCK_PLACES]; /* where there are others, too */
   uint64_t searchers;
   const void *strings;
-  lt_Object *plan; /* that of the user value; NULL: nothing is different */
 } Known;
 
 /* Scripts set globals, and load modules, all the time: there only some names count. */
@@ -84,17 +88,6 @@ static const void *strings_address(lua_State *L) {
   return address;
 }
 
-/* Of the table of this place, without looking for it if that is possible. */
-static uint64_t digest_of(lua_State *L, int tables, const Known *known, int place) {
-  uint64_t digest;
-  if (lt_table_digest_at(known->tables[place], &digest))
-    return digest;
-  lua_rawgeti(L, tables, place + 1);
-  digest = lt_table_digest(L, -1);
-  lua_pop(L, 1);
-  return digest;
-}
-
 static bool has_same_names(lua_State *L, const lt_Stock *stock, const Known *known, int place) {
   lt_stock_push(L, place);
   bool same = digest_names(L, &stock->tables[place]) == known->names[place];
@@ -102,48 +95,54 @@ static bool has_same_names(lua_State *L, const lt_Stock *stock, const Known *kno
   return same;
 }
 
-static bool has_same_searchers(lua_State *L, int tables, const Known *known) {
-  if (known->tables[LT_STOCK_LIBRARIES] == NULL)
-    return true;
-  lua_rawgeti(L, tables, LT_STOCK_LIBRARIES + 1);
-  bool same = lt_inherited_searchers_digest(L, lua_gettop(L)) == known->searchers;
-  lua_pop(L, 1);
+/* Of the table on the top, which is that of this place. */
+static bool is_place_unchanged(lua_State *L, const lt_Stock *stock, Known *known, int place) {
+  uint64_t digest = lt_table_digest(L, -1);
+  if (digest != known->digests[place] &&
+      !(has_other_names(place) && has_same_names(L, stock, known, place)))
+    return false;
+  known->digests[place] = digest;
+  return place != LT_STOCK_LIBRARIES ||
+         lt_inherited_searchers_digest(L, lua_gettop(L)) == known->searchers;
+}
+
+/* The list of the tables is at the index 'tables'; a script may have changed it with debug. */
+static bool is_unchanged(lua_State *L, int tables, const lt_Stock *stock, Known *known) {
+  bool same = known->strings == strings_address(L) && lua_istable(L, tables);
+  for (int place = 0; place < LT_STOCK_PLACES && same; place++) {
+    if (known->tables[place] == NULL)
+      continue;
+    same = lua_rawgeti(L, tables, place + 1) == LUA_TTABLE &&
+           lua_topointer(L, -1) == known->tables[place] &&
+           is_place_unchanged(L, stock, known, place);
+    lua_pop(L, 1);
+  }
   return same;
 }
 
-/* The list of the tables, which keeps them alive, is at the index 'tables'. */
-static bool is_unchanged(lua_State *L, int tables, const lt_Stock *stock, Known *known) {
-  if (known->strings != strings_address(L))
-    return false;
-  for (int place = 0; place < LT_STOCK_PLACES; place++) {
-    if (known->tables[place] == NULL)
-      continue;
-    uint64_t digest = digest_of(L, tables, known, place);
-    if (digest != known->digests[place] &&
-        !(has_other_names(place) && has_same_names(L, stock, known, place)))
-      return false;
-    known->digests[place] = digest;
-  }
-  return has_same_searchers(L, tables, known);
+static Known *known_at_top(lua_State *L) {
+  Known *known = lua_touserdata(L, -1);
+  bool is_known = known != NULL && lua_rawlen(L, -1) == sizeof(*known) && known->mark == &known_key;
+  return is_known ? known : NULL;
 }
 
-/* Pushes what is known, or nil. */
-static const Known *push_known(lua_State *L, const lt_Stock *stock) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &known_key) == LUA_TUSERDATA) {
-    Known *known = lua_touserdata(L, -1);
-    lua_getiuservalue(L, -1, KNOWN_TABLES);
-    bool same = known->holds && is_unchanged(L, lua_gettop(L), stock, known);
-    lua_pop(L, 1);
-    if (same)
-      return known;
-  }
-  return NULL;
+/* Pushes what is known, and its plan, or nil for one in which there is nothing. */
+static bool push_known(lua_State *L, const lt_Stock *stock) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &known_key);
+  Known *known = known_at_top(L);
+  if (known == NULL)
+    return false;
+  lua_getiuservalue(L, -1, KNOWN_TABLES);
+  bool same = known->holds && is_unchanged(L, lua_gettop(L), stock, known);
+  lua_pop(L, 1);
+  return same && (lua_getiuservalue(L, -1, KNOWN_PLAN) == LUA_TNIL || plan_at_top(L) != NULL);
 }
 
 /* Pushes what is known of the tables at 'tables', before any code runs that may change them. */
 static Known *push_new_known(lua_State *L, const lt_Stock *stock, int tables) {
   Known *known = lua_newuserdatauv(L, sizeof(*known), KNOWN_VALUES);
   memset(known, 0, sizeof(*known));
+  known->mark = &known_key;
   known->strings = strings_address(L);
   lua_createtable(L, LT_STOCK_PLACES, 0);
   for (int place = 0; place < LT_STOCK_PLACES; place++) {
@@ -187,11 +186,11 @@ static bool is_empty_plan(lua_State *L, const lt_LibraryComparison *comparison) 
 }
 
 /* Pops the parts, and pushes the proxy of a plan, or nil for one in which there is nothing. */
-static lt_Object *make_plan(lua_State *L, const lt_LibraryComparison *comparison) {
+static void make_plan(lua_State *L, const lt_LibraryComparison *comparison) {
   if (is_empty_plan(L, comparison)) {
     lua_pop(L, PLAN_PARTS);
     lua_pushnil(L);
-    return NULL;
+    return;
   }
   Plan *plan = calloc(1, sizeof(*plan));
   if (plan == NULL)
@@ -205,10 +204,61 @@ static lt_Object *make_plan(lua_State *L, const lt_LibraryComparison *comparison
   for (int i = 1; i <= count; i++)
     lua_rawgeti(L, comparison->values, i);
   plan->values = lt_pack(L, count, LT_COPY_STRINGS, NULL);
-  return &plan->object;
 }
 
-static lt_Object *compare_all(lua_State *L, const lt_Stock *stock) {
+/* Pops a key and a value, and enters them in the list below. */
+static void keep_field(lua_State *L, int list, lua_Integer *count) {
+  lua_rawseti(L, list, ++*count);
+  lua_rawseti(L, list, ++*count);
+}
+
+static void keep_names(lua_State *L, int list, lua_Integer *count, int table,
+                        const lt_StockTable *names) {
+  for (size_t i = 0; i < names->count; i++) {
+    lua_pushstring(L, names->fields[i].name);
+    lt_stock_push_field(L, table, names->fields[i].name);
+    keep_field(L, list, count);
+  }
+}
+
+/* Of the table on the top, which it pops. */
+static void keep_all(lua_State *L, int list, lua_Integer *count) {
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    keep_field(L, list, count);
+  }
+  lua_pop(L, 1);
+}
+
+/*
+** Keeps alive all that the digests are of: the address of what is no more may soon be that of
+** something else.
+*/
+static void keep_contents(lua_State *L, const lt_Stock *stock, int tables, int known) {
+  lua_newtable(L);
+  int list = lua_gettop(L);
+  lua_Integer count = 0;
+  for (int place = 0; place < LT_STOCK_PLACES; place++) {
+    if (!lua_istable(L, tables + place) || place == LT_STOCK_REGISTRY)
+      continue;
+    if (has_other_names(place)) {
+      keep_names(L, list, &count, tables + place, &stock->tables[place]);
+    } else {
+      lua_pushvalue(L, tables + place);
+      keep_all(L, list, &count);
+    }
+    if (place == LT_STOCK_LIBRARIES &&
+        lt_stock_push_field(L, tables + place, "searchers") == LUA_TTABLE)
+      keep_all(L, list, &count);
+  }
+  lua_settop(L, list);
+  lua_setiuservalue(L, known, KNOWN_CONTENTS);
+}
+
+/* Pushes the plan, or nil for one in which there is nothing. */
+static void compare_all(lua_State *L, const lt_Stock *stock) {
   lt_LibraryComparison comparison = {.stock = stock};
   lt_check_stack(L, LT_STOCK_PLACES + 20);
   comparison.tables = lua_gettop(L) + 1;
@@ -225,12 +275,15 @@ static lt_Object *compare_all(lua_State *L, const lt_Stock *stock) {
   lt_library_comparison_make(L, &comparison);
   bool has_searchers = false;
   push_parts(L, &comparison, &has_searchers);
-  known->plan = make_plan(L, &comparison);
-  known->holds = comparison.value_count == 0 && !has_searchers;
+  make_plan(L, &comparison);
+  lua_pushvalue(L, -1);
   lua_setiuservalue(L, place_of_known, KNOWN_PLAN);
+  if (comparison.value_count == 0 && !has_searchers) {
+    keep_contents(L, stock, comparison.tables, place_of_known);
+    known->holds = true;
+  }
   lua_pushvalue(L, place_of_known);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &known_key);
-  return known->plan;
 }
 
 /* What is compared stays on the stack meanwhile, and with it the plan. */
@@ -238,9 +291,10 @@ lt_Object *lt_inherited_libraries_get(lua_State *L, bool *unchanged) {
   lt_check_stack(L, 10);
   int top = lua_gettop(L);
   const lt_Stock *stock = lt_stock_get(L);
-  const Known *known = push_known(L, stock);
-  *unchanged = known != NULL;
-  lt_Object *plan = known != NULL ? known->plan : compare_all(L, stock);
+  *unchanged = push_known(L, stock);
+  if (!*unchanged)
+    compare_all(L, stock);
+  lt_Object *plan = plan_at_top(L);
   if (plan != NULL)
     lt_object_retain(plan);
   lua_settop(L, top);

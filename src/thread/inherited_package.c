@@ -92,13 +92,15 @@ static void exclude_loader(lua_State *L) {
   }
 }
 
-/* The same without what can't cross; nil if there is nothing in it. */
-static void push_preload(lua_State *L) {
+/* The same without what can't cross; nil if there is nothing in it. Returns whether all crosses. */
+static bool push_preload(lua_State *L) {
+  bool is_complete = true;
   push_loaders(L);
   int copy = lua_gettop(L);
   lua_pushnil(L);
   while (lua_next(L, copy)) {
     if (!lt_inheritable(L)) {
+      is_complete = false;
       exclude_loader(L);
       lua_pushvalue(L, -2);
       lua_pushnil(L);
@@ -110,6 +112,7 @@ static void push_preload(lua_State *L) {
     lua_pushnil(L);
     lua_replace(L, copy);
   }
+  return is_complete;
 }
 
 static uint64_t digest_preload(lua_State *L) {
@@ -119,11 +122,10 @@ static uint64_t digest_preload(lua_State *L) {
   return digest;
 }
 
-/* The kept one, without a reference of its own; NULL: there is none, or it does not hold. */
+/* Pushes the kept one; NULL: there is none, or it does not hold. */
 static lt_Object *find_kept(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_key);
   lt_Object *kept = lt_object_of_type(L, -1, &package_type);
-  lua_pop(L, 1);
   return kept != NULL && ((Package *)kept)->preload_digest == digest_preload(L) ? kept : NULL;
 }
 
@@ -149,20 +151,20 @@ static Package *package_make(lua_State *L) {
   return package;
 }
 
-/* One with nothing in its preload is kept. Pushes its proxy. */
+/* One with nothing in its preload, and nothing left out of that, is kept. Pushes its proxy. */
 static lt_Object *make_anew(lua_State *L) {
   uint64_t preload_digest = digest_preload(L);
   for (int i = 0; i < PATH_COUNT; i++)
     package_push_field(L, path_fields[i]);
   Package *package = package_make(L);
   package->preload_digest = preload_digest;
-  push_preload(L);
-  if (lua_isnil(L, -1)) {
-    lua_pushvalue(L, -2);
-  } else {
+  bool is_complete = push_preload(L);
+  if (!lua_isnil(L, -1))
     package->preload = lt_pack(L, 1, LT_COPY_STRINGS, NULL);
+  if (package->preload == NULL && is_complete)
+    lua_pushvalue(L, -2);
+  else
     lua_pushnil(L);
-  }
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_key);
   return &package->object;
 }
