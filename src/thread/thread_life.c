@@ -279,7 +279,7 @@ typedef struct Packing {
   Baggage baggage;
 } Packing;
 
-static int pack_start(lua_State *L) {
+static int pack_counted(lua_State *L) {
   bool unchanged;
   Packing *packing = lua_touserdata(L, 1);
   const lt_ThreadStart *start = packing->start;
@@ -300,7 +300,7 @@ static Baggage pack_start(lua_State *L, const lt_ThreadStart *start) {
     lua_pushvalue(L, start->globals);
     lua_insert(L, -1 - count++);
   }
-  if (lt_protected_call(L, pack_start, &packing, count, 0) != LUA_OK) {
+  if (lt_protected_call(L, pack_counted, &packing, count, 0) != LUA_OK) {
     drop_baggage(L, &packing.baggage);
     lt_throw(L);
   }
