@@ -10,8 +10,8 @@ empty :=
 
 # Which of platform/ is compiled, with -DLT_PLATFORM_<NAME>.
 PLATFORMS = linux posix
-PLATFORM_linux = platform/posix.c platform/polling.c platform/signals.c platform/linux.c
-PLATFORM_posix = platform/posix.c platform/polling.c platform/signals.c platform/portable.c
+PLATFORM_linux = platform/posix.c platform/events.c platform/polling.c platform/signals.c platform/linux.c
+PLATFORM_posix = platform/posix.c platform/events.c platform/polling.c platform/signals.c platform/portable.c
 PLATFORM ?= $(if $(LINUX),linux,posix)
 
 ifeq ($(filter $(PLATFORM),$(PLATFORMS)),)

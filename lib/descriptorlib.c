@@ -78,12 +78,12 @@ static int check_descriptor(lua_State *L) {
 static short check_events(lua_State *L) {
   const char *mode = lt_check_string(L, 2, NULL);
   if (strcmp(mode, "r") == 0)
-    return POLLIN;
+    return PLAT_READABLE;
   if (strcmp(mode, "w") == 0)
-    return POLLOUT;
+    return PLAT_WRITABLE;
   if (strcmp(mode, "rw") != 0)
     lt_arg_error(L, &lt_ValueError, 2, "'r', 'w' or 'rw' expected, got '%s'", mode);
-  return POLLIN | POLLOUT;
+  return PLAT_READABLE | PLAT_WRITABLE;
 }
 
 /* Whether the object has bytes in its own buffer, as luasocket's may. */
@@ -130,15 +130,15 @@ static void wait_until_ready(lua_State *L, lt_Thread *self, DescriptorWait *desc
 
 static int push_ready(lua_State *L, const plat_Polled *polled, bool dirty) {
   short ready = polled->revents;
-  if (ready & POLLNVAL)
+  if (ready & PLAT_NOT_OPEN)
     return lt_arg_error(L, &lt_ValueError, 1, "descriptor %d is not open", polled->fd);
-  if (ready & (POLLERR | POLLHUP))
+  if (ready & PLAT_FAILED)
     ready = polled->events;
-  bool reads = dirty || (ready & POLLIN);
-  if (!reads && !(ready & POLLOUT))
+  bool reads = dirty || (ready & PLAT_READABLE);
+  if (!reads && !(ready & PLAT_WRITABLE))
     lua_pushnil(L);
   else
-    lua_pushstring(L, !reads ? "w" : ready & POLLOUT ? "rw" : "r");
+    lua_pushstring(L, !reads ? "w" : ready & PLAT_WRITABLE ? "rw" : "r");
   return 1;
 }
 
@@ -160,7 +160,7 @@ static int wait_fd(lua_State *L) {
   short events = check_events(L);
   plat_Time deadline = lt_opt_deadline(L, 3);
   DescriptorWait wait = {.polled = {{.fd = -1}, {.fd = check_descriptor(L), .events = events}}};
-  bool dirty = (events & POLLIN) && is_dirty(L);
+  bool dirty = (events & PLAT_READABLE) && is_dirty(L);
   if (!descriptor_is_ready(&wait) && !dirty)
     wait_until_ready(L, self, &wait, deadline);
   return push_ready(L, &wait.polled[1], dirty);

@@ -1,29 +1,21 @@
 /*
 ** The contract with an operating system.
 **
-** posix.c and signals.c keep most of it for every Unix; linux.c (futex) or portable.c (mutex and
-** condition) keep what is marked "per system". A port to another system implements these
-** functions and changes nothing else.
+** posix.c, events.c and signals.c keep most of it for every Unix; linux.c (futex) or portable.c
+** (mutex and condition) keep what is marked "per system". What of it is a type or a constant of the
+** system is in unix_types.h. A port to another system has such a header, implements these functions
+** and changes nothing else.
 */
 #ifndef lt_platform_h
 #define lt_platform_h
 
-/* For sigset_t, where the compiler was told to know no more than ISO C. */
-#if defined(__STRICT_ANSI__) && !defined(_POSIX_C_SOURCE) && !defined(_GNU_SOURCE)
-#define _POSIX_C_SOURCE 200809L
-#endif
+#include "platform/unix_types.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-
-#include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/types.h>
 
 /* Nanoseconds on the monotonic clock. */
 typedef int64_t plat_Time;
@@ -40,21 +32,11 @@ static inline plat_Time plat_after(plat_Time since, plat_Time span) {
 plat_Time plat_now(void);
 
 /*
-** A mutex for critical sections of a few instructions, within which nothing blocks.
+** A mutex for critical sections of a few instructions, within which nothing blocks. The header of
+** the system has plat_mutex_lock and plat_mutex_unlock.
 */
-typedef pthread_mutex_t plat_Mutex;
-
-#define PLAT_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
-
 void plat_mutex_init(plat_Mutex *mutex);
 void plat_mutex_destroy(plat_Mutex *mutex);
-static inline void plat_mutex_lock(plat_Mutex *mutex) {
-  pthread_mutex_lock(mutex);
-}
-
-static inline void plat_mutex_unlock(plat_Mutex *mutex) {
-  pthread_mutex_unlock(mutex);
-}
 
 /* What is set up once for the process, by whichever thread comes first. */
 typedef struct plat_Once {
@@ -90,6 +72,10 @@ void plat_memory_trim(void);
 
 /* Bytes that two processors can't write at the same time. */
 #define PLAT_CACHE_LINE 64
+
+/* Memory that begins with such a line. The size is a multiple of it. NULL: there is none. */
+void *plat_lines_take(size_t size);
+void plat_lines_give(void *lines);
 
 /*
 ** Two threads each write something and then look at what the other writes; one of them must see
@@ -166,35 +152,31 @@ void plat_unpark(plat_Parker *parker);
 ** The thread may also park in poll: it comes back as soon as one of the descriptors is ready, too,
 ** with PLAT_READY. The first entry is the parker's own, the caller fills in the others. Polling is
 ** enabled by the thread itself; where it never is, plat_unpark does nothing more.
+**
+** A plat_Polled has the fields 'fd', 'events' (PLAT_READABLE, PLAT_WRITABLE) and 'revents', where
+** there may also be PLAT_FAILED and PLAT_NOT_OPEN.
 */
-typedef struct pollfd plat_Polled;
-
 int plat_parker_enable_polling(plat_Parker *parker); /* 0 or an errno; any number of calls */
 plat_Wake plat_park_polling(plat_Parker *parker, plat_Polled *polled, unsigned count,
                             plat_Time deadline);
 
 bool plat_poll(plat_Polled *polled, unsigned count); /* whether one is ready, without waiting */
 
+/* How many are ready; 0: the time is up; negative: a signal handler ran. */
+int plat_poll_until(plat_Polled *polled, unsigned count, plat_Time deadline);
+
 /*
 ** Threads. They start detached, with every signal blocked that could run a handler of the host.
 */
-typedef pthread_t plat_Thread;
-
 #define PLAT_NAME_BYTES 16 /* what the system shows of a thread's name, with the zero */
 
 plat_Thread plat_thread_self(void);
 int plat_thread_start(size_t stack_size, void (*body)(void *), void *argument); /* 0 or an errno */
-#define PLAT_NO_MEMORY ENOMEM
-#define PLAT_BROKEN_OFF EINTR /* a system call, by a poke or another signal */
 
 /*
-** What a thread takes over from the one that starts it. plat_thread_renew makes a thread of ours
-** that has run other code like a new one: signals, locale, floating point.
+** A plat_Origin is what a thread takes over from the one that starts it. plat_thread_renew makes a
+** thread of ours that has run other code like a new one: signals, locale, floating point.
 */
-typedef struct plat_Origin {
-  sigset_t commands_mask;
-} plat_Origin;
-
 void plat_origin_get(plat_Origin *origin); /* of a thread that the calling one starts */
 void plat_thread_renew(const plat_Origin *origin);
 
@@ -267,14 +249,20 @@ typedef enum plat_Poke { PLAT_POKE_BREAKS, PLAT_POKE_LETS_GO_ON } plat_Poke;
 /* An OS thread that may be poked. It lies in the thread's own storage, so it ends with it. */
 typedef struct plat_Target {
   plat_Thread thread;
+  void *place;                   /* for the handler */
   atomic_bool poked[PLAT_POKES]; /* the signal has been sent, and its handler has not begun yet */
 } plat_Target;
 
 extern PLAT_THREAD_LOCAL plat_Target plat_own_target;
 
-/* 'at_end' is called by each thread that has accepted, when it ends. Once; 0 or an errno. */
-int plat_poke_setup(void (*handler)(void), void (*at_end)(void));
-int plat_poke_accept(void); /* lets the calling thread be poked; 0 or an errno */
+/*
+** The handler gets the place that the thread has accepted with, or NULL if it has not yet. 'at_end'
+** is called by each thread that has accepted, when it ends. Once; 0 or an errno.
+*/
+int plat_poke_setup(void (*handler)(void *place), void (*at_end)(void));
+
+/* Lets the calling thread be poked, always with the same place; 0 or an errno. */
+int plat_poke_accept(void *place);
 
 /* 'again': the poke before may have been lost. The target must not have ended. */
 void plat_poke(plat_Target *target, plat_Poke poke, bool again);
@@ -291,7 +279,6 @@ void plat_pokes_after_fork(void); /* none is on its way any more */
 #else
 #define PLAT_SIGNALS_WAKE 0
 #endif
-#define PLAT_SIGINT SIGINT
 
 bool plat_signal_valid(int64_t number);
 int plat_signal_named(const char *name); /* "USR1", "SIGUSR1" or "10"; 0: there is none */
@@ -312,8 +299,8 @@ void plat_watch_wait(void);
 /* In the child of a fork: the signal does nothing until it is taken over there. */
 void plat_watch_forget(void);
 
-/* The descriptor of a stream of C. */
-#define PLAT_FILE_DESCRIPTOR(file) fileno(file)
+/* Writes what is in the stream's buffer. One that another thread is using is left to that one. */
+void plat_flush(FILE *file);
 
 /* Has these called at every fork from now on. 0 or an errno. */
 typedef struct plat_ForkHandlers {
@@ -329,12 +316,14 @@ int plat_at_fork(const plat_ForkHandlers *handlers);
 ** started the calling one, and not with all those that it blocks itself as a thread of ours. In the
 ** calling thread no signal is unblocked for that.
 */
-typedef pid_t plat_Process;
-
 int plat_command_start(const char *command, plat_Process *process); /* 0 or an errno */
 
-/* The same with a stream that is the command's input, or its output; NULL and errno on failure. */
-FILE *plat_command_open(const char *command, bool is_input, plat_Process *process);
+/*
+** The same with a stream that is the command's input ("w"), or its output ("r"); NULL and errno on
+** failure. The mode must be one that io.popen of Lua takes on this system.
+*/
+bool plat_command_mode_valid(const char *mode);
+FILE *plat_command_open(const char *command, const char *mode, plat_Process *process);
 
 /* Waits until the command has ended. A status as of system(3), or -1 and errno. */
 int plat_command_wait(plat_Process process);

@@ -66,6 +66,14 @@ void plat_memory_trim(void) {
 #endif
 }
 
+void *plat_lines_take(size_t size) {
+  return aligned_alloc(PLAT_CACHE_LINE, size);
+}
+
+void plat_lines_give(void *lines) {
+  free(lines);
+}
+
 /*
 ** Threads
 */
@@ -121,7 +129,7 @@ void plat_thread_be_host(void) {
     return;
   posix_is_ours = false;
   pthread_sigmask(SIG_SETMASK, &own_origin.commands_mask, NULL);
-  plat_poke_accept();
+  plat_poke_accept(plat_own_target.place);
 }
 
 void plat_thread_renew(const plat_Origin *origin) {
@@ -259,7 +267,12 @@ int plat_command_start(const char *command, plat_Process *process) {
   return start_shell(command, NULL, process);
 }
 
-FILE *plat_command_open(const char *command, bool is_input, plat_Process *process) {
+bool plat_command_mode_valid(const char *mode) {
+  return (mode[0] == 'r' || mode[0] == 'w') && mode[1] == '\0';
+}
+
+FILE *plat_command_open(const char *command, const char *mode, plat_Process *process) {
+  bool is_input = mode[0] == 'w';
   int ends[2];
   int error = open_pipe(ends);
   if (error != 0) {
@@ -268,7 +281,7 @@ FILE *plat_command_open(const char *command, bool is_input, plat_Process *proces
   }
   int theirs = ends[is_input ? 0 : 1];
   int ours = ends[is_input ? 1 : 0];
-  FILE *stream = fdopen(ours, is_input ? "w" : "r");
+  FILE *stream = fdopen(ours, mode);
   error = stream == NULL ? errno : start_with_file(command, theirs, is_input ? 0 : 1, process);
   close(theirs);
   if (error == 0)
@@ -288,6 +301,13 @@ int plat_command_wait(plat_Process process) {
     ended = waitpid(process, &status, 0);
   while (ended < 0 && errno == EINTR);
   return ended < 0 ? -1 : status;
+}
+
+void plat_flush(FILE *file) {
+  if (ftrylockfile(file) == 0) {
+    fflush(file);
+    funlockfile(file);
+  }
 }
 
 /*

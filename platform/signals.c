@@ -60,7 +60,7 @@ typedef struct Others {
 
 static Others others[PLAT_POKES];
 static atomic_uint breaking; /* how many targets are 'poked' to break, or are just about to be */
-static void (*poke_handler)(void);
+static void (*poke_handler)(void *place);
 static pthread_key_t end_key;
 
 PLAT_THREAD_LOCAL plat_Target plat_own_target;
@@ -91,7 +91,7 @@ static void signals_on_poke(int signal, siginfo_t *info, void *context) {
   int error = errno;
   int poke = signal == poke_signals[0] ? 0 : 1;
   bool ours = signals_arrived(&plat_own_target, poke);
-  poke_handler();
+  poke_handler(plat_own_target.place);
   if (!ours)
     signals_pass_on(poke, signal, info, context);
   errno = error;
@@ -219,7 +219,7 @@ static void end_thread(void *target) {
   signals_arrived(target, PLAT_POKE_BREAKS);
 }
 
-int plat_poke_setup(void (*handler)(void), void (*at_end)(void)) {
+int plat_poke_setup(void (*handler)(void *place), void (*at_end)(void)) {
   poke_handler = handler;
   end_handler = at_end;
   int error = pthread_key_create(&end_key, end_thread);
@@ -233,12 +233,13 @@ int plat_poke_setup(void (*handler)(void), void (*at_end)(void)) {
   return error;
 }
 
-int plat_poke_accept(void) {
+int plat_poke_accept(void *place) {
   sigset_t ours;
   sigemptyset(&ours);
   for (int poke = 0; poke < PLAT_POKES; poke++)
     sigaddset(&ours, poke_signals[poke]);
   plat_own_target.thread = pthread_self();
+  plat_own_target.place = place;
   int error = pthread_setspecific(end_key, &plat_own_target);
   return error != 0 ? error : pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
 }

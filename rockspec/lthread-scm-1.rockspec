@@ -172,7 +172,7 @@ build = {
       _thread = "lua/_thread.lua",
    },
    platforms = {
-      unix = lthread("LT_PLATFORM_POSIX", { "pthread" }, "platform/posix.c", "platform/polling.c", "platform/signals.c", "platform/portable.c"),
-      linux = lthread("LT_PLATFORM_LINUX", { "pthread", "dl" }, "platform/posix.c", "platform/polling.c", "platform/signals.c", "platform/linux.c"),
+      unix = lthread("LT_PLATFORM_POSIX", { "pthread" }, "platform/posix.c", "platform/events.c", "platform/polling.c", "platform/signals.c", "platform/portable.c"),
+      linux = lthread("LT_PLATFORM_LINUX", { "pthread", "dl" }, "platform/posix.c", "platform/events.c", "platform/polling.c", "platform/signals.c", "platform/linux.c"),
    },
 }

@@ -74,7 +74,7 @@ void *lt_memory_alloc(size_t size) {
 }
 
 void *lt_memory_alloc_lines(size_t size) {
-  void *block = aligned_alloc(PLAT_CACHE_LINE, size);
+  void *block = plat_lines_take(size);
   if (block != NULL)
     lt_memory_add(size);
   return block;
@@ -91,4 +91,10 @@ void lt_memory_free(void *block, size_t size) {
   if (block != NULL)
     lt_memory_subtract(size);
   free(block);
+}
+
+void lt_memory_free_lines(void *block, size_t size) {
+  if (block != NULL)
+    lt_memory_subtract(size);
+  plat_lines_give(block);
 }

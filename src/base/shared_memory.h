@@ -14,7 +14,9 @@ void *lt_memory_alloc_zeroed(size_t size);
 /* Of a size of whole cache lines, which the block shares with no other one. */
 void *lt_memory_alloc_lines(size_t size);
 
-void lt_memory_free(void *block, size_t size); /* NULL is fine */
+/* NULL is fine for both. */
+void lt_memory_free(void *block, size_t size);
+void lt_memory_free_lines(void *block, size_t size);
 
 /* Counts memory that comes from elsewhere. */
 void lt_memory_add(size_t size);

@@ -75,7 +75,7 @@ lt_Queue *lt_queue_new(const lt_Type *type, lt_QueueOrder order, uint64_t maxsiz
     return NULL;
   memset(queue, 0, sizeof(*queue));
   if (order == LT_FIRST_FIRST && !lt_segments_init(&queue->tail.place, &queue->head.place)) {
-    lt_memory_free(queue, sizeof(*queue));
+    lt_memory_free_lines(queue, sizeof(*queue));
     return NULL;
   }
   queue->heap.is_stack = order == LT_LAST_FIRST;
@@ -97,7 +97,7 @@ void lt_queue_destroy(lt_Object *object) {
                      lt_queue_count_at(&queue->tail) - lt_queue_count_at(&queue->head));
   else
     lt_heap_free(&queue->heap);
-  lt_memory_free(queue, sizeof(*queue));
+  lt_memory_free_lines(queue, sizeof(*queue));
 }
 
 /*

@@ -42,7 +42,7 @@ static void shared_destroy(lt_Object *object) {
   lt_traced_finish(&shared->traced);
   lt_value_table_free(&shared->table);
   release_metatable(shared->metatable);
-  lt_memory_free(shared, SIZE);
+  lt_memory_free_lines(shared, SIZE);
 }
 
 lt_SetOutcome lt_shared_table_set(lt_SharedTable *shared, lt_BiasUser user, const lt_SharedKey *key,

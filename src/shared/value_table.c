@@ -25,7 +25,7 @@ static size_t entry_bytes(uint32_t capacity) {
 }
 
 static void free_entries(lt_ValueTable *table) {
-  lt_memory_free(table->entries, entry_bytes(table->entry_capacity));
+  lt_memory_free_lines(table->entries, entry_bytes(table->entry_capacity));
   lt_memory_free(table->index, index_bytes(table));
   table->entries = NULL;
   table->index = NULL;

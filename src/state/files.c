@@ -1,5 +1,3 @@
-#define _POSIX_C_SOURCE 200809L
-
 #include "src/state/files.h"
 
 #include <stdio.h>
@@ -93,23 +91,15 @@ void lt_files_enter(lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
-/* One that another thread is using is left to it. */
-static void flush(FILE *file) {
-  if (ftrylockfile(file) == 0) {
-    fflush(file);
-    funlockfile(file);
-  }
-}
-
 void lt_files_flush(lua_State *L) {
   lt_check_stack(L, 4);
-  flush(stdout);
-  flush(stderr);
+  plat_flush(stdout);
+  plat_flush(stderr);
   lt_push_registered(L, &written_key, "k");
   for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
     const luaL_Stream *stream = lua_touserdata(L, -2);
     if (stream->closef != NULL)
-      flush(stream->f);
+      plat_flush(stream->f);
   }
   lua_pop(L, 1);
 }

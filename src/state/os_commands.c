@@ -56,12 +56,12 @@ static int open_command(lua_State *L) {
   CommandFile *file = lua_newuserdatauv(L, sizeof(*file), 0);
   file->stream.closef = NULL;
   luaL_setmetatable(L, LUA_FILEHANDLE);
-  luaL_argcheck(L, (mode[0] == 'r' || mode[0] == 'w') && mode[1] == '\0', 2, "invalid mode");
+  luaL_argcheck(L, plat_command_mode_valid(mode), 2, "invalid mode");
   if (lt_state_user->is_alone(L))
     fflush(NULL);
   else
     lt_files_flush(L);
-  file->stream.f = plat_command_open(command, mode[0] == 'w', &file->process);
+  file->stream.f = plat_command_open(command, mode, &file->process);
   if (file->stream.f == NULL)
     return luaL_fileresult(L, 0, command);
   file->stream.closef = close_command;

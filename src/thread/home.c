@@ -31,8 +31,9 @@ PLAT_IN_HANDLER static void visit_attachment(lt_Attachment *attachment, lt_Visit
   atomic_fetch_sub(&attachment->in_handlers, 1);
 }
 
-PLAT_IN_HANDLER void lt_home_each(lt_VisitHome visit) {
-  for (lt_Attachment *each = attachments; each != NULL; each = each->next)
+PLAT_IN_HANDLER void lt_home_each(void *place, lt_VisitHome visit) {
+  lt_Attachment *volatile *of_thread = place;
+  for (lt_Attachment *each = of_thread == NULL ? NULL : *of_thread; each != NULL; each = each->next)
     visit_attachment(each, visit);
 }
 
@@ -75,7 +76,7 @@ static lt_Attachment *find_attachment(void) {
 
 bool lt_home_enter(lt_Thread *thread) {
   lt_Attachment *attachment = find_attachment();
-  if (attachment == NULL || plat_poke_accept() != 0)
+  if (attachment == NULL || plat_poke_accept((void *)&attachments) != 0)
     return false;
   plat_mutex_lock(&moving);
   atomic_store(&attachment->thread, thread);

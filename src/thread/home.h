@@ -13,10 +13,13 @@
 bool lt_home_enter(lt_Thread *thread);
 void lt_home_leave(lt_Thread *thread);
 
-/* Calls 'visit' for each thread that is at home in this OS thread; for the handler of a poke. */
+/*
+** Calls 'visit' for each thread that is at home in the OS thread that is poked, of which this is the
+** place; for the handler.
+*/
 typedef void (*lt_VisitHome)(const lt_Thread *thread);
 
-void lt_home_each(lt_VisitHome visit);
+void lt_home_each(void *place, lt_VisitHome visit);
 
 /* This OS thread ends, and main states that it has run may go on in another. */
 void lt_home_end(void);

@@ -131,8 +131,8 @@ PLAT_IN_HANDLER static void arm_if_asked(const lt_Thread *thread) {
     lt_coroutines_arm(thread->coroutines, hook, 1);
 }
 
-PLAT_IN_HANDLER static void interrupt_on_poke(void) {
-  lt_home_each(arm_if_asked);
+PLAT_IN_HANDLER static void interrupt_on_poke(void *place) {
+  lt_home_each(place, arm_if_asked);
 }
 
 bool lt_interrupt_armed(lua_State *L) {

@@ -1,0 +1,52 @@
+/*
+** Of the contract with the system, the types and constants of every Unix.
+*/
+#ifndef lt_unix_types_h
+#define lt_unix_types_h
+
+/* For sigset_t, where the compiler was told to know no more than ISO C. */
+#if defined(__STRICT_ANSI__) && !defined(_POSIX_C_SOURCE) && !defined(_GNU_SOURCE)
+#define _POSIX_C_SOURCE 200809L
+#endif
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+typedef pthread_mutex_t plat_Mutex;
+
+#define PLAT_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
+
+static inline void plat_mutex_lock(plat_Mutex *mutex) {
+  pthread_mutex_lock(mutex);
+}
+
+static inline void plat_mutex_unlock(plat_Mutex *mutex) {
+  pthread_mutex_unlock(mutex);
+}
+
+typedef pthread_t plat_Thread;
+typedef pid_t plat_Process;
+
+typedef struct plat_Origin {
+  sigset_t commands_mask;
+} plat_Origin;
+
+#define PLAT_NO_MEMORY ENOMEM
+#define PLAT_BROKEN_OFF EINTR /* a system call, by a poke or another signal */
+#define PLAT_SIGINT SIGINT
+
+typedef struct pollfd plat_Polled;
+
+#define PLAT_READABLE POLLIN
+#define PLAT_WRITABLE POLLOUT
+#define PLAT_FAILED (POLLERR | POLLHUP)
+#define PLAT_NOT_OPEN POLLNVAL
+
+/* The descriptor of a stream of C. */
+#define PLAT_FILE_DESCRIPTOR(file) fileno(file)
+
+#endif
