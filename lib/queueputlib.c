@@ -206,7 +206,7 @@ int lt_queue_method_put_many(lua_State *L) {
   lt_PackBatch batch = {0};
   plat_Time deadline = lt_queue_opt_put(L, 3, &batch.globals);
   Putting *putting = push_putting(L, queue, count);
-  lt_module_index_push(L, false);
+  lt_module_index_push(L, false, NULL);
   batch.names = lua_gettop(L);
   for (size_t i = 1; i <= count; i++) {
     lua_rawgeti(L, 2, (lua_Integer)i);

@@ -24,6 +24,7 @@ static const char sources_key;
 enum { CONVERSION = 1, ROOT, WITHOUT, SOURCES, NUMBERS, SOURCE, SOURCE_KEY, SOURCE_VALUE };
 
 typedef struct Conversion {
+  lt_QuietCall *quiet;
   lt_BiasUser user;
   bool plain;               /* nothing is done if the root is not a plain table */
   bool without;             /* there is a table of fields to leave out */
@@ -67,7 +68,7 @@ static bool is_named(lua_State *L, int index) {
   /* Acquire: as whoever reads the name. */
   if (record != NULL && atomic_load_explicit(&record->identity->name, memory_order_acquire) != NULL)
     return true;
-  lt_module_index_push(L, false);
+  lt_module_index_push(L, false, NULL);
   bool named = lt_module_names_find(L, -1, lua_topointer(L, index), &path);
   lua_pop(L, 1);
   return named;
@@ -341,6 +342,7 @@ static int convert_protected(lua_State *L) {
   if (conversion->plain && !is_plain_table(L, ROOT))
     return 0;
   lua_settop(L, WITHOUT);
+  lt_quiet_hold(L, conversion->quiet);
   lua_newtable(L);
   lua_newtable(L);
   lua_pushvalue(L, SOURCES);
@@ -365,8 +367,8 @@ static void release_targets(Conversion *conversion, bool failed) {
 /* NULL if it must be a plain table and is none. */
 static lt_SharedTable *convert_whole(lua_State *L, lt_BiasUser user, int index, int without,
                                      bool plain) {
-  Conversion conversion = {user, plain, without != 0, NULL, 0, 0};
   lt_QuietCall quiet;
+  Conversion conversion = {&quiet, user, plain, without != 0, NULL, 0, 0};
   lt_check_stack(L, 5);
   index = lua_absindex(L, index);
   lua_pushvalue(L, index);

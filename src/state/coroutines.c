@@ -42,6 +42,7 @@ struct lt_Coroutines {
   ptrdiff_t offset; /* of the lua_State in its block */
   const void *last_block;
   size_t last_size;
+  lt_AllocationNotes notes;
   Table *table;
   volatile bool closed;
   bool ends_with_state;
@@ -182,13 +183,24 @@ static void *allocate_and_follow(void *context, void *block, size_t old_size, si
       coroutines->last_size = new_size;
       return made;
     }
-  } else if (new_size == 0 && block != NULL) {
-    if (old_size == coroutines->size)
+  } else if (new_size == 0) {
+    if (block != NULL && old_size == coroutines->size)
       coroutines_leave(coroutines, coroutine_in(coroutines, block));
-    else if (coroutines->ends_with_state && is_last_block(coroutines, block, old_size))
+    else if (block != NULL && coroutines->ends_with_state &&
+             is_last_block(coroutines, block, old_size))
       return free_last_block(coroutines, block, old_size);
+    return coroutines->allocate(coroutines->allocator, block, old_size, new_size);
   }
-  return coroutines->allocate(coroutines->allocator, block, old_size, new_size);
+  void *result = coroutines->allocate(coroutines->allocator, block, old_size, new_size);
+  if (result == NULL)
+    coroutines->notes.failures++;
+  return result;
+}
+
+lt_AllocationNotes *lt_coroutines_notes(lua_State *L) {
+  void *context;
+  bool follows = lua_getallocf(L, &context) == allocate_and_follow;
+  return follows ? &((lt_Coroutines *)context)->notes : NULL;
 }
 
 /* Makes one coroutine to learn the layout. */

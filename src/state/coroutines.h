@@ -12,10 +12,18 @@
 #define lt_coroutines_h
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <lua.h>
 
 typedef struct lt_Coroutines lt_Coroutines;
+
+/* What the wrapped allocator notes, for quiet_call.c. */
+typedef struct lt_AllocationNotes {
+  size_t failures;      /* so many allocations have failed */
+  size_t bytes_before;  /* in use after the last step of the collector that a quiet call has made */
+  unsigned quiet_calls; /* that last */
+} lt_AllocationNotes;
 
 /* Begins to follow the state of L; NULL without memory. Its allocator is wrapped from then on. */
 lt_Coroutines *lt_coroutines_follow(lua_State *L);
@@ -28,6 +36,9 @@ void lt_coroutines_leave_to_state(lt_Coroutines *coroutines);
 
 /* The state is being closed: it is not armed any more. */
 void lt_coroutines_close(lt_Coroutines *coroutines);
+
+/* NULL where somebody has wrapped the allocator once more: what fails there is not seen here. */
+lt_AllocationNotes *lt_coroutines_notes(lua_State *L);
 
 /* When the state is closed. */
 void lt_coroutines_free(lt_Coroutines *coroutines);

@@ -190,12 +190,19 @@ static void push_own_copy(lua_State *L, const lt_LentString *string) {
   lua_pushlstring(L, string->own, string->length);
 }
 
+typedef struct Copying {
+  lt_LentString *string;
+  lt_QuietCall quiet;
+} Copying;
+
 /*
 ** A hook that is called with this function comes before the pin, or after it; a finalizer does not
 ** come at all.
 */
 static int lent_push_protected(lua_State *L) {
-  lt_LentString *string = lua_touserdata(L, 1);
+  Copying *copying = lua_touserdata(L, 1);
+  lt_LentString *string = copying->string;
+  lt_quiet_hold(L, &copying->quiet);
   if (pin(string)) {
     lua_pushlstring(L, string->lent, string->length);
     unpin(string);
@@ -206,13 +213,13 @@ static int lent_push_protected(lua_State *L) {
 }
 
 void lt_lent_string_push(lua_State *L, lt_LentString *string) {
-  lt_QuietCall quiet;
+  Copying copying = {.string = string};
   if (atomic_load_explicit(&string->state, memory_order_acquire) == OWN) {
     push_own_copy(L, string);
     return;
   }
   lt_check_stack(L, 2);
-  if (lt_quiet_call(L, &quiet, lent_push_protected, string, 0, 1) == LUA_OK)
+  if (lt_quiet_call(L, &copying.quiet, lent_push_protected, &copying, 0, 1) == LUA_OK)
     return;
   if (atomic_load_explicit(&string->state, memory_order_relaxed) == pinned())
     unpin(string); /* there was no memory */

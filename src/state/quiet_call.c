@@ -1,12 +1,17 @@
 /*
-** Lua's collector takes its next step when so many more bytes have been allocated. For the time of
-** the call it is told that a great many are left. At the end that is taken back, so what has been
-** allocated meanwhile counts, and the steps that have become due are done. To stop the collector
-** would not do: when it is started again it has forgotten its count and begins at once, so a state
-** that sends on and on would collect with every message.
+** Lua's collector takes its next step when so many more bytes have been allocated.
+**
+** Lua 5.4 is told for the time of the call that a great many are left. At the end that is taken
+** back, so what has been allocated meanwhile counts, and the steps that have become due are done. To
+** stop the collector would not do: when it is started again it has forgotten its count and begins
+** at once, so a state that sends on and on would collect with every message.
 **
 ** A collection for want of memory makes it forget the count, too. Then it is started as if it had
 ** been stopped: what it would do at once, with many finalizers, might fail for want of memory.
+**
+** Lua 5.5 can't be told so. There the collector is stopped, but only when something comes for which
+** Lua allocates; no step is due before. When it is started again it is given a step at once that is
+** as large as what has been allocated: so it keeps pace with a state that sends on and on.
 */
 #include "src/state/quiet_call.h"
 
@@ -14,48 +19,106 @@
 
 #include "src/base/protected_call.h"
 
-/* More than memory holds, in kilobytes: even if several calls within each other add theirs. */
-#define KILOBYTES (sizeof(ptrdiff_t) > 4 ? 1 << 30 : 1 << 19)
-
 /* One that was stopped, or that waits for a finalizer that calls this, does nothing anyway. */
 static bool is_running(lua_State *L) {
   return lua_gc(L, LUA_GCISRUNNING) == 1;
 }
 
-static void *allocate_and_note(void *context, void *block, size_t old_size, size_t new_size) {
-  lt_QuietCall *quiet = context;
-  void *result = quiet->allocate(quiet->allocator, block, old_size, new_size);
-  if (result == NULL && new_size > 0)
-    quiet->memory_was_short = true;
-  return result;
+#if LUA_VERSION_NUM >= 505
+
+static void begin(lua_State *L, lt_QuietCall *quiet) {
+  (void)L;
+  quiet->holds = false;
 }
 
-void lt_quiet_call_again(lua_State *L) {
-  if (is_running(L))
+void lt_quiet_hold_now(lua_State *L, lt_QuietCall *quiet) {
+  quiet->holds = is_running(L);
+  if (quiet->holds)
+    lua_gc(L, LUA_GCSTOP);
+}
+
+/* One that was stopped stays so. */
+void lt_quiet_call_again(lua_State *L, const lt_QuietCall *quiet) {
+  (void)L;
+  (void)quiet;
+}
+
+static size_t bytes_in_use(lua_State *L) {
+  return (size_t)lua_gc(L, LUA_GCCOUNT) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB);
+}
+
+/* In bytes. Smaller ones of its own Lua does not take back as it has told them. */
+enum { LEAST_STEP = 128, MOST_STEP = 1 << 20 };
+
+/* The step that is due, for twice what has been allocated since the last one. */
+static void step(lua_State *L, lt_AllocationNotes *notes) {
+  size_t bytes = bytes_in_use(L);
+  size_t size = bytes <= notes->bytes_before ? 0 : 2 * (bytes - notes->bytes_before);
+  int usual = lua_gc(L, LUA_GCPARAM, LUA_GCPSTEPSIZE, -1);
+  int own = size < LEAST_STEP ? LEAST_STEP : size > MOST_STEP ? MOST_STEP : (int)size;
+  if (own < usual)
+    lua_gc(L, LUA_GCPARAM, LUA_GCPSTEPSIZE, own);
+  lua_gc(L, LUA_GCSTEP, 0);
+  if (own < usual)
+    lua_gc(L, LUA_GCPARAM, LUA_GCPSTEPSIZE, usual);
+  notes->bytes_before = bytes_in_use(L);
+}
+
+static void end(lua_State *L, const lt_QuietCall *quiet) {
+  if (!quiet->holds)
+    return;
+  lua_gc(L, LUA_GCRESTART);
+  if (quiet->notes != NULL && !lt_quiet_memory_was_short(quiet))
+    step(L, quiet->notes);
+}
+
+#else
+
+/* More than memory holds, in kilobytes: even if several calls within each other add theirs. */
+#define KILOBYTES (sizeof(ptrdiff_t) > 4 ? 1 << 30 : 1 << 19)
+
+static void begin(lua_State *L, lt_QuietCall *quiet) {
+  quiet->holds = is_running(L);
+  if (quiet->holds)
     lua_gc(L, LUA_GCSTEP, -KILOBYTES);
 }
 
-static void release(lua_State *L, const lt_QuietCall *quiet) {
-  if (!quiet->memory_was_short) {
+/* It has waited from the beginning. */
+void lt_quiet_hold_now(lua_State *L, lt_QuietCall *quiet) {
+  (void)L;
+  (void)quiet;
+}
+
+void lt_quiet_call_again(lua_State *L, const lt_QuietCall *quiet) {
+  if (quiet->notes != NULL && is_running(L))
+    lua_gc(L, LUA_GCSTEP, -KILOBYTES);
+}
+
+static void end(lua_State *L, const lt_QuietCall *quiet) {
+  if (!quiet->holds)
+    return;
+  if (quiet->notes == NULL || !lt_quiet_memory_was_short(quiet)) {
     lua_gc(L, LUA_GCSTEP, KILOBYTES);
   } else if (is_running(L)) {
     lua_gc(L, LUA_GCRESTART);
-    if (quiet->allocate == allocate_and_note) /* this call was made within another */
-      lt_quiet_call_again(L);
+    if (quiet->notes->quiet_calls > 0) /* this call was made within another */
+      lt_quiet_call_again(L, quiet);
   }
 }
 
+#endif
+
 int lt_quiet_call(lua_State *L, lt_QuietCall *quiet, lua_CFunction function, void *first,
                   int others, int result_count) {
-  quiet->memory_was_short = false;
-  quiet->allocate = lua_getallocf(L, &quiet->allocator);
-  bool held = is_running(L);
-  if (held)
-    lua_gc(L, LUA_GCSTEP, -KILOBYTES);
-  lua_setallocf(L, allocate_and_note, quiet);
+  quiet->notes = lt_coroutines_notes(L);
+  if (quiet->notes != NULL) {
+    quiet->failures_before = quiet->notes->failures;
+    quiet->notes->quiet_calls++;
+  }
+  begin(L, quiet);
   int status = lt_protected_call(L, function, first, others, result_count);
-  lua_setallocf(L, quiet->allocate, quiet->allocator);
-  if (held)
-    release(L, quiet);
+  if (quiet->notes != NULL)
+    quiet->notes->quiet_calls--;
+  end(L, quiet);
   return status;
 }

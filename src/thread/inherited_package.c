@@ -87,7 +87,7 @@ static void push_loaders(lua_State *L) {
 /* The loader on the top can't cross: its module is not called by its name any more. */
 static void exclude_loader(lua_State *L) {
   if (lt_nameable_exclude(L)) {
-    lt_module_index_push(L, true);
+    lt_module_index_push(L, true, NULL);
     lua_pop(L, 1);
   }
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/protected_call.h"
 #include "src/base/stack_room.h"
 #include "src/object/exception.h"
 
@@ -30,9 +31,13 @@ typedef struct Dump {
   size_t capacity;
 } Dump;
 
+enum { FIRST_CAPACITY = 1024 };
+
 static int write_dump(lua_State *L, const void *bytes, size_t size, void *state) {
   Dump *dump = state;
   (void)L;
+  if (size == 0) /* the end, in Lua 5.5 */
+    return 0;
   if (size > dump->capacity - dump->code->size) {
     size_t capacity = (dump->capacity + size) * 2;
     lt_Bytecode *code = realloc(dump->code, sizeof(lt_Bytecode) + capacity);
@@ -46,23 +51,32 @@ static int write_dump(lua_State *L, const void *bytes, size_t size, void *state)
   return 0;
 }
 
-/* The function is on the top; lua_dump neither allocates nor raises. */
+/* In Lua 5.5 lua_dump makes a table. */
+static int dump_protected(lua_State *L) {
+  Dump *dump = lua_touserdata(L, 1);
+  if (lua_dump(L, write_dump, dump, 0) != 0)
+    lt_raise_memory(L);
+  return 0;
+}
+
+/* The function is on the top, and is popped. */
 static lt_Bytecode *dump_function(lua_State *L, const lt_UpvalueSet *globals) {
-  Dump dump = {NULL, 1024};
-  dump.code = calloc(1, sizeof(lt_Bytecode) + dump.capacity);
+  Dump dump = {calloc(1, sizeof(lt_Bytecode) + FIRST_CAPACITY), FIRST_CAPACITY};
   if (dump.code == NULL)
-    return NULL;
+    lt_raise_memory(L);
   lt_object_init(&dump.code->object, &code_type);
-  if (lua_dump(L, write_dump, &dump, 0) != 0) {
-    free(dump.code);
-    return NULL;
-  }
+  int status = lt_protected_call(L, dump_protected, &dump, 1, 0);
   lt_Bytecode *code = dump.code;
   code->globals = *globals;
-  if (lt_global_names_find(code->bytes, code->size, globals, &code->names))
-    return code;
-  lt_object_release(&code->object);
-  return NULL;
+  if (status != LUA_OK) {
+    lt_object_release(&code->object);
+    lt_throw(L);
+  }
+  if (!lt_global_names_find(code->bytes, code->size, globals, &code->names)) {
+    lt_object_release(&code->object);
+    lt_raise_memory(L);
+  }
+  return code;
 }
 
 lt_Bytecode *lt_bytecode_find(lua_State *L, int index, const lt_UpvalueSet *globals) {
@@ -77,13 +91,10 @@ lt_Bytecode *lt_bytecode_find(lua_State *L, int index, const lt_UpvalueSet *glob
 }
 
 lt_Bytecode *lt_bytecode_new(lua_State *L, int index, const lt_UpvalueSet *globals) {
-  lt_check_stack(L, 1);
+  index = lua_absindex(L, index);
+  lt_check_stack(L, 4);
   lua_pushvalue(L, index);
-  lt_Bytecode *code = dump_function(L, globals);
-  if (code == NULL)
-    lt_raise_memory(L);
-  lua_pop(L, 1);
-  return code;
+  return dump_function(L, globals);
 }
 
 void lt_bytecode_keep(lua_State *L, int index, lt_Bytecode *code) {

@@ -5,8 +5,9 @@
 
 #include <lua.h>
 
+#include "src/base/growing_array.h"
+
 enum { NIL = 0, FALSE = 1, TRUE = 17, INTEGER = 3, FLOAT = 19, SHORT_STRING = 4, LONG_STRING = 20 };
-enum { INSTRUCTION_BYTES = 4, NO_REGISTER = 255 };
 
 static void skip(lt_DumpReader *reader, size_t bytes) {
   if (bytes > reader->size - reader->position) {
@@ -23,15 +24,85 @@ static unsigned read_byte(lt_DumpReader *reader) {
   return reader->truncated ? 0 : reader->bytes[position];
 }
 
-/* Seven bits a byte, the highest first; the last byte has its top bit set. */
+#if LUA_VERSION_NUM >= 505
+enum { LAST_BYTE = 0, SOURCE_IS_LAST = true };
+#else
+enum { LAST_BYTE = 0x80, SOURCE_IS_LAST = false };
+#endif
+
+/* Seven bits a byte, the highest first; the top bit of the last byte is another than the others'. */
 size_t lt_dump_read_count(lt_DumpReader *reader) {
   size_t size = 0;
   unsigned byte;
   do {
     byte = read_byte(reader);
     size = size << 7 | (byte & 0x7f);
-  } while ((byte & 0x80) == 0 && !reader->truncated);
+  } while ((byte & 0x80) != LAST_BYTE && !reader->truncated);
   return reader->truncated ? 0 : size;
+}
+
+#if LUA_VERSION_NUM >= 505
+
+static const lt_DumpString no_string = {0, SIZE_MAX, 0};
+
+static void skip_to_multiple(lt_DumpReader *reader, size_t alignment) {
+  skip(reader, (alignment - reader->position % alignment) % alignment);
+}
+
+/* It gets the next number, from 1 on. */
+static lt_DumpString keep_string(lt_DumpReader *reader, size_t length) {
+  lt_DumpString string = {reader->position, length, 0};
+  if (reader->string_count == reader->string_capacity &&
+      !lt_array_grow(&reader->strings, NULL, &reader->string_capacity, 16, sizeof(lt_DumpString))) {
+    reader->no_memory = true;
+    reader->truncated = true;
+    return no_string;
+  }
+  reader->strings[reader->string_count++] = string;
+  skip(reader, length + 1);
+  return string;
+}
+
+static lt_DumpString read_dump_string(lt_DumpReader *reader) {
+  size_t size = lt_dump_read_count(reader);
+  if (size > 0)
+    return keep_string(reader, size - 1);
+  size_t number = lt_dump_read_count(reader);
+  bool is_known = number > 0 && number <= reader->string_count;
+  return is_known ? reader->strings[number - 1] : no_string;
+}
+
+static void skip_integer(lt_DumpReader *reader) {
+  lt_dump_read_count(reader);
+}
+
+static void skip_absolute_lines(lt_DumpReader *reader) {
+  size_t count = lt_dump_read_count(reader);
+  if (count == 0)
+    return;
+  skip_to_multiple(reader, sizeof(int));
+  skip(reader, count > reader->size ? SIZE_MAX : count * 2 * sizeof(int));
+}
+
+enum { VERSION = 0x55 };
+
+/* A number of a type, whose size comes before it. */
+static bool skip_sample(lt_DumpReader *reader, size_t size) {
+  bool is_same = read_byte(reader) == size;
+  skip(reader, size);
+  return is_same;
+}
+
+static bool skip_samples(lt_DumpReader *reader) {
+  return skip_sample(reader, sizeof(int)) && skip_sample(reader, LT_INSTRUCTION_BYTES) &&
+         skip_sample(reader, sizeof(lua_Integer)) && skip_sample(reader, sizeof(lua_Number));
+}
+
+#else
+
+static void skip_to_multiple(lt_DumpReader *reader, size_t alignment) {
+  (void)reader;
+  (void)alignment;
 }
 
 static lt_DumpString read_dump_string(lt_DumpReader *reader) {
@@ -42,19 +113,44 @@ static lt_DumpString read_dump_string(lt_DumpReader *reader) {
   return string;
 }
 
+static void skip_integer(lt_DumpReader *reader) {
+  skip(reader, sizeof(lua_Integer));
+}
+
+static void skip_absolute_lines(lt_DumpReader *reader) {
+  for (size_t left = lt_dump_read_count(reader); left > 0 && !reader->truncated; left--) {
+    lt_dump_read_count(reader);
+    lt_dump_read_count(reader);
+  }
+}
+
+enum { VERSION = 0x54 };
+
+/* Their sizes, then a number of each. */
+static bool skip_samples(lt_DumpReader *reader) {
+  bool is_same = read_byte(reader) == LT_INSTRUCTION_BYTES &&
+                 read_byte(reader) == sizeof(lua_Integer) &&
+                 read_byte(reader) == sizeof(lua_Number);
+  skip(reader, sizeof(lua_Integer) + sizeof(lua_Number));
+  return is_same;
+}
+
+#endif
+
 /* Up to and with the number of upvalues, which stands before the function. */
 bool lt_dump_begin(lt_DumpReader *reader) {
-  static const unsigned char header[] = {0x1b, 'L',  'u',  'a',  0x54, 0,
-                                         0x19, 0x93, '\r', '\n', 0x1a, '\n'};
-  static const unsigned char sizes[] = {INSTRUCTION_BYTES, sizeof(lua_Integer), sizeof(lua_Number)};
-  size_t tail = sizeof(lua_Integer) + sizeof(lua_Number) + 1;
-  if (reader->size < sizeof(header) + sizeof(sizes) + tail)
+  static const unsigned char header[] = {0x1b, 'L',  'u',  'a',  VERSION, 0,
+                                         0x19, 0x93, '\r', '\n', 0x1a,    '\n'};
+  if (reader->size < sizeof(header) || memcmp(reader->bytes, header, sizeof(header)) != 0)
     return false;
-  if (memcmp(reader->bytes, header, sizeof(header)) != 0 ||
-      memcmp(reader->bytes + sizeof(header), sizes, sizeof(sizes)) != 0)
-    return false;
-  skip(reader, sizeof(header) + sizeof(sizes) + tail);
-  return true;
+  skip(reader, sizeof(header));
+  bool is_known = skip_samples(reader);
+  skip(reader, 1);
+  return is_known && !reader->truncated;
+}
+
+void lt_dump_end(lt_DumpReader *reader) {
+  free(reader->strings);
 }
 
 static bool read_constants(lt_DumpReader *reader, lt_DumpFunction *function) {
@@ -73,7 +169,7 @@ static bool read_constants(lt_DumpReader *reader, lt_DumpFunction *function) {
     if (type == SHORT_STRING || type == LONG_STRING)
       function->constants[i] = read_dump_string(reader);
     else if (type == INTEGER)
-      skip(reader, sizeof(lua_Integer));
+      skip_integer(reader);
     else if (type == FLOAT)
       skip(reader, sizeof(lua_Number));
     else if (type != NIL && type != FALSE && type != TRUE)
@@ -84,16 +180,18 @@ static bool read_constants(lt_DumpReader *reader, lt_DumpFunction *function) {
 
 bool lt_dump_read_function(lt_DumpReader *reader, lt_DumpFunction *function) {
   memset(function, 0, sizeof(*function));
-  read_dump_string(reader);
+  if (!SOURCE_IS_LAST)
+    read_dump_string(reader);
   lt_dump_read_count(reader);
   lt_dump_read_count(reader);
   skip(reader, 2);
   function->registers = read_byte(reader);
   function->instruction_count = lt_dump_read_count(reader);
+  skip_to_multiple(reader, LT_INSTRUCTION_BYTES);
   function->code = reader->position;
-  if (function->instruction_count > reader->size / INSTRUCTION_BYTES)
+  if (function->instruction_count > reader->size / LT_INSTRUCTION_BYTES)
     return false;
-  skip(reader, function->instruction_count * INSTRUCTION_BYTES);
+  skip(reader, function->instruction_count * LT_INSTRUCTION_BYTES);
   return read_constants(reader, function);
 }
 
@@ -106,11 +204,10 @@ lt_DumpUpvalue lt_dump_read_upvalue(lt_DumpReader *reader) {
 }
 
 void lt_dump_skip_debug(lt_DumpReader *reader) {
+  if (SOURCE_IS_LAST)
+    read_dump_string(reader);
   skip(reader, lt_dump_read_count(reader));
-  for (size_t left = lt_dump_read_count(reader); left > 0 && !reader->truncated; left--) {
-    lt_dump_read_count(reader);
-    lt_dump_read_count(reader);
-  }
+  skip_absolute_lines(reader);
   for (size_t left = lt_dump_read_count(reader); left > 0 && !reader->truncated; left--) {
     read_dump_string(reader);
     lt_dump_read_count(reader);
@@ -118,154 +215,4 @@ void lt_dump_skip_debug(lt_DumpReader *reader) {
   }
   for (size_t left = lt_dump_read_count(reader); left > 0 && !reader->truncated; left--)
     read_dump_string(reader);
-}
-
-/*
-** Instructions. Seven bits are the operation, then come A, of 8 bits, and k, B and C, of 1, 8 and
-** 8, or Bx, all the 17, or with A as one.
-*/
-
-enum {
-  OP_MOVE = 0,
-  OP_LOADK = 3,
-  OP_LOADKX = 4,
-  OP_LOADNIL = 8,
-  OP_GETUPVAL = 9,
-  OP_SETUPVAL = 10,
-  OP_GETTABUP = 11,
-  OP_GETTABLE = 12,
-  OP_GETFIELD = 14,
-  OP_SETTABUP = 15,
-  OP_SETTABLE = 16,
-  OP_SETI = 17,
-  OP_SETFIELD = 18,
-  OP_SELF = 20,
-  OP_MMBIN = 46,
-  OP_MMBINK = 48,
-  OP_CLOSE = 54,
-  OP_TBC = 55,
-  OP_JMP = 56,
-  OP_EQ = 57,
-  OP_TEST = 66,
-  OP_TESTSET = 67,
-  OP_CALL = 68,
-  OP_TAILCALL = 69,
-  OP_RETURN = 70,
-  OP_RETURN1 = 72,
-  OP_FORLOOP = 73,
-  OP_FORPREP = 74,
-  OP_TFORPREP = 75,
-  OP_TFORCALL = 76,
-  OP_TFORLOOP = 77,
-  OP_SETLIST = 78,
-  OP_CLOSURE = 79,
-  OP_VARARG = 80
-};
-
-static uint32_t instruction_at(const lt_DumpReader *reader, const lt_DumpFunction *function,
-                               size_t number) {
-  uint32_t instruction = 0;
-  if (number < function->instruction_count)
-    memcpy(&instruction, reader->bytes + function->code + number * INSTRUCTION_BYTES,
-           sizeof(instruction));
-  return instruction;
-}
-
-size_t lt_dump_next_upvalue_use(const lt_DumpReader *reader, const lt_DumpFunction *function,
-                                size_t number) {
-  static const uint32_t uses = 1u << OP_GETUPVAL | 1u << OP_SETUPVAL | 1u << OP_GETTABUP |
-                               1u << OP_SETTABUP; /* all are below 32 */
-  const unsigned char *code = reader->bytes + function->code;
-  for (; number < function->instruction_count; number++) {
-    uint32_t instruction;
-    memcpy(&instruction, code + number * INSTRUCTION_BYTES, sizeof(instruction));
-    if ((instruction & 0x7f) < 32 && (uses >> (instruction & 0x7f) & 1) != 0)
-      break;
-  }
-  return number;
-}
-
-static lt_Step branch(size_t target, unsigned first, unsigned last) {
-  return (lt_Step){LT_STEP_BRANCH, first, last, 0, target};
-}
-
-static lt_Step loop_step(unsigned opcode, unsigned a, size_t bx, size_t next) {
-  switch (opcode) {
-  case OP_FORLOOP:
-    return branch(next - bx, a, a + 3);
-  case OP_FORPREP:
-    return branch(next + bx + 1, a, a + 3);
-  case OP_TFORPREP:
-    return branch(next + bx, 1, 0);
-  default: /* OP_TFORLOOP */
-    return branch(next - bx, a, a);
-  }
-}
-
-/* Those that write other registers than A, or none. */
-static lt_Step plain_step(unsigned opcode, unsigned a, unsigned b) {
-  lt_Step step = {LT_STEP_WRITE, a, a, 0, 0};
-  if (opcode == OP_LOADNIL)
-    step.b = a + b;
-  else if (opcode == OP_CALL || opcode == OP_TAILCALL || opcode == OP_VARARG)
-    step.b = NO_REGISTER;
-  else if (opcode == OP_TFORCALL)
-    step = (lt_Step){LT_STEP_WRITE, a + 4, NO_REGISTER, 0, 0};
-  else if (opcode == OP_SETI || (opcode >= OP_MMBIN && opcode <= OP_MMBINK) || opcode == OP_TBC ||
-           opcode == OP_SETLIST || opcode > OP_VARARG)
-    step = (lt_Step){LT_STEP_WRITE, 1, 0, 0, 0};
-  return step;
-}
-
-lt_Step lt_dump_step(const lt_DumpReader *reader, const lt_DumpFunction *function, size_t number) {
-  uint32_t i = instruction_at(reader, function, number);
-  unsigned opcode = i & 0x7f, a = i >> 7 & 0xff, b = i >> 16 & 0xff, c = i >> 24;
-  bool k = (i >> 15 & 1) != 0;
-  size_t bx = i >> 15, next = number + 1;
-  switch (opcode) {
-  case OP_MOVE:
-    return (lt_Step){LT_STEP_MOVE, a, b, 0, 0};
-  case OP_LOADK:
-    return (lt_Step){LT_STEP_CONSTANT, a, (unsigned)bx, 0, 0};
-  case OP_LOADKX:
-    return (lt_Step){LT_STEP_CONSTANT, a, instruction_at(reader, function, next) >> 7, 0, 0};
-  case OP_GETUPVAL:
-    return (lt_Step){LT_STEP_GET_UPVALUE, a, b, 0, 0};
-  case OP_SETUPVAL:
-    return (lt_Step){LT_STEP_SET_UPVALUE, a, b, 0, 0};
-  case OP_GETTABUP:
-    return (lt_Step){LT_STEP_FIELD_OF_UPVALUE, a, b, c, 0};
-  case OP_SETTABUP:
-    return (lt_Step){LT_STEP_SET_FIELD_OF_UPVALUE, 0, a, b, 0};
-  case OP_GETTABLE:
-    return (lt_Step){LT_STEP_FIELD_BY_REGISTER, a, b, c, 0};
-  case OP_GETFIELD:
-    return (lt_Step){LT_STEP_FIELD, a, b, c, 0};
-  case OP_SETTABLE:
-    return (lt_Step){LT_STEP_SET_FIELD_BY_REGISTER, 0, a, b, 0};
-  case OP_SETFIELD:
-    return (lt_Step){LT_STEP_SET_FIELD, 0, a, b, 0};
-  case OP_SELF:
-    return (lt_Step){k ? LT_STEP_METHOD : LT_STEP_METHOD_BY_REGISTER, a, b, c, 0};
-  case OP_CLOSURE:
-    return (lt_Step){LT_STEP_CLOSURE, a, (unsigned)bx, 0, 0};
-  case OP_CLOSE:
-    return (lt_Step){LT_STEP_CLOSE, a, 0, 0, 0};
-  case OP_JMP: /* the distance is stored in excess of the largest one */
-    return (lt_Step){LT_STEP_JUMP, 0, 0, 0, next + (i >> 7) - 0xffffff};
-  case OP_TESTSET:
-    return (lt_Step){LT_STEP_TEST, a, b, 0, 0};
-  case OP_FORLOOP:
-  case OP_FORPREP:
-  case OP_TFORPREP:
-  case OP_TFORLOOP:
-    return loop_step(opcode, a, bx, next);
-  default:
-    break;
-  }
-  if (opcode >= OP_EQ && opcode <= OP_TEST)
-    return (lt_Step){LT_STEP_TEST, 0, 0, 0, 0};
-  if (opcode >= OP_RETURN && opcode <= OP_RETURN1)
-    return (lt_Step){LT_STEP_RETURN, 0, 0, 0, 0};
-  return plain_step(opcode, a, b);
 }

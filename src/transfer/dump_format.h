@@ -1,6 +1,7 @@
 /*
-** The format in which Lua 5.4 dumps functions: all that depends on it is here and in dump_format.c.
-** A dump of any other format is read as one without contents.
+** The formats in which Lua 5.4 and Lua 5.5 dump functions: all that depends on them is here, in
+** dump_format.c (what is where) and in dump_steps.c (the instructions). A dump of any other format is
+** read as one without contents.
 */
 #ifndef lt_dump_format_h
 #define lt_dump_format_h
@@ -9,6 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { LT_INSTRUCTION_BYTES = 4 };
+
+typedef struct lt_DumpString {
+  size_t offset; /* into the dump */
+  size_t length; /* SIZE_MAX: it is no string */
+  unsigned mark; /* for who reads it; 0 at first */
+} lt_DumpString;
+
 /* A cursor; past the end it reads zeros and says so in 'truncated'. */
 typedef struct lt_DumpReader {
   const unsigned char *bytes;
@@ -16,13 +25,10 @@ typedef struct lt_DumpReader {
   size_t position;
   bool truncated;
   bool no_memory;
+  lt_DumpString *strings; /* in Lua 5.5 a string that comes again is told by its number */
+  size_t string_count;
+  size_t string_capacity;
 } lt_DumpReader;
-
-typedef struct lt_DumpString {
-  size_t offset; /* into the dump */
-  size_t length; /* SIZE_MAX: it is no string */
-  unsigned mark; /* for who reads it; 0 at first */
-} lt_DumpString;
 
 /* The parts of a function, in the order in which they are read. */
 typedef struct lt_DumpFunction {
@@ -41,6 +47,9 @@ typedef struct lt_DumpUpvalue {
 
 /* Up to the outermost function. */
 bool lt_dump_begin(lt_DumpReader *reader);
+
+/* At the end. */
+void lt_dump_end(lt_DumpReader *reader);
 
 /* Up to its upvalues; false if that fails. */
 bool lt_dump_read_function(lt_DumpReader *reader, lt_DumpFunction *function);

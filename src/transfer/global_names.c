@@ -491,6 +491,7 @@ bool lt_global_names_find(const unsigned char *bytes, size_t size, const lt_Upva
       upvalues.of[i - 1] = (lt_Globals)i;
   if (lt_dump_begin(&names.reader) && !read_whole(&names, NULL, &upvalues))
     names.count = 0;
+  lt_dump_end(&names.reader);
   if (names.reader.no_memory || !put_guesses_last(&names)) {
     free(names.list);
     return false;

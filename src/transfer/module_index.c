@@ -328,7 +328,7 @@ static uint64_t fingerprint(lua_State *L) {
   return sum;
 }
 
-void lt_module_index_push(lua_State *L, bool anew) {
+void lt_module_index_push(lua_State *L, bool anew, lt_QuietCall *quiet) {
   lt_check_stack(L, 8);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   uint64_t modules = fingerprint(L);
@@ -339,6 +339,8 @@ void lt_module_index_push(lua_State *L, bool anew) {
   }
   if (!anew)
     lua_pop(L, 1);
+  if (quiet != NULL)
+    lt_quiet_hold(L, quiet);
   make_index(L, modules);
 }
 

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "src/object/object.h"
+#include "src/state/quiet_call.h"
 
 #define LT_MODULE_PATH_LONGEST 6
 
@@ -22,8 +23,11 @@ typedef struct lt_ModulePath {
 
 typedef struct lt_ModuleIndex lt_ModuleIndex;
 
-/* Pushes the index for package.loaded as it is, or, with 'anew', a new one at any rate. */
-void lt_module_index_push(lua_State *L, bool anew);
+/*
+** Pushes the index for package.loaded as it is, or, with 'anew', a new one at any rate.
+** 'quiet' is the quiet call that this is in, or NULL.
+*/
+void lt_module_index_push(lua_State *L, bool anew, lt_QuietCall *quiet);
 
 /* Whether a value had this address when the index at 'index' was made, and what led to it then. */
 bool lt_module_index_find(lua_State *L, int index, const void *address, lt_ModulePath *path);

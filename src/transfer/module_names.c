@@ -45,7 +45,7 @@ bool lt_module_names_find(lua_State *L, int index, const void *address, lt_Modul
   if (leads_to(L, path, address))
     return true;
   index = lua_absindex(L, index);
-  lt_module_index_push(L, true);
+  lt_module_index_push(L, true, NULL);
   lua_replace(L, index);
   return lt_module_index_find(L, index, address, path) && leads_to(L, path, address);
 }

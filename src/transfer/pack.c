@@ -63,9 +63,10 @@ static void take_moved(lua_State *L, const lt_Message *message) {
 ** above the values.
 */
 static void start_over(lua_State *L, lt_Packer *packer, int count) {
-  bool anchored = packer->anchors != 0 || packer->needs_anchors || packer->quiet.memory_was_short;
-  if (packer->quiet.memory_was_short)
-    lt_quiet_call_again(L);
+  bool is_short = lt_quiet_memory_was_short(&packer->quiet);
+  bool anchored = packer->anchors != 0 || packer->needs_anchors || is_short;
+  if (is_short)
+    lt_quiet_call_again(L, &packer->quiet);
   lt_packer_restart(packer);
   lua_settop(L, count + LT_FIRST_VALUE_PLACE - 1);
   for (int i = LT_VARIABLES_PLACE; i <= LT_OBJECTS_PLACE; i++) {
@@ -73,6 +74,7 @@ static void start_over(lua_State *L, lt_Packer *packer, int count) {
     lua_replace(L, i);
   }
   if (anchored) {
+    lt_quiet_hold(L, &packer->quiet);
     lua_newtable(L);
     packer->anchors = count + LT_FIRST_VALUE_PLACE;
   }
@@ -80,7 +82,7 @@ static void start_over(lua_State *L, lt_Packer *packer, int count) {
 
 static bool must_start_over(const lt_Packer *packer) {
   return packer->starts_over || packer->absent_grew ||
-         (packer->quiet.memory_was_short && packer->anchors == 0);
+         (packer->anchors == 0 && lt_quiet_memory_was_short(&packer->quiet));
 }
 
 static void pack_roots(lua_State *L, lt_Packer *packer, int count) {

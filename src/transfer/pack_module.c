@@ -210,7 +210,10 @@ static void pack_member(lua_State *L, lt_Packer *packer, const void *address,
 bool lt_pack_if_named(lua_State *L, lt_Packer *packer, const void *address) {
   lt_ModulePath path;
   lt_ModuleContents *contents;
-  if (!lt_packer_find_path(L, address, &path) || !lt_pack_library_is_named(L, &path))
+  if (!lt_packer_find_path(L, address, &path))
+    return false;
+  lt_quiet_hold(L, &packer->quiet);
+  if (!lt_pack_library_is_named(L, &path))
     return false;
   lt_check_stack(L, 30);
   int value = lua_gettop(L);

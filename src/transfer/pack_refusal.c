@@ -86,6 +86,7 @@ static bool goes_by_global(const lt_Packer *packer) {
 _Noreturn void lt_pack_refuse_advised(lua_State *L, lt_Packer *packer, lt_Class *class_object,
                                       const char *what, const char *advice) {
   lt_check_stack(L, 12);
+  lt_quiet_hold(L, &packer->quiet);
   lua_pushfstring(L, "cannot transfer %s (", what);
   refusal_push_path(L, packer);
   lua_pushfstring(L, advice[0] == '\0' ? ")" : "); %s", advice);
@@ -104,6 +105,7 @@ _Noreturn void lt_pack_refuse(lua_State *L, lt_Packer *packer, const char *what)
 
 _Noreturn void lt_pack_refuse_depth(lua_State *L, lt_Packer *packer) {
   lt_check_stack(L, 12);
+  lt_quiet_hold(L, &packer->quiet);
   lt_pack_refuse(L, packer,
                  lua_pushfstring(L, "a value that is nested more than %I levels deep",
                                  (lua_Integer)packer->depth));

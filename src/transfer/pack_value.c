@@ -30,6 +30,7 @@ static void pack_long_string(lua_State *L, lt_Packer *packer, int index, const c
   lua_pushvalue(L, index);
   lt_packer_add_node(L, packer, string, false);
   lua_pop(L, 1);
+  lt_quiet_hold(L, &packer->quiet);
   lt_packer_reserve_reference(L, packer);
   lt_LentString *text = lt_lent_string_new(L, index, packer->strings);
   uint32_t reference = lt_packer_add_reference(packer, &text_rule, text);
@@ -166,6 +167,13 @@ static void pack_object(lua_State *L, lt_Packer *packer, lt_Tag tag, lt_Object *
   lua_pop(L, 1);
 }
 
+static inline bool pack_if_class(lua_State *L, lt_Packer *packer, const void *address) {
+  if (!lt_pack_may_be_class(packer, address))
+    return false;
+  lt_quiet_hold(L, &packer->quiet);
+  return lt_pack_if_class(L, packer);
+}
+
 /* A table, a function or a userdata, which may have come before. */
 static void pack_by_identity(lua_State *L, lt_Packer *packer) {
   const void *address = lua_topointer(L, -1);
@@ -175,9 +183,13 @@ static void pack_by_identity(lua_State *L, lt_Packer *packer) {
   }
   int type = lua_type(L, -1);
   lt_Object *object = type == LUA_TUSERDATA ? lt_object_at(L, -1) : NULL;
-  if (object != NULL)
+  if (object != NULL) {
     pack_object(L, packer, LT_TAG_OBJECT, object);
-  else if (lua_iscfunction(L, -1) && lt_pack_library_function(L, packer, address))
+    return;
+  }
+  if (type != LUA_TTABLE)
+    lt_quiet_hold(L, &packer->quiet);
+  if (lua_iscfunction(L, -1) && lt_pack_library_function(L, packer, address))
     return;
   else if (lt_pack_if_named(L, packer, address))
     return;
@@ -185,7 +197,7 @@ static void pack_by_identity(lua_State *L, lt_Packer *packer) {
     pack_userdata(L, packer);
   else if (type == LUA_TFUNCTION)
     lt_pack_function(L, packer);
-  else if (!lt_pack_may_be_class(packer, address) || !lt_pack_if_class(L, packer))
+  else if (!pack_if_class(L, packer, address))
     lt_pack_open_table(L, packer);
 }
 
@@ -225,6 +237,7 @@ static void pack_metatable(lua_State *L, lt_Packer *packer, lt_PackFrame *frame)
     return;
   lt_Class *class_object = lt_class_of_metatable(L, -1);
   if (class_object == NULL) {
+    lt_quiet_hold(L, &packer->quiet);
     if (lt_pack_rule_for_table(L, packer, frame))
       return;
     if (packer->plain_metatable != lua_topointer(L, -1))

@@ -112,7 +112,8 @@ void lt_packer_forget_nodes(lt_Packer *packer, size_t count) {
 
 bool lt_packer_find_path(lua_State *L, const void *address, lt_ModulePath *path) {
   if (lua_isnil(L, LT_MODULE_INDEX_PLACE)) {
-    lt_module_index_push(L, false);
+    lt_Packer *packer = lua_touserdata(L, LT_PACKER_PLACE);
+    lt_module_index_push(L, false, &packer->quiet);
     lua_replace(L, LT_MODULE_INDEX_PLACE);
   }
   return lt_module_names_find(L, LT_MODULE_INDEX_PLACE, address, path);
