@@ -8,6 +8,7 @@
 local _thread = require "lthread"
 local threads = require "support.threads"
 local chances = require "support.chances"
+local pace = require "support.pace"
 
 -- Whoever hangs tells by this signal where, before it is killed.
 local LIMIT <const> = 120
@@ -169,7 +170,7 @@ local function run_round(seed)
   math.randomseed(seed)
   _thread.set_excepthook(function() end)
   if random(3) == 1 then collectgarbage "generational" end
-  if random(3) == 1 then collectgarbage("setpause", random(100)) end
+  if random(3) == 1 then pace.set("pause", random(100)) end
   if random(3) == 1 then return abrupt_round() end
   local before = settle()
   local ledgers, count = orderly_round()

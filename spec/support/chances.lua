@@ -3,6 +3,7 @@
 local _thread = require "lthread"
 local queue = require "lthread.queue"
 local native = require "support.native"
+local pace = require "support.pace"
 
 local chances = {}
 
@@ -406,7 +407,7 @@ end)
 operation(1, function()
   local what = random(5)
   if what == 1 then collectgarbage "generational" end
-  if what == 2 then collectgarbage("incremental", any { 1, 50, 100, 200 }, any { 100, 400 }) end
+  if what == 2 then pace.set("pause", any { 1, 50, 100, 200 }) pace.set("stepmul", any { 100, 400 }) end
   if what == 3 then collectgarbage() end
   if what == 4 then _thread.collect() end
   if what == 5 then _thread.shared_memory() end
@@ -495,7 +496,7 @@ function chances.work(world, seed, struck, steps, depth)
   local c = chances.context(world, struck, depth)
   local _ <close> = setmetatable({}, { __close = function() world.ledgers:put(c.ledger) end })
   if chance(3) then collectgarbage "generational" end
-  if chance(3) then collectgarbage("setpause", 1) end
+  if chance(3) then pace.set("pause", 1) end
   for _ = 1, steps do
     if world.shared.stop then return end
     chances.try(c)

@@ -3,10 +3,11 @@
 local failing = require "failing"
 require "lthread"
 local queue = require "lthread.queue"
+local pace = require "support.pace"
 
 local q = queue.SimpleQueue()
-collectgarbage("setpause", 0)
-collectgarbage("setstepmul", 1000)
+pace.set("pause", 0)
+pace.set("stepmul", 1000)
 
 local old, new, sending
 local function watch()

@@ -5,6 +5,7 @@
 -- functions in each thread, with objects of their own.
 local _thread = require "lthread"
 local native = require "support.native"
+local pace = require "support.pace"
 
 -- Names differ, but all are made of the ident.
 local function name_of_ident()
@@ -144,8 +145,8 @@ return function()
     function() return collectgarbage "incremental" end)
 
   add("the collector's pace",
-    function() collectgarbage("incremental", 1000, 400, 20) end,
-    function() return collectgarbage("setpause", 200), collectgarbage("setstepmul", 100) end)
+    function() pace.set("pause", 1000) pace.set("stepmul", 400) end,
+    function() return pace.set("pause", 200), pace.set("stepmul", 100) end)
 
   add("a name",
     function() _thread.set_name "left" end,

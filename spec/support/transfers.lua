@@ -50,7 +50,7 @@ function transfers.clean_up()
     end
     for _, modules in ipairs { package.preload, package.loaded } do
       for name in pairs(modules) do
-        if name:find "^lt_spec%." then
+        if type(name) == "string" and name:find "^lt_spec%." then
           modules[name] = nil
         end
       end

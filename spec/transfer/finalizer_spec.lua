@@ -2,6 +2,7 @@
 local _thread = require "lthread"
 local queue = require "lthread.queue"
 local native = require "support.native"
+local pace = require "support.pace"
 local transfers = require "support.transfers"
 local with_global = transfers.with_global
 
@@ -18,7 +19,7 @@ end
 
 -- Calls 'change' at the end of each cycle of the collector, again and again while f runs.
 local function while_finalizing(change, f)
-  local pause = collectgarbage("setpause", 110)
+  local pause = pace.set("pause", 110)
   collectgarbage() -- the next one comes when there is a tenth more
   local active, count = true, 0
   local function watch()
@@ -33,7 +34,7 @@ local function while_finalizing(change, f)
   watch()
   local ok, e = pcall(f)
   active = false
-  collectgarbage("setpause", pause)
+  pace.set("pause", pause)
   if not ok or count == 0 then
     error(ok and "no finalizer has run" or e, 0)
   end

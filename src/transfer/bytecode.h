@@ -21,13 +21,18 @@ typedef struct lt_Bytecode {
 #define LT_LONGEST_SHORT_STRING 40
 
 /*
-** The code of the Lua function at 'index', 'globals' being the upvalues that stand for the globals.
-** The state's, without a reference for the caller, or NULL where it has none yet; one that
-** is new, with a reference for the caller; and that one becomes the state's, which keeps it as long
-** as the function.
+** The code of the Lua function at 'index', 'globals' being the upvalues that stand for the globals:
+** the state's, without a reference for the caller, or NULL where it has none yet.
 */
 lt_Bytecode *lt_bytecode_find(lua_State *L, int index, const lt_UpvalueSet *globals);
-lt_Bytecode *lt_bytecode_new(lua_State *L, int index, const lt_UpvalueSet *globals);
+
+/*
+** A new one is empty at first, with a reference for the caller. Then the code is put into it, and it
+** moves; where that raises, it is still the caller's. Then it becomes the state's, which keeps it as
+** long as the function. None of them calls anything.
+*/
+lt_Bytecode *lt_bytecode_begin(lua_State *L);
+void lt_bytecode_dump(lua_State *L, int index, const lt_UpvalueSet *globals, void **target);
 void lt_bytecode_keep(lua_State *L, int index, lt_Bytecode *code);
 
 /* Whether the function, or one within it, assigns its upvalue of this number, from 1 on. */

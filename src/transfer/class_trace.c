@@ -232,14 +232,9 @@ static const lt_Bytecode *code_of(lua_State *L, lt_Packer *packer) {
   lt_pack_environment_find(L, packer, function, &globals);
   if (packer->starts_over)
     return NULL;
-  lt_Bytecode *code = lt_bytecode_find(L, function, &globals);
-  if (code != NULL)
-    return code;
-  code = lt_bytecode_new(L, function, &globals);
-  lt_object_push_own(L, &code->object);
-  lt_bytecode_keep(L, function, code);
-  lua_pop(L, 1);
-  return code;
+  const lt_Bytecode *code = lt_bytecode_find(L, function, &globals);
+  uint32_t reference;
+  return code != NULL ? code : lt_pack_new_code(L, packer, function, &globals, &reference);
 }
 
 static void trace_function(lua_State *L, Walk *walk) {

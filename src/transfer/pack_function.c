@@ -15,18 +15,23 @@
 */
 
 /* Calls nothing that a hook of the user's would see. */
+const lt_Bytecode *lt_pack_new_code(lua_State *L, lt_Packer *packer, int function,
+                                    const lt_UpvalueSet *globals, uint32_t *reference) {
+  lt_packer_reserve_reference(L, packer);
+  *reference = lt_packer_add_reference(packer, NULL, lt_bytecode_begin(L));
+  void **target = &packer->references[*reference].target;
+  lt_bytecode_dump(L, function, globals, target);
+  lt_bytecode_keep(L, function, *target);
+  return *target;
+}
+
 static const lt_Bytecode *add_code(lua_State *L, lt_Packer *packer, int function,
                                    const lt_UpvalueSet *globals, uint32_t *reference) {
   lt_Bytecode *known = lt_bytecode_find(L, function, globals);
-  if (known != NULL) {
-    *reference = lt_packer_add_object(L, packer, &known->object);
-    return known;
-  }
-  lt_packer_reserve_reference(L, packer);
-  lt_Bytecode *code = lt_bytecode_new(L, function, globals);
-  *reference = lt_packer_add_reference(packer, NULL, code);
-  lt_bytecode_keep(L, function, code);
-  return code;
+  if (known == NULL)
+    return lt_pack_new_code(L, packer, function, globals, reference);
+  *reference = lt_packer_add_object(L, packer, &known->object);
+  return known;
 }
 
 const lt_Bytecode *lt_pack_code(lua_State *L, lt_Packer *packer, int function, int *upvalue_count,

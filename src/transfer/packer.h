@@ -500,6 +500,10 @@ lt_Message *lt_pack_class_alone(lua_State *L, bool *runs_code);
 /* A function that has not come before and has no name. */
 void lt_pack_function(lua_State *L, lt_Packer *packer);
 
+/* The code of a function that has none yet, which the state keeps, and the message. */
+const lt_Bytecode *lt_pack_new_code(lua_State *L, lt_Packer *packer, int function,
+                                    const lt_UpvalueSet *globals, uint32_t *reference);
+
 /*
 ** pack_library.c
 */
