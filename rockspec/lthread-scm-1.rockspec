@@ -131,6 +131,7 @@ local function lthread(define, libraries, ...)
                "src/transfer/class_record.c",
                "src/transfer/class_trace.c",
                "src/transfer/dump_format.c",
+               "src/transfer/dump_steps.c",
                "src/transfer/global_names.c",
                "src/transfer/message_item.c",
                "src/transfer/module_contents.c",

@@ -407,7 +407,11 @@ end)
 operation(1, function()
   local what = random(5)
   if what == 1 then collectgarbage "generational" end
-  if what == 2 then pace.set("pause", any { 1, 50, 100, 200 }) pace.set("stepmul", any { 100, 400 }) end
+  if what == 2 then
+    collectgarbage "incremental"
+    pace.set("pause", any { 1, 50, 100, 200 })
+    pace.set("stepmul", any { 100, 400 })
+  end
   if what == 3 then collectgarbage() end
   if what == 4 then _thread.collect() end
   if what == 5 then _thread.shared_memory() end

@@ -145,7 +145,7 @@ return function()
     function() return collectgarbage "incremental" end)
 
   add("the collector's pace",
-    function() pace.set("pause", 1000) pace.set("stepmul", 400) end,
+    function() collectgarbage "incremental" pace.set("pause", 1000) pace.set("stepmul", 400) end,
     function() return pace.set("pause", 200), pace.set("stepmul", 100) end)
 
   add("a name",

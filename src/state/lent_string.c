@@ -3,7 +3,7 @@
 **
 **   OWN        its bytes are in 'own'. Its owner, who sends or receives it, frees it.
 **   LENT       its bytes are in the lender's state. Its owner pins it or says that it is over.
-**   PINNED     (and numbers above) its owner is copying the bytes. Nobody else changes the state.
+**   PINNED     (and numbers above) its owner is copy the bytes. Nobody else changes the state.
 **   OVER       it has no owner any more. The lender frees it.
 **
 ** The owner makes LENT PINNED, PINNED LENT, and LENT OVER. The lender, when it closes, writes 'own'
@@ -190,19 +190,19 @@ static void push_own_copy(lua_State *L, const lt_LentString *string) {
   lua_pushlstring(L, string->own, string->length);
 }
 
-typedef struct Copying {
+typedef struct PinnedCopy {
   lt_LentString *string;
   lt_QuietCall quiet;
-} Copying;
+} PinnedCopy;
 
 /*
 ** A hook that is called with this function comes before the pin, or after it; a finalizer does not
 ** come at all.
 */
 static int lent_push_protected(lua_State *L) {
-  Copying *copying = lua_touserdata(L, 1);
-  lt_LentString *string = copying->string;
-  lt_quiet_hold(L, &copying->quiet);
+  PinnedCopy *copy = lua_touserdata(L, 1);
+  lt_LentString *string = copy->string;
+  lt_quiet_hold(L, &copy->quiet);
   if (pin(string)) {
     lua_pushlstring(L, string->lent, string->length);
     unpin(string);
@@ -213,13 +213,13 @@ static int lent_push_protected(lua_State *L) {
 }
 
 void lt_lent_string_push(lua_State *L, lt_LentString *string) {
-  Copying copying = {.string = string};
+  PinnedCopy copy = {.string = string};
   if (atomic_load_explicit(&string->state, memory_order_acquire) == OWN) {
     push_own_copy(L, string);
     return;
   }
   lt_check_stack(L, 2);
-  if (lt_quiet_call(L, &copying.quiet, lent_push_protected, &copying, 0, 1) == LUA_OK)
+  if (lt_quiet_call(L, &copy.quiet, lent_push_protected, &copy, 0, 1) == LUA_OK)
     return;
   if (atomic_load_explicit(&string->state, memory_order_relaxed) == pinned())
     unpin(string); /* there was no memory */

@@ -26,7 +26,7 @@ static bool is_running(lua_State *L) {
 
 #if LUA_VERSION_NUM >= 505
 
-static void begin(lua_State *L, lt_QuietCall *quiet) {
+static void begin_quiet(lua_State *L, lt_QuietCall *quiet) {
   (void)L;
   quiet->holds = false;
 }
@@ -64,7 +64,7 @@ static void step(lua_State *L, lt_AllocationNotes *notes) {
   notes->bytes_before = bytes_in_use(L);
 }
 
-static void end(lua_State *L, const lt_QuietCall *quiet) {
+static void end_quiet(lua_State *L, const lt_QuietCall *quiet) {
   if (!quiet->holds)
     return;
   lua_gc(L, LUA_GCRESTART);
@@ -77,7 +77,7 @@ static void end(lua_State *L, const lt_QuietCall *quiet) {
 /* More than memory holds, in kilobytes: even if several calls within each other add theirs. */
 #define KILOBYTES (sizeof(ptrdiff_t) > 4 ? 1 << 30 : 1 << 19)
 
-static void begin(lua_State *L, lt_QuietCall *quiet) {
+static void begin_quiet(lua_State *L, lt_QuietCall *quiet) {
   quiet->holds = is_running(L);
   if (quiet->holds)
     lua_gc(L, LUA_GCSTEP, -KILOBYTES);
@@ -94,7 +94,7 @@ void lt_quiet_call_again(lua_State *L, const lt_QuietCall *quiet) {
     lua_gc(L, LUA_GCSTEP, -KILOBYTES);
 }
 
-static void end(lua_State *L, const lt_QuietCall *quiet) {
+static void end_quiet(lua_State *L, const lt_QuietCall *quiet) {
   if (!quiet->holds)
     return;
   if (quiet->notes == NULL || !lt_quiet_memory_was_short(quiet)) {
@@ -115,10 +115,10 @@ int lt_quiet_call(lua_State *L, lt_QuietCall *quiet, lua_CFunction function, voi
     quiet->failures_before = quiet->notes->failures;
     quiet->notes->quiet_calls++;
   }
-  begin(L, quiet);
+  begin_quiet(L, quiet);
   int status = lt_protected_call(L, function, first, others, result_count);
   if (quiet->notes != NULL)
     quiet->notes->quiet_calls--;
-  end(L, quiet);
+  end_quiet(L, quiet);
   return status;
 }

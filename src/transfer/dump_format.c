@@ -24,20 +24,15 @@ static unsigned read_byte(lt_DumpReader *reader) {
   return reader->truncated ? 0 : reader->bytes[position];
 }
 
-#if LUA_VERSION_NUM >= 505
-enum { LAST_BYTE = 0, SOURCE_IS_LAST = true };
-#else
-enum { LAST_BYTE = 0x80, SOURCE_IS_LAST = false };
-#endif
-
 /* Seven bits a byte, the highest first; the top bit of the last byte is another than the others'. */
 size_t lt_dump_read_count(lt_DumpReader *reader) {
+  enum { TOP_OF_LAST = LT_DUMP_IS_5_5 ? 0 : 0x80 };
   size_t size = 0;
   unsigned byte;
   do {
     byte = read_byte(reader);
     size = size << 7 | (byte & 0x7f);
-  } while ((byte & 0x80) != LAST_BYTE && !reader->truncated);
+  } while ((byte & 0x80) != TOP_OF_LAST && !reader->truncated);
   return reader->truncated ? 0 : size;
 }
 
@@ -84,8 +79,6 @@ static void skip_absolute_lines(lt_DumpReader *reader) {
   skip(reader, count > reader->size ? SIZE_MAX : count * 2 * sizeof(int));
 }
 
-enum { VERSION = 0x55 };
-
 /* A number of a type, whose size comes before it. */
 static bool skip_sample(lt_DumpReader *reader, size_t size) {
   bool is_same = read_byte(reader) == size;
@@ -124,23 +117,21 @@ static void skip_absolute_lines(lt_DumpReader *reader) {
   }
 }
 
-enum { VERSION = 0x54 };
-
 /* Their sizes, then a number of each. */
 static bool skip_samples(lt_DumpReader *reader) {
-  bool is_same = read_byte(reader) == LT_INSTRUCTION_BYTES &&
-                 read_byte(reader) == sizeof(lua_Integer) &&
-                 read_byte(reader) == sizeof(lua_Number);
-  skip(reader, sizeof(lua_Integer) + sizeof(lua_Number));
-  return is_same;
+  static const unsigned char sizes[] = {LT_INSTRUCTION_BYTES, sizeof(lua_Integer),
+                                        sizeof(lua_Number)};
+  const unsigned char *given = reader->bytes + reader->position;
+  skip(reader, sizeof(sizes) + sizeof(lua_Integer) + sizeof(lua_Number));
+  return !reader->truncated && memcmp(given, sizes, sizeof(sizes)) == 0;
 }
 
 #endif
 
 /* Up to and with the number of upvalues, which stands before the function. */
 bool lt_dump_begin(lt_DumpReader *reader) {
-  static const unsigned char header[] = {0x1b, 'L',  'u',  'a',  VERSION, 0,
-                                         0x19, 0x93, '\r', '\n', 0x1a,    '\n'};
+  static const unsigned char header[] = {
+      0x1b, 'L', 'u', 'a', 0x50 + LUA_VERSION_NUM % 100, 0, 0x19, 0x93, '\r', '\n', 0x1a, '\n'};
   if (reader->size < sizeof(header) || memcmp(reader->bytes, header, sizeof(header)) != 0)
     return false;
   skip(reader, sizeof(header));
@@ -180,7 +171,7 @@ static bool read_constants(lt_DumpReader *reader, lt_DumpFunction *function) {
 
 bool lt_dump_read_function(lt_DumpReader *reader, lt_DumpFunction *function) {
   memset(function, 0, sizeof(*function));
-  if (!SOURCE_IS_LAST)
+  if (!LT_DUMP_IS_5_5)
     read_dump_string(reader);
   lt_dump_read_count(reader);
   lt_dump_read_count(reader);
@@ -204,7 +195,7 @@ lt_DumpUpvalue lt_dump_read_upvalue(lt_DumpReader *reader) {
 }
 
 void lt_dump_skip_debug(lt_DumpReader *reader) {
-  if (SOURCE_IS_LAST)
+  if (LT_DUMP_IS_5_5)
     read_dump_string(reader);
   skip(reader, lt_dump_read_count(reader));
   skip_absolute_lines(reader);

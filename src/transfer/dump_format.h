@@ -10,7 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LT_INSTRUCTION_BYTES = 4 };
+#include <lua.h>
+
+enum { LT_DUMP_IS_5_5 = LUA_VERSION_NUM >= 505, LT_INSTRUCTION_BYTES = 4 };
 
 typedef struct lt_DumpString {
   size_t offset; /* into the dump */

@@ -45,7 +45,8 @@ enum {
   OP_SETLIST = 78,
   OP_CLOSURE = 79,
   OP_VARARG = 80,
-  OP_GETVARG = 81 /* in Lua 5.5 */
+  OP_GETVARG = 81, /* in Lua 5.5 */
+  LAST_WRITER = LT_DUMP_IS_5_5 ? OP_GETVARG : OP_VARARG
 };
 
 static uint32_t instruction_at(const lt_DumpReader *reader, const lt_DumpFunction *function,
@@ -75,23 +76,11 @@ static lt_Step branch(size_t target, unsigned first, unsigned last) {
   return (lt_Step){LT_STEP_BRANCH, first, last, 0, target};
 }
 
-#if LUA_VERSION_NUM >= 505
-enum { SELF_HAS_CONSTANT = true, LAST_OF_NUMERIC_LOOP = 2, FIRST_OF_GENERIC_LOOP = 3 };
-#define WRITES_NOTHING(opcode) ((opcode) > OP_GETVARG)
-
-/* It exchanges the two last values that the iterator has come with. */
-static lt_Step prepare_generic_loop(unsigned a, size_t target) {
-  return branch(target, a + 2, a + 3);
-}
-#else
-enum { SELF_HAS_CONSTANT = false, LAST_OF_NUMERIC_LOOP = 3, FIRST_OF_GENERIC_LOOP = 4 };
-#define WRITES_NOTHING(opcode) ((opcode) > OP_VARARG)
-
-static lt_Step prepare_generic_loop(unsigned a, size_t target) {
-  (void)a;
-  return branch(target, 1, 0);
-}
-#endif
+/* The registers of loops that the instructions write. */
+enum {
+  LAST_OF_NUMERIC_LOOP = LT_DUMP_IS_5_5 ? 2 : 3,
+  FIRST_OF_GENERIC_LOOP = LT_DUMP_IS_5_5 ? 3 : 4
+};
 
 static lt_Step loop_step(unsigned opcode, unsigned a, size_t bx, size_t next) {
   switch (opcode) {
@@ -100,7 +89,9 @@ static lt_Step loop_step(unsigned opcode, unsigned a, size_t bx, size_t next) {
   case OP_FORPREP:
     return branch(next + bx + 1, a, a + LAST_OF_NUMERIC_LOOP);
   case OP_TFORPREP:
-    return prepare_generic_loop(a, next + bx);
+    if (LT_DUMP_IS_5_5) /* it exchanges the two last values that the iterator has come with */
+      return branch(next + bx, a + 2, a + 3);
+    return branch(next + bx, 1, 0);
   default: /* OP_TFORLOOP */
     return branch(next - bx, a, a);
   }
@@ -116,7 +107,7 @@ static lt_Step plain_step(unsigned opcode, unsigned a, unsigned b) {
   else if (opcode == OP_TFORCALL)
     step = (lt_Step){LT_STEP_WRITE, a + FIRST_OF_GENERIC_LOOP, NO_REGISTER, 0, 0};
   else if (opcode == OP_SETI || (opcode >= OP_MMBIN && opcode <= OP_MMBINK) || opcode == OP_TBC ||
-           opcode == OP_SETLIST || WRITES_NOTHING(opcode))
+           opcode == OP_SETLIST || opcode > LAST_WRITER)
     step = (lt_Step){LT_STEP_WRITE, 1, 0, 0, 0};
   return step;
 }
@@ -150,8 +141,7 @@ lt_Step lt_dump_step(const lt_DumpReader *reader, const lt_DumpFunction *functio
   case OP_SETFIELD:
     return (lt_Step){LT_STEP_SET_FIELD, 0, a, b, 0};
   case OP_SELF:
-    return (lt_Step){k || SELF_HAS_CONSTANT ? LT_STEP_METHOD : LT_STEP_METHOD_BY_REGISTER, a, b, c,
-                     0};
+    return (lt_Step){k || LT_DUMP_IS_5_5 ? LT_STEP_METHOD : LT_STEP_METHOD_BY_REGISTER, a, b, c, 0};
   case OP_CLOSURE:
     return (lt_Step){LT_STEP_CLOSURE, a, (unsigned)bx, 0, 0};
   case OP_CLOSE:
