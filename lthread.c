@@ -152,6 +152,9 @@ static void push_module(lua_State *L) {
   set_class(L, &lt_LockType, "LockType");
   set_class(L, &lt_LockType, "lock");
   set_class(L, &lt_RLockType, "RLock");
+  set_class(L, &lt_EventType, "Event");
+  set_class(L, &lt_SemaphoreType, "Semaphore");
+  set_class(L, &lt_BoundedSemaphoreType, "BoundedSemaphore");
   set_class(L, &lt_LocalType, "_local");
   set_class(L, &lt_PerThreadType, "per_thread");
   set_class(L, &lt_HandleType, "_ThreadHandle");

@@ -113,6 +113,13 @@ local lines = {
     ours = function(lthread) return alone(lthread.allocate_lock()) end,
   },
   {
+    what = "the same of a semaphore, nobody else", unit = "ns", at_most = 1.3,
+    base = "two methods that do nothing",
+    floor = function() return alone(floor.nothing()) end,
+    ours = function(lthread) return alone(lthread.Semaphore()) end,
+    peers = { python3 = "semaphore 500000" },
+  },
+  {
     what = "acquire + release, two threads fight", unit = "M/s", at_least = 1.5, rounds = 7,
     base = "pthread mutex in two methods",
     floor = function() return rate(in_two_of_c(fight, fight_time)) end,

@@ -5,8 +5,7 @@
 
 #include <stdlib.h>
 
-#include "lib/guard.h"
-#include "src/base/stack_room.h"
+#include "lib/holding.h"
 #include "src/diagnose/deadlock.h"
 #include "src/sync/lock.h"
 #include "src/thread/interrupt.h"
@@ -86,12 +85,6 @@ static uint64_t own_ident(lua_State *L) {
   return atomic_load_explicit(&lt_self(L)->ident, memory_order_relaxed); /* it wrote it itself */
 }
 
-/* The same, or 0 while the state is being closed, when free locks can still be acquired. */
-static uint64_t caller_ident(const lt_Proxy *proxy) {
-  const lt_Thread *self = ((const lt_Context *)proxy->context)->thread;
-  return self == NULL ? 0 : atomic_load_explicit(&self->ident, memory_order_relaxed);
-}
-
 static bool is_held_by(const LockObject *lock, uint64_t ident) {
   return atomic_load_explicit(&lock->holder, memory_order_relaxed) == ident;
 }
@@ -102,24 +95,10 @@ static void set_holder(LockObject *lock, uint64_t ident) {
 
 /* The owner is for the report of a deadlock, if one is wanted. */
 static void note_holder(const lt_Proxy *proxy) {
-  uint64_t ident = caller_ident(proxy);
+  uint64_t ident = lt_holder_ident(proxy);
   set_holder(lock_of(proxy), ident);
   if (lt_deadlock_checked())
     lt_lock_note_owner(&lock_of(proxy)->lock, ident);
-}
-
-/*
-** The arguments of acquire, from the second on: (blocking = true [, timeout = -1]). Returns
-** whether to wait at all, and until when.
-*/
-static bool check_waiting(lua_State *L, plat_Time *deadline) {
-  static const char *const names[] = {"blocking/waitflag", "timeout", NULL};
-  lt_spread_keywords(L, 2, names);
-  bool blocking = lt_opt_waits(L, 2);
-  *deadline = lt_opt_deadline(L, 3);
-  if (!blocking && !lua_isnoneornil(L, 3) && lua_tonumber(L, 3) >= 0)
-    lt_raise(L, &lt_ValueError, "can't specify a timeout for a non-blocking call");
-  return blocking;
 }
 
 static bool wait_for_native_lock(lua_State *L, lt_Lock *lock, plat_Time deadline) {
@@ -156,7 +135,7 @@ static bool wait_for_plain_lock(lua_State *L, LockObject *lock, plat_Time deadli
 static int acquire_or_wait(lua_State *L, const lt_Proxy *proxy) {
   LockObject *lock = lock_of(proxy);
   plat_Time deadline = PLAT_FOREVER;
-  bool blocking = lua_gettop(L) == 1 || check_waiting(L, &deadline);
+  bool blocking = lua_gettop(L) == 1 || lt_check_waiting(L, &deadline);
   bool acquired = lt_lock_try(&lock->lock) || (blocking && wait_for_plain_lock(L, lock, deadline));
   if (acquired)
     note_holder(proxy);
@@ -219,7 +198,7 @@ static void acquire_again(lua_State *L, lt_RLock *rlock) {
 static int rlock_acquire(lua_State *L) {
   lt_RLock *rlock = check_rlock(L);
   plat_Time deadline = PLAT_FOREVER;
-  bool blocking = lua_gettop(L) == 1 || check_waiting(L, &deadline);
+  bool blocking = lua_gettop(L) == 1 || lt_check_waiting(L, &deadline);
   uint64_t ident = own_ident(L);
   bool acquired = true;
   if (lt_rlock_owned(rlock, ident))
@@ -381,18 +360,15 @@ static const char *let_go_either(lt_Object *lock, uint64_t ident) {
                                       : let_go_lock((LockObject *)lock, ident);
 }
 
-/*
-** The guard is there before: nothing can come between the lock and its being entrusted. That may
-** have called finalizers, which can do anything, so the lock is checked again.
-*/
-static void acquire_for(lua_State *L, const lt_Proxy *proxy, lt_Guard *guard) {
+static void acquire_to_hold(lua_State *L, const lt_Proxy *proxy) {
   if (proxy->mark != &lt_proxy_mark)
     check_either(L);
   acquire_either(L, proxy);
   if (proxy->object->type == &lt_lock_type)
     atomic_store_explicit(&lock_of(proxy)->guarded, true, memory_order_relaxed);
-  lt_guard_entrust(guard, caller_ident(proxy));
 }
+
+static const lt_Holding lock_holding = {acquire_to_hold, let_go_either};
 
 /*
 ** local _ <close> = lock:hold()
@@ -401,24 +377,7 @@ static void acquire_for(lua_State *L, const lt_Proxy *proxy, lt_Guard *guard) {
 ** Python's "with lock:".
 */
 static int hold(lua_State *L) {
-  const lt_Proxy *lock = check_either(L);
-  lt_check_most(L, 1, 0);
-  acquire_for(L, lock, lt_guard_push(L, let_go_either));
-  lt_interrupt_spare_next(lt_calling_thread(L));
-  return 1;
-}
-
-/* The results may leave no room for the release, which would be lost. */
-static int finish_with(lua_State *L, int status, lua_KContext context) {
-  (void)status;
-  (void)context;
-  int count = lua_gettop(L) - 2;
-  if (!lt_stack_room(L, 2 * LUA_MINSTACK)) {
-    lua_settop(L, 2);
-    lt_raise(L, &lt_ValueError, "too many results (%d) for Lua's stack; return them in one table",
-             count);
-  }
-  return count;
+  return lt_hold(L, check_either(L), &lock_holding);
 }
 
 /*
@@ -427,15 +386,7 @@ static int finish_with(lua_State *L, int status, lua_KContext context) {
 ** lock:".
 */
 static int with(lua_State *L) {
-  const lt_Proxy *lock = check_either(L);
-  lt_check_callable(L, 2);
-  int argument_count = lua_gettop(L) - 2;
-  lt_Guard *guard = lt_guard_push(L, let_go_either);
-  lua_insert(L, 2);
-  acquire_for(L, lock, guard);
-  lua_toclose(L, 2);
-  lua_callk(L, argument_count, LUA_MULTRET, 0, finish_with);
-  return finish_with(L, LUA_OK, 0);
+  return lt_call_holding(L, check_either(L), &lock_holding);
 }
 
 /*

@@ -7,7 +7,7 @@ end
 
 -- Each allocation in turn fails, alone and with all that follow: see support/failing.lua.
 describe("want of memory raises, leaks nothing and leaves all usable", function()
-  for _, operation in ipairs { "open", "locks", "exceptions", "rules", "classes", "start", "sandbox",
+  for _, operation in ipairs { "open", "locks", "events", "exceptions", "rules", "classes", "start", "sandbox",
     "join", "transfer", "modules", "changed", "errors", "hook", "reports", "local", "per_thread",
     "commands", "calls", "queues", "loans", "descriptors", "globals", "sockets" } do
     it("in " .. operation, function()

@@ -4,6 +4,7 @@ import _thread
 import itertools
 import os
 import sys
+import threading
 import time
 
 now = time.perf_counter
@@ -67,13 +68,20 @@ def memory(count):
     return (after - before) / count
 
 
-def lock(count):
-    one = _thread.allocate_lock()
+def alone(one, count):
     begin = now()
     for _ in range(int(count)):
         one.acquire()
         one.release()
     return (now() - begin) / count
+
+
+def lock(count):
+    return alone(_thread.allocate_lock(), count)
+
+
+def semaphore(count):
+    return alone(threading.Semaphore(), count)
 
 
 def in_two(function):

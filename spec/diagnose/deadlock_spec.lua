@@ -58,6 +58,19 @@ local function fine(code)
 end
 
 describe("the deadlock check", function()
+  for what, wait in pairs {
+    Event = "_thread.Event():wait()",
+    Semaphore = "_thread.Semaphore(0):acquire()",
+  } do
+    it("tells of threads that wait for " .. what .. "s of their own", function()
+      local text = deadlocked(([[
+        _thread.start_new_thread(function() WAIT end, {})
+        WAIT
+      ]]):gsub("WAIT", wait))
+      assert.matches("waits for " .. what .. " 0x%x+\n", text)
+    end)
+  end
+
   it("reports two locks that are taken crosswise", function()
     local text = deadlocked [[
       local a, b = _thread.allocate_lock(), _thread.allocate_lock()

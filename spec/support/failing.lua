@@ -26,6 +26,24 @@ operations.locks = [[
   assert(rlock:_recursion_count() == 2 and not lock:locked())
 ]]
 
+operations.events = [[
+  local event, semaphore = _thread.Event(), _thread.Semaphore(0)
+  local bounded = _thread.BoundedSemaphore(2)
+  assert(not event:wait(0) and not event:wait { timeout = 0.0001 })
+  event:set()
+  assert(event:wait() and tostring(event):find ": set>")
+  assert(not semaphore:acquire(false) and not semaphore:acquire { timeout = 0.0001 })
+  semaphore:release { n = 2 }
+  assert(semaphore:acquire() and tostring(semaphore):find "value=1>")
+  do
+    local _ <close> = bounded:hold()
+    assert(bounded:with(function(...) return select("#", ...) end, 1, 2, 3) == 3)
+  end
+  local ok, e = pcall(bounded.release, bounded)
+  if type(e) == "string" then error(e, 0) end
+  assert(not ok and _thread.isinstance(e, _thread.ValueError) and bounded:acquire())
+]]
+
 operations.exceptions = [[
   local class = _thread.ValueError:subclass "Wrong"
   local ok, e = pcall(function() error(class("no", { 1 }, 2)) end)

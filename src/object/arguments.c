@@ -296,6 +296,11 @@ plat_Time lt_opt_deadline(lua_State *L, int arg) {
   return span >= 0 ? plat_after(plat_now(), span) : PLAT_FOREVER;
 }
 
+plat_Time lt_opt_time_limit(lua_State *L, int arg) {
+  plat_Time deadline = lt_opt_deadline(L, arg);
+  return deadline == PLAT_FOREVER && !lua_isnoneornil(L, arg) ? PLAT_AT_ONCE : deadline;
+}
+
 /*
 ** Keywords
 */

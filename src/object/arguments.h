@@ -79,6 +79,9 @@ plat_Time lt_check_span(lua_State *L, int arg);
 /* When that span will have passed; nil and anything negative is for ever. */
 plat_Time lt_opt_deadline(lua_State *L, int arg);
 
+/* The same, but what is negative has passed already. */
+plat_Time lt_opt_time_limit(lua_State *L, int arg);
+
 /*
 ** If the argument is a single plain table, puts its fields in its place, in the order of the
 ** names (the list ends with NULL; "blocking/waitflag" is one argument with two names). Other keys

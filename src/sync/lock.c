@@ -3,11 +3,7 @@
 ** set, only a releaser changes the word, under the mutex of its bucket. A waiter parks only if it
 ** finds or sets both there: so the releaser can't miss it. spec/model/lock.pml shows that.
 **
-** A release is fast because it lets newcomers take the lock before the waiter that it wakes. But
-** once in FAIR it hands the lock over, still locked, to the waiter that has waited longest, if
-** that is as long as FAIR. So nobody starves: a waiter's turn comes after as many times FAIR as
-** there are waiters. To hand over to every waiter that has waited so long would make each acquire
-** a switch of threads, as soon as there are so many that all of them have.
+** Now and then a release hands the lock over, still locked: see fairness.h.
 **
 ** A waiter spins before it parks, since the owner may be about to release.
 **
@@ -15,13 +11,7 @@
 */
 #include "src/sync/lock.h"
 
-#define FAIR ((plat_Time)1000000)
-
-/*
-** The clock of 'handed', which is written under the mutex of the bucket. That it begins anew every
-** hour makes one handing over late.
-*/
-#define TICK ((plat_Time)1024)
+#include "src/sync/fairness.h"
 
 /*
 ** Each look of one who spins slows down the one who has the lock, and if he acquires it over and
@@ -105,20 +95,10 @@ typedef struct Release {
   bool released;
 } Release;
 
-/* Whether the lock is to be handed over to the one who has waited since then. */
-static bool is_time_to_be_fair(lt_Lock *lock, plat_Time since) {
-  plat_Time now = plat_now();
-  unsigned tick = (unsigned)(now / TICK);
-  bool fair = now - since >= FAIR && tick - lock->handed >= FAIR / TICK;
-  if (fair)
-    lock->handed = tick;
-  return fair;
-}
-
 static intptr_t hand_over(void *context, plat_Time since, bool more) {
   Release *release = context;
   atomic_uint *word = &release->lock->state;
-  bool fair = since != LT_NOBODY && is_time_to_be_fair(release->lock, since);
+  bool fair = since != LT_NOBODY && lt_is_time_to_be_fair(&release->lock->handed, since);
   unsigned next = since == LT_NOBODY ? 0 : (fair ? LT_LOCKED : 0) | (more ? LT_WAITED : 0);
   unsigned state = atomic_load_explicit(word, memory_order_relaxed);
   do {

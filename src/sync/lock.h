@@ -10,7 +10,7 @@
 /* Any thread may release a lock. */
 typedef struct lt_Lock {
   atomic_uint state;
-  unsigned handed;             /* when it was handed over last, see lock.c */
+  unsigned handed;             /* when it was handed over last, see fairness.h */
   atomic_uint_least64_t owner; /* the ident of who acquired it last, 0 if that was not noted */
 } lt_Lock;
 
