@@ -10,6 +10,7 @@
 #include "src/object/exception.h"
 #include "src/transfer/class_definition.h"
 #include "src/transfer/class_trace.h"
+#include "src/transfer/transfer_rules.h"
 
 void lt_pack_classes_whole(lt_Packer *packer) {
   packer->whole_classes = true;
@@ -236,6 +237,15 @@ lt_ClassRecord *lt_pack_class_record(lua_State *L, lt_Packer *packer) {
   return record != NULL && !record->is_variable ? record : NULL;
 }
 
+/* Whether the table on the top is an object with a rule. */
+static bool has_rule(lua_State *L) {
+  int table = lua_gettop(L);
+  lt_check_stack(L, 4);
+  bool has = lua_getmetatable(L, table) && lt_transfer_rule_push(L, -1) != LT_NO_RULE;
+  lua_settop(L, table);
+  return has;
+}
+
 bool lt_pack_if_class(lua_State *L, lt_Packer *packer) {
   lt_ClassRecord *record = record_of(L, packer);
   if (record == NULL)
@@ -243,6 +253,8 @@ bool lt_pack_if_class(lua_State *L, lt_Packer *packer) {
   if (!lt_stack_room(L, 40))
     lt_pack_refuse_depth(L, packer);
   if (record->is_variable) {
+    if (has_rule(L))
+      return false;
     pack_variable(L, packer, record);
     return true;
   }
