@@ -99,6 +99,8 @@ typedef enum lt_Tag {
   LT_TAG_FALLBACK,
   LT_TAG_ABSENT,
   LT_TAG_LATE_METATABLE,
+  LT_TAG_LATE_FIELD,
+  LT_TAG_LATE_UPVALUE,
   LT_TAG_END
 } lt_Tag;
 

@@ -69,7 +69,7 @@ static void start_over(lua_State *L, lt_Packer *packer, int count) {
     lt_quiet_call_again(L, &packer->quiet);
   lt_packer_restart(packer);
   lua_settop(L, count + LT_FIRST_VALUE_PLACE - 1);
-  for (int i = LT_VARIABLES_PLACE; i <= LT_OBJECTS_PLACE; i++) {
+  for (int i = LT_VARIABLES_PLACE; i <= LT_LATE_VALUES_PLACE; i++) {
     lua_pushnil(L);
     lua_replace(L, i);
   }
@@ -85,12 +85,19 @@ static bool must_start_over(const lt_Packer *packer) {
          (packer->anchors == 0 && lt_quiet_memory_was_short(&packer->quiet));
 }
 
+static void pack_late_values(lua_State *L, lt_Packer *packer) {
+  while (!packer->starts_over && lt_pack_late_next(L, packer))
+    lt_pack_frames(L, packer);
+}
+
 static void pack_roots(lua_State *L, lt_Packer *packer, int count) {
   for (packer->root = 0; packer->root < count && !packer->starts_over; packer->root++) {
     lua_pushvalue(L, packer->root + LT_FIRST_VALUE_PLACE);
     lt_pack_root(L, packer);
   }
+  pack_late_values(L, packer);
   lt_pack_object_data(L, packer);
+  pack_late_values(L, packer);
 }
 
 static bool is_lua_function(lua_State *L, int index) {
@@ -107,8 +114,8 @@ static void pack_all(lua_State *L, lt_Packer *packer, int count) {
 }
 
 /*
-** The packer is the first argument, then come the names, or nil, the choice of globals, or nil, two
-** nils, and the values.
+** The packer is the first argument, then come the names, or nil, the choice of globals, or nil, nils
+** for what is made on the way, and the values.
 */
 static int pack_protected(lua_State *L) {
   lt_Packer *packer = lua_touserdata(L, 1);
@@ -136,19 +143,22 @@ static void push_or_nil(lua_State *L, int index) {
 
 lt_Message *lt_pack_in_batch(lua_State *L, int count, lt_StringsRule strings,
                              lt_DescribeValue describe, const lt_PackBatch *batch) {
+  enum { BEFORE = LT_FIRST_VALUE_PLACE - LT_PACKER_PLACE - 1 };
   lt_Packer packer;
-  lt_check_stack(L, 6);
+  lt_check_stack(L, BEFORE + 2);
   lt_packer_init(&packer, strings, describe, batch);
   push_or_nil(L, batch == NULL ? 0 : batch->names);
   push_or_nil(L, batch == NULL ? 0 : batch->globals);
-  lua_pushnil(L);
-  lua_pushnil(L);
-  lua_rotate(L, -4 - count, 4);
-  int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, 4 + count, 0);
+  lua_settop(L, lua_gettop(L) + BEFORE - 2);
+  lua_rotate(L, -BEFORE - count, BEFORE);
+  int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, BEFORE + count, 0);
   lt_packer_free(&packer);
   if (status == LUA_OK)
     return packer.message;
-  lt_message_free(packer.message); /* a hook has raised the error when all was done */
+  if (packer.message != NULL) { /* a hook has raised the error when all was done */
+    lt_message_give_back(L, packer.message);
+    lt_message_free(packer.message);
+  }
   if (packer.refusal != NULL)
     lt_raise(L, packer.refusal, "%s", lua_tostring(L, -1));
   lt_throw_again(L);
@@ -172,7 +182,7 @@ static int pack_alone(lua_State *L, lt_Packer *packer, bool *runs_code) {
 
 lt_Message *lt_pack_class_alone(lua_State *L, bool *runs_code) {
   lt_Packer packer;
-  lt_check_stack(L, 6);
+  lt_check_stack(L, 8);
   lt_packer_init(&packer, LT_COPY_STRINGS, NULL, NULL);
   int status = pack_alone(L, &packer, runs_code);
   if (status == LUA_OK)
@@ -186,7 +196,7 @@ lt_Message *lt_pack_class_alone(lua_State *L, bool *runs_code) {
 
 bool lt_pack_crosses(lua_State *L, const lt_Packer *packer, bool *runs_code) {
   lt_Packer trial;
-  lt_check_stack(L, 6);
+  lt_check_stack(L, 8);
   lt_packer_init(&trial, packer->strings, NULL, NULL);
   trial.is_trial = true;
   lua_pushvalue(L, -1);

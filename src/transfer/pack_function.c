@@ -121,7 +121,8 @@ static void pack_upvalue(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
     return;
   }
   lua_getupvalue(L, frame->base, frame->position);
-  lt_pack_value(L, packer);
+  if (packer->anchors == 0 || !lt_pack_late_upvalue(L, packer, node))
+    lt_pack_value(L, packer);
 }
 
 /* The global on the top is one that every state has under this name. */
@@ -274,7 +275,7 @@ static void pack_global(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
 /* The upvalue or global before, if there was one, is packed. */
 static void close_value(lt_Packer *packer, lt_PackFrame *frame) {
   if (frame->value_node != 0)
-    lt_packer_close_node(packer, frame->value_node, frame->low);
+    lt_packer_close_node(packer, frame->value_node, frame);
   frame->value_node = 0;
 }
 

@@ -171,6 +171,8 @@ void lt_pack_rule_step(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
     lt_pack_value(L, packer);
     return;
   }
+  if (lt_pack_late_next(L, packer))
+    return;
   lt_packer_write_late_metatables(L, packer);
   packer->ruled = frame->outer;
   lt_packer_close_frame(L, packer, frame);

@@ -265,6 +265,8 @@ static bool is_next_index(lua_State *L, int key, uint32_t array_size) {
 
 /* A key and its value are on the top. Returns whether both are done. */
 static bool pack_entry(lua_State *L, lt_Packer *packer, lt_PackFrame *frame) {
+  if (packer->anchors != 0 && lt_pack_late_field(L, packer, frame))
+    return true;
   if (!frame->keyed && is_next_index(L, -2, frame->array_size)) {
     frame->array_size++;
     return lt_pack_value(L, packer);
@@ -326,7 +328,7 @@ static void pack_step_table(lua_State *L, lt_Packer *packer, lt_PackFrame *frame
 ** A frame that packs a value may push another one, which moves the frames: it is looked up anew for
 ** each step.
 */
-static void pack_frames(lua_State *L, lt_Packer *packer) {
+void lt_pack_frames(lua_State *L, lt_Packer *packer) {
   while (packer->depth > 0 && !packer->starts_over) {
     lt_PackFrame *frame = &packer->frames[packer->depth - 1];
     if (frame->is_function)
@@ -340,7 +342,7 @@ static void pack_frames(lua_State *L, lt_Packer *packer) {
 
 void lt_pack_root(lua_State *L, lt_Packer *packer) {
   lt_pack_value(L, packer);
-  pack_frames(L, packer);
+  lt_pack_frames(L, packer);
 }
 
 void lt_pack_body(lua_State *L, lt_Packer *packer, size_t node) {
@@ -349,5 +351,5 @@ void lt_pack_body(lua_State *L, lt_Packer *packer, size_t node) {
     lt_pack_function(L, packer);
   else if (lt_pack_class_record(L, packer) == NULL || !lt_pack_if_class(L, packer))
     lt_pack_open_table(L, packer);
-  pack_frames(L, packer);
+  lt_pack_frames(L, packer);
 }

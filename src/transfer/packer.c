@@ -124,25 +124,30 @@ bool lt_packer_find_path(lua_State *L, const void *address, lt_ModulePath *path)
 */
 
 /* Only the outermost counts. */
-static void note_low(lt_Packer *packer, size_t low) {
+static void note_low(lt_Packer *packer, size_t low, bool through_code) {
   if (packer->depth == 0 || low == 0)
     return;
   lt_PackFrame *frame = &packer->frames[packer->depth - 1];
   if (frame->low == 0 || low < frame->low)
     frame->low = low;
+  frame->through_code = frame->through_code || through_code;
 }
 
 void lt_packer_refer_by_rule(lua_State *L, lt_Packer *packer, size_t node) {
-  while (node != 0 && !packer->nodes[node].open)
+  bool through_code = false;
+  while (node != 0 && !packer->nodes[node].open) {
+    through_code = through_code || packer->nodes[node].through_code;
     node = packer->nodes[node].low; /* an earlier one */
-  if (node != 0 && node <= packer->ruled)
+  }
+  if (node != 0 && node <= packer->ruled && !lt_pack_late_find_kind(L, packer, node, through_code))
     lt_pack_refuse_circle(L, packer);
-  note_low(packer, node);
+  note_low(packer, node, through_code);
 }
 
-void lt_packer_close_node(lt_Packer *packer, size_t node, size_t low) {
+void lt_packer_close_node(lt_Packer *packer, size_t node, const lt_PackFrame *frame) {
   packer->nodes[node].open = false;
-  packer->nodes[node].low = low < node ? (uint32_t)low : 0;
+  packer->nodes[node].low = frame->low < node ? (uint32_t)frame->low : 0;
+  packer->nodes[node].through_code = frame->through_code || frame->is_function || frame->is_class;
 }
 
 /*
@@ -164,10 +169,11 @@ lt_PackFrame *lt_packer_push_frame(lua_State *L, lt_Packer *packer, size_t node)
 
 void lt_packer_close_frame(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame) {
   lt_packer_write_tag(L, packer, LT_TAG_END);
-  lt_packer_close_node(packer, frame->node, frame->low);
+  lt_packer_close_node(packer, frame->node, frame);
   lua_settop(L, frame->base - 1);
   packer->depth--;
-  note_low(packer, packer->nodes[frame->node].low);
+  const lt_PackNode *node = &packer->nodes[frame->node];
+  note_low(packer, node->low, node->through_code);
 }
 
 void lt_packer_note_late_metatable(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame,
@@ -225,6 +231,7 @@ void lt_packer_init(lt_Packer *packer, lt_StringsRule strings, lt_DescribeValue 
   packer->whole_classes = false;
   packer->whole_variables = false;
   packer->looks_for_classes = false;
+  packer->has_late_kinds = false;
   packer->absent = NULL;
   packer->absent_count = 0;
   packer->absent_capacity = 0;

@@ -4,6 +4,7 @@
 **   pack_refusal.c      the error for what can't be transferred
 **   packer.c            what has been written and met so far, and its memory
 **   pack_rule.c         objects with a rule in Lua, and tables that can't be copied
+**   pack_late.c         objects with a rule that are held by what makes them
 **   pack_environment.c  which upvalue of a function has its globals
 **   pack_class.c        classes, which keep their identity
 **   pack_object_data.c  what the variables of classes hold for objects
@@ -36,6 +37,8 @@ enum {
   LT_CHOICE_PLACE,
   LT_VARIABLES_PLACE,
   LT_OBJECTS_PLACE,
+  LT_LATE_VALUES_PLACE,
+  LT_LATE_KINDS_PLACE,
   LT_FIRST_VALUE_PLACE
 };
 
@@ -47,9 +50,10 @@ typedef struct lt_PackNode {
   const void *address;
   size_t slot_offset; /* where in the bytes its slot goes */
   uint32_t slot;
-  uint32_t low; /* see lt_packer_refer */
-  int upvalue;  /* an upvalue cell: which it is of the function that is kept for it */
-  bool open;    /* its contents are still being packed; of a cell or a name: its value */
+  uint32_t low;      /* see lt_packer_refer */
+  int upvalue;       /* an upvalue cell: which it is of the function that is kept for it */
+  bool open;         /* its contents are still being packed; of a cell or a name: its value */
+  bool through_code; /* a function or a class leads to 'low' */
 } lt_PackNode;
 
 typedef enum lt_PackPhase {
@@ -86,6 +90,7 @@ typedef struct lt_PackFrame {
   int value_count;   /* rule: where its last value is, counted from the base */
   size_t outer;      /* rule: the node of the next one around it, or 0 */
   size_t low;        /* see lt_packer_refer */
+  bool through_code; /* the same as of a node */
 } lt_PackFrame;
 
 /* A module that differs from a fresh one, or of which that is not known. */
@@ -131,6 +136,7 @@ typedef struct lt_Packer {
   bool whole_variables;   /* with what they have for all objects */
   bool is_trial;          /* nobody gets the message; without names that are guessed */
   bool looks_for_classes; /* before a table is opened */
+  bool has_late_kinds;    /* see pack_late.c */
   lt_Class *refusal;      /* the error is the reason, a string; what to raise with it */
   const void **absent;    /* what can't go along with its module */
   size_t absent_count;
@@ -168,6 +174,8 @@ typedef struct lt_Packer {
   bool list_taken; /* a function has been met, with which the chosen globals go along */
   int anchors; /* where on the stack the table is that keeps what nodes stand for; 0: there is none
                 */
+  size_t late_value_count;
+  size_t waiting_values; /* of these */
   bool starts_over;
   bool needs_anchors; /* to start over with */
   bool has_function;
@@ -327,8 +335,8 @@ static inline void lt_packer_refer(lua_State *L, lt_Packer *packer, size_t node)
     lt_packer_refer_by_rule(L, packer, node);
 }
 
-/* What the node stands for is packed; 'low' is that of the frame. */
-void lt_packer_close_node(lt_Packer *packer, size_t node, size_t low);
+/* What the node stands for is packed, in this frame. */
+void lt_packer_close_node(lt_Packer *packer, size_t node, const lt_PackFrame *frame);
 
 /* The slot of a value that comes again. */
 static inline uint32_t lt_packer_slot_of(lt_Packer *packer, size_t node) {
@@ -426,8 +434,29 @@ bool lt_pack_rule_for_table(lua_State *L, lt_Packer *packer, lt_PackFrame *frame
 /* The same for the userdata on the top; false: it has no rule in Lua. */
 bool lt_pack_rule_for_userdata(lua_State *L, lt_Packer *packer);
 
-/* Packs the next value that the rule has returned, or closes the frame. */
+/* Packs the next value that the rule has returned, or a late one, or closes the frame. */
 void lt_pack_rule_step(lua_State *L, lt_Packer *packer, lt_PackFrame *frame);
+
+/*
+** pack_late.c
+*/
+
+/*
+** The value of the node, which is open, comes again within objects with rules; through_code: what
+** is closed and leads there has functions or classes. Returns whether one of the objects can be
+** late: then packing starts over.
+*/
+bool lt_pack_late_find_kind(lua_State *L, lt_Packer *packer, size_t node, bool through_code);
+
+/*
+** Notes the value on the top as a late one and pops it, if it is one; else returns false. It is in
+** the field whose key lies below it, of the table of the frame, or in the upvalue of a cell.
+*/
+bool lt_pack_late_field(lua_State *L, lt_Packer *packer, const lt_PackFrame *frame);
+bool lt_pack_late_upvalue(lua_State *L, lt_Packer *packer, size_t cell);
+
+/* Packs a late value that can be made by now; its frame may go on with it. False: there is none. */
+bool lt_pack_late_next(lua_State *L, lt_Packer *packer);
 
 /*
 ** pack_environment.c
@@ -543,6 +572,9 @@ bool lt_pack_value(lua_State *L, lt_Packer *packer);
 
 /* Opens a frame for the table on the top. */
 lt_PackFrame *lt_pack_open_table(lua_State *L, lt_Packer *packer);
+
+/* Packs what the open frames still hold, unless packing is to start over. */
+void lt_pack_frames(lua_State *L, lt_Packer *packer);
 
 /* Packs the value with all that it holds, unless packing is to start over. */
 void lt_pack_root(lua_State *L, lt_Packer *packer);

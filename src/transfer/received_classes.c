@@ -233,6 +233,72 @@ void lt_received_class_settle(lua_State *L, int list, lua_Integer number) {
   lua_pop(L, 1);
 }
 
+/* Whether the news in the content, which is at 'content', are in the class at 'known'. */
+static bool has_taken(lua_State *L, int list, int known, int content) {
+  const lt_ClassRecord *record = lt_class_record_find(L, known);
+  if (record == NULL || record->is_home)
+    return false;
+  lua_Integer count = lt_received_classes_count(L, list);
+  for (lua_Integer i = 0; i < count; i++) {
+    push_field(L, list, i, CONTENT);
+    push_field(L, list, i, CLASS_IDENTITY);
+    push_field(L, list, i, VERSION);
+    bool taken = lua_rawequal(L, -3, content) && lua_touserdata(L, -2) == record->identity &&
+                 (uint64_t)lua_tointeger(L, -1) == record->version;
+    lua_pop(L, 3);
+    if (taken)
+      return true;
+  }
+  return false;
+}
+
+/* Whether the list of what came, on the top, has the key at 'key'. */
+static bool came_before(lua_State *L, int key) {
+  lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+  bool came = false;
+  for (lua_Integer i = 1; i < count && !came; i += 2) {
+    lua_rawgeti(L, -1, i);
+    came = lua_rawequal(L, -1, key);
+    lua_pop(L, 1);
+  }
+  return came;
+}
+
+/* The field at 'key' and behind it has come with the class at 'known'. */
+static void add_received(lua_State *L, int known, int key) {
+  lt_class_record_push(L, known);
+  if (lua_getiuservalue(L, -1, LT_RECORD_RECEIVED) == LUA_TTABLE && !came_before(L, key)) {
+    lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+    lua_pushvalue(L, key);
+    lua_rawseti(L, -2, count + 1);
+    lua_pushvalue(L, key + 1);
+    lua_rawseti(L, -2, count + 2);
+    lua_pushvalue(L, key);
+    if (lua_rawget(L, known) == LUA_TNIL) {
+      lua_pushvalue(L, key);
+      lua_pushvalue(L, key + 1);
+      lua_rawset(L, known);
+    }
+  }
+  lua_settop(L, key + 1);
+}
+
+void lt_received_class_add_field(lua_State *L, int list) {
+  int key = lua_gettop(L) - 1, known = key - 1;
+  lt_check_stack(L, LUA_MINSTACK);
+  lua_pushvalue(L, known);
+  lt_received_class_take_content(L, list);
+  int content = key + 2;
+  lua_pushvalue(L, key);
+  lua_pushvalue(L, key + 1);
+  lua_rawset(L, content);
+  if (lua_istable(L, list) && has_taken(L, list, known, content)) {
+    lua_settop(L, key + 1);
+    add_received(L, known, key);
+  }
+  lua_settop(L, known - 1);
+}
+
 lua_Integer lt_received_classes_count(lua_State *L, int list) {
   return lua_istable(L, list) ? (lua_Integer)lua_rawlen(L, list) / FIELDS_OF_CLASS : 0;
 }

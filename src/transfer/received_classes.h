@@ -45,6 +45,12 @@ void lt_received_object_data_settle(lua_State *L, int list);
 lua_Integer lt_received_classes_count(lua_State *L, int list);
 void lt_received_class_settle(lua_State *L, int list, lua_Integer number);
 
+/*
+** A table, a key and a value are on the top, which this pops: the table, which may be a class, gets
+** a field that was left out when it came. Its class has been settled meanwhile.
+*/
+void lt_received_class_add_field(lua_State *L, int list);
+
 /* All is there: the classes become the state's, or what is new in them goes into its own. */
 void lt_received_classes_settle(lua_State *L, int list);
 

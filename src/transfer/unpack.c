@@ -210,6 +210,10 @@ bool lt_unpack_value(lua_State *L, lt_Unpacker *unpacker) {
   case LT_TAG_RULED:
     lt_unpack_ruled(L, unpacker);
     return false;
+  case LT_TAG_LATE_FIELD:
+  case LT_TAG_LATE_UPVALUE:
+    lt_unpack_late(L, unpacker, tag == LT_TAG_LATE_FIELD);
+    return false;
   case LT_TAG_SAME:
     lt_unpack_push_kept(L, lt_unpack_number(unpacker));
     return true;
@@ -372,6 +376,8 @@ void lt_unpack_whole(lua_State *L, lt_Unpacker *unpacker) {
       step_function(L, unpacker, frame);
     else if (frame->is_ruled)
       lt_unpack_ruled_step(L, unpacker, frame);
+    else if (frame->is_late)
+      lt_unpack_late_step(L, unpacker, frame);
     else
       unpack_step_table(L, unpacker, frame);
   }
@@ -400,14 +406,24 @@ static void make_slots(lua_State *L, lt_Unpacker *unpacker) {
   lua_settop(L, LT_SLOTS_PLACE + (int)(count < LT_STACK_SLOTS ? count : LT_STACK_SLOTS));
 }
 
-static void unpack_object_data(lua_State *L, lt_Unpacker *unpacker) {
-  while (lt_unpack_next_tag(unpacker) == LT_TAG_OBJECT_DATUM) {
-    lt_unpack_tag(unpacker);
-    lt_check_stack(L, LUA_MINSTACK);
-    lua_pushlightuserdata(L, lt_unpack_reference(unpacker)->target);
-    lt_unpack_whole(L, unpacker);
-    lt_unpack_whole(L, unpacker);
-    lt_received_object_datum_note(L, LT_OBJECT_DATA_PLACE);
+static void unpack_object_datum(lua_State *L, lt_Unpacker *unpacker) {
+  lt_unpack_tag(unpacker);
+  lt_check_stack(L, LUA_MINSTACK);
+  lua_pushlightuserdata(L, lt_unpack_reference(unpacker)->target);
+  lt_unpack_whole(L, unpacker);
+  lt_unpack_whole(L, unpacker);
+  lt_received_object_datum_note(L, LT_OBJECT_DATA_PLACE);
+}
+
+/* What lies behind the values and belongs to them. */
+static void unpack_rest(lua_State *L, lt_Unpacker *unpacker) {
+  for (;;) {
+    if (lt_unpack_next_is_late(unpacker))
+      lt_unpack_whole(L, unpacker);
+    else if (lt_unpack_next_tag(unpacker) == LT_TAG_OBJECT_DATUM)
+      unpack_object_datum(L, unpacker);
+    else
+      return;
   }
 }
 
@@ -420,7 +436,7 @@ static int unpack_protected(lua_State *L) {
   make_slots(L, unpacker);
   for (int i = 0; i < message->count; i++)
     lt_unpack_whole(L, unpacker);
-  unpack_object_data(L, unpacker);
+  unpack_rest(L, unpacker);
   lt_unpack_late_metatables(L, unpacker);
   lt_unpack_modules(L, unpacker);
   lt_received_classes_settle(L, LT_RECEIVED_CLASSES_PLACE);

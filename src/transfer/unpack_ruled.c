@@ -67,5 +67,8 @@ void lt_unpack_ruled_step(lua_State *L, lt_Unpacker *unpacker, lt_UnpackFrame *f
     if (!lt_unpack_value(L, unpacker))
       return;
   }
-  close_ruled(L, unpacker, frame);
+  if (lt_unpack_next_is_late(unpacker))
+    lt_unpack_value(L, unpacker);
+  else
+    close_ruled(L, unpacker, frame);
 }

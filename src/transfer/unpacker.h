@@ -3,6 +3,7 @@
 **
 **   unpack_module.c  what a module has, and what goes along with it
 **   unpack_ruled.c   objects with a rule in Lua; their values are values again: lt_unpack_value
+**   unpack_late.c    values that were left out of what holds them
 **   unpack_library.c functions of Lua's own libraries
 **   unpack.c         all other values, and the walk through all of them
 */
@@ -33,9 +34,10 @@ enum { LT_STACK_SLOTS = 32 };
 typedef struct lt_UnpackFrame {
   bool is_function;
   bool is_ruled;
+  bool is_late;
   bool has_metatable;
   bool keyed;
-  bool has_key;   /* the key of the next entry lies on the stack */
+  bool has_key;   /* the key of the next entry lies on the stack; late: there is one */
   bool pending;   /* a value that has just been made is to be stored */
   bool is_global; /* function: the pending value is one */
   bool is_known;  /* table: the content of a class that the state has */
@@ -45,8 +47,9 @@ typedef struct lt_UnpackFrame {
   int upvalue;
   lt_GlobalStamp stamp; /* function: of the pending global */
   bool has_rule;        /* ruled: the first of its values is the rule */
-  int awaited;          /* ruled: how many of its values are still to be made */
-  uint32_t slot; /* ruled: of the object; known: of the class in the list of those received */
+  int awaited;          /* ruled, late: how many of its values are still to be made */
+  uint32_t slot; /* ruled: of the object; late: of what holds it; known: of the class in the list of
+                    those received */
 } lt_UnpackFrame;
 
 enum { LT_UNPACKER_FRAMES = 8 };
@@ -184,6 +187,19 @@ void lt_unpack_ruled(lua_State *L, lt_Unpacker *unpacker);
 
 /* Makes what is missing of its values, then the object, and closes the frame. */
 void lt_unpack_ruled_step(lua_State *L, lt_Unpacker *unpacker, lt_UnpackFrame *frame);
+
+/*
+** unpack_late.c
+*/
+
+/* A value that was left out of what holds it. */
+void lt_unpack_late(lua_State *L, lt_Unpacker *unpacker, bool has_key);
+void lt_unpack_late_step(lua_State *L, lt_Unpacker *unpacker, lt_UnpackFrame *frame);
+
+static inline bool lt_unpack_next_is_late(const lt_Unpacker *unpacker) {
+  lt_Tag tag = lt_unpack_next_tag(unpacker);
+  return tag == LT_TAG_LATE_FIELD || tag == LT_TAG_LATE_UPVALUE;
+}
 
 /*
 ** unpack_library.c
