@@ -98,7 +98,7 @@ typedef struct Box {
   const void *mark; /* only these begin with the address of box_mark */
   BoxContent content;
   lt_Object *object;
-  lt_Life *life;       /* that of the object; a reference, if the box has a finalizer; else NULL */
+  lt_Life *life;       /* that of the object, held, if the value is to be closed; else NULL */
   bool has_lost_proxy; /* then nobody knows whether the object is still there */
 } Box;
 
@@ -170,7 +170,7 @@ static bool may_come_back(lua_State *L, const Box *box) {
 static int close_box(lua_State *L) {
   lua_settop(L, 1);
   Box *box = box_at(L, 1);
-  if (box == NULL || box->content != MADE || box->life == NULL)
+  if (box == NULL || box->content != MADE || box->life == NULL || lt_context_base(L)->ended)
     return 0;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &box_mark);
   if (may_come_back(L, box)) {
@@ -179,8 +179,8 @@ static int close_box(lua_State *L) {
     return 0;
   }
   box->content = CLOSED;
-  lt_life_release(box->life);
   lua_settop(L, 1);
+  lt_own_value_let_life_go(L, box->life);
   if (lt_protected_call(L, close_protected, lt_thread_of(L), 1, 0) != LUA_OK)
     lua_pop(L, 1);
   return 0;
@@ -224,9 +224,13 @@ static int make_value(lua_State *L, PerThread *per_thread) {
   Box *box = lua_newuserdatauv(L, sizeof(*box), 1);
   *box = (Box){.mark = &box_mark, .object = &per_thread->traced.object};
   push_box_metatable(L);
+  if (per_thread->closes)
+    lt_own_value_hold_life(L, per_thread->life);
   lua_pushvalue(L, BOX);
   lt_own_value_set(L, OBJECT, per_thread->life);
   if (lt_protected_call(L, call_maker, per_thread, 0, 1) != LUA_OK) {
+    if (per_thread->closes)
+      lt_own_value_let_life_go(L, per_thread->life);
     lt_own_value_drop(L, OBJECT, per_thread->life);
     lt_throw_again(L);
   }
@@ -234,10 +238,11 @@ static int make_value(lua_State *L, PerThread *per_thread) {
   lua_setiuservalue(L, BOX, 1);
   box->content = MADE;
   if (per_thread->closes && !lua_isnil(L, -1)) {
-    lt_life_retain(per_thread->life);
     box->life = per_thread->life;
     lua_pushvalue(L, METATABLE);
     lua_setmetatable(L, BOX);
+  } else if (per_thread->closes) {
+    lt_own_value_let_life_go(L, per_thread->life);
   }
   return 1;
 }

@@ -348,6 +348,16 @@ describe("A value of per_thread", function()
     ]])
   end)
 
+  it("may be made by a finalizer when the state is being closed", function()
+    assert.equal("made\nstatus 0\n", child [[
+      local _thread = require "lthread"
+      local object = _thread.per_thread(function() return { close = print } end, { close = true })
+      _thread.start_joinable_thread(function()
+        at_end = setmetatable({}, { __gc = function() print(object() and "made") end })
+      end):join()
+    ]])
+  end)
+
   it("goes without being told to a script that plays with debug", function()
     local object = _thread.per_thread(function() return 1 end)
     debug.setuservalue(object, io.stdout, 1)

@@ -27,12 +27,13 @@ lt_Life *lt_life_new(void) {
   return life;
 }
 
-void lt_life_retain(lt_Life *life) {
+static lt_Life *retain_life(lt_Life *life) {
   /* Relaxed: who retains already has a reference to go by. */
   atomic_fetch_add_explicit(&life->references, 1, memory_order_relaxed);
+  return life;
 }
 
-void lt_life_release(lt_Life *life) {
+static void release_life(lt_Life *life) {
   /* Acquire and release: as lt_object_release. */
   if (atomic_fetch_sub_explicit(&life->references, 1, memory_order_acq_rel) == 1)
     free(life);
@@ -41,7 +42,7 @@ void lt_life_release(lt_Life *life) {
 void lt_life_end(lt_Life *life) {
   /* Relaxed: who sees it late looks again. */
   atomic_store_explicit(&life->dead, true, memory_order_relaxed);
-  lt_life_release(life);
+  release_life(life);
 }
 
 bool lt_life_is_over(const lt_Life *life) {
@@ -58,6 +59,9 @@ typedef struct Stranded {
   size_t capacity;
   size_t needed; /* objects with values, stranded or not */
   size_t limit;  /* at how many to look which are dead */
+  lt_Life **held;
+  size_t held_count;
+  size_t held_capacity;
 } Stranded;
 
 #define SMALLEST_LIMIT 64
@@ -65,8 +69,11 @@ typedef struct Stranded {
 static void finish_stranded(void *block) {
   Stranded *stranded = block;
   for (size_t i = 0; i < stranded->count; i++)
-    lt_life_release(stranded->lives[i]);
+    release_life(stranded->lives[i]);
+  for (size_t i = 0; i < stranded->held_count; i++)
+    release_life(stranded->held[i]);
   free(stranded->lives);
+  free(stranded->held);
 }
 
 /* Pushes the table as well. */
@@ -76,8 +83,30 @@ static Stranded *push_stranded(lua_State *L) {
   return stranded;
 }
 
+void lt_own_value_hold_life(lua_State *L, lt_Life *life) {
+  Stranded *stranded = push_stranded(L);
+  if (stranded->held_count == stranded->held_capacity &&
+      !lt_array_grow(&stranded->held, NULL, &stranded->held_capacity, 16, sizeof(lt_Life *)))
+    lt_raise_memory(L);
+  stranded->held[stranded->held_count++] = retain_life(life);
+  lua_pop(L, 1);
+}
+
+/* From the end: values are closed in the opposite order. */
+void lt_own_value_let_life_go(lua_State *L, lt_Life *life) {
+  Stranded *stranded = push_stranded(L);
+  size_t i = stranded->held_count;
+  while (i > 0 && stranded->held[i - 1] != life)
+    i--;
+  if (i > 0) {
+    release_life(life);
+    stranded->held[i - 1] = stranded->held[--stranded->held_count];
+  }
+  lua_pop(L, 1);
+}
+
 static void remove_life(Stranded *stranded, size_t i) {
-  lt_life_release(stranded->lives[i]);
+  release_life(stranded->lives[i]);
   stranded->lives[i] = stranded->lives[--stranded->count];
 }
 
@@ -132,8 +161,7 @@ void lt_own_value_strand(lua_State *L, lt_Life *life) {
       need_less(stranded);
       lua_pushnil(L);
     } else {
-      lt_life_retain(life);
-      stranded->lives[stranded->count++] = life;
+      stranded->lives[stranded->count++] = retain_life(life);
       lua_pushvalue(L, value);
     }
     lua_rawsetp(L, -2, life);

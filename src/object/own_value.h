@@ -20,9 +20,14 @@ lt_Life *lt_life_new(void);
 /* In the object's 'destroy': no state has the object any more. Gives the reference back. */
 void lt_life_end(lt_Life *life);
 
-/* For who asks later whether the object is still there: not sooner than it is gone, but perhaps later. */
-void lt_life_retain(lt_Life *life);
-void lt_life_release(lt_Life *life);
+/*
+** For a value that asks in its finalizer whether its object is still there. The state holds the life
+** until the value lets it go, or to the state's end. Holding may raise.
+*/
+void lt_own_value_hold_life(lua_State *L, lt_Life *life);
+void lt_own_value_let_life_go(lua_State *L, lt_Life *life);
+
+/* Not before it is so, but perhaps later. */
 bool lt_life_is_over(const lt_Life *life);
 
 /*
