@@ -64,9 +64,9 @@ describe("the deadlock check", function()
   } do
     it("tells of threads that wait for " .. what .. "s of their own", function()
       local text = deadlocked(([[
-        _thread.start_new_thread(function() WAIT end, {})
-        WAIT
-      ]]):gsub("WAIT", wait))
+        _thread.start_new_thread(function() %s end, {})
+        %s
+      ]]):format(wait, wait))
       assert.matches("waits for " .. what .. " 0x%x+\n", text)
     end)
   end
