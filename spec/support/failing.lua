@@ -231,6 +231,21 @@ operations.changed = [[
   _thread = require "lthread"
 ]]
 
+operations.offers = [[
+  local module = { limit = 1, part = {}, stuck = coroutine.create(print) }
+  function module.get() return module.limit end
+  package.loaded.by_hand = module
+  for limit = 1, 2 do
+    module.limit = limit
+    local handle = _thread.start_joinable_thread(function()
+      collectgarbage "stop"
+      return require "by_hand" == module and module.get()
+    end)
+    assert(handle:result() == limit)
+  end
+  package.loaded.by_hand = nil
+]]
+
 operations.errors = [[
   local handle = _thread.start_joinable_thread(function()
     collectgarbage "stop"

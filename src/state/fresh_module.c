@@ -62,8 +62,9 @@ bool lt_fresh_module_is_known(lua_State *L, int index) {
   return known;
 }
 
-/* Of the module on the top, as it is now. */
-static void keep_fresh(lua_State *L) {
+void lt_fresh_module_keep(lua_State *L) {
+  if (lt_fresh_module_is_known(L, -1))
+    return;
   push_copies(L, -1);
   lt_fresh_module_push_all(L);
   lua_pushnil(L);
@@ -107,7 +108,7 @@ static int watched_require(lua_State *L) {
     return top - 2;
   fresh_push_loaded(L);
   if (lua_istable(L, -1))
-    keep_fresh(L);
+    lt_fresh_module_keep(L);
   lua_settop(L, top);
   return top - 2;
 }

@@ -14,6 +14,9 @@
 /* Has the state's require keep what it loads, and call Lua's own. */
 void lt_fresh_module_watch(lua_State *L);
 
+/* Keeps the table on the top, a module that was just made, unless that was done before. */
+void lt_fresh_module_keep(lua_State *L);
+
 /* Whether it is one of those. */
 bool lt_fresh_module_is_require(lua_CFunction function);
 

@@ -127,7 +127,7 @@ static Known *known_at_top(lua_State *L) {
 }
 
 /* Pushes what is known, and its plan, or nil for one in which there is nothing. */
-static bool push_known(lua_State *L, const lt_Stock *stock) {
+static bool push_known(lua_State *L, const lt_Stock *stock, uint64_t *modules) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &known_key);
   Known *known = known_at_top(L);
   if (known == NULL)
@@ -135,6 +135,7 @@ static bool push_known(lua_State *L, const lt_Stock *stock) {
   lua_getiuservalue(L, -1, KNOWN_TABLES);
   bool same = known->holds && is_unchanged(L, lua_gettop(L), stock, known);
   lua_pop(L, 1);
+  *modules = known->digests[LT_STOCK_LOADED];
   return same && (lua_getiuservalue(L, -1, KNOWN_PLAN) == LUA_TNIL || plan_at_top(L) != NULL);
 }
 
@@ -213,7 +214,7 @@ static void keep_field(lua_State *L, int list, lua_Integer *count) {
 }
 
 static void keep_names(lua_State *L, int list, lua_Integer *count, int table,
-                        const lt_StockTable *names) {
+                       const lt_StockTable *names) {
   for (size_t i = 0; i < names->count; i++) {
     lua_pushstring(L, names->fields[i].name);
     lt_stock_push_field(L, table, names->fields[i].name);
@@ -258,7 +259,7 @@ static void keep_contents(lua_State *L, const lt_Stock *stock, int tables, int k
 }
 
 /* Pushes the plan, or nil for one in which there is nothing. */
-static void compare_all(lua_State *L, const lt_Stock *stock) {
+static void compare_all(lua_State *L, const lt_Stock *stock, uint64_t *modules) {
   lt_LibraryComparison comparison = {.stock = stock};
   lt_check_stack(L, LT_STOCK_PLACES + 20);
   comparison.tables = lua_gettop(L) + 1;
@@ -284,16 +285,17 @@ static void compare_all(lua_State *L, const lt_Stock *stock) {
   }
   lua_pushvalue(L, place_of_known);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &known_key);
+  *modules = known->digests[LT_STOCK_LOADED];
 }
 
 /* What is compared stays on the stack meanwhile, and with it the plan. */
-lt_Object *lt_inherited_libraries_get(lua_State *L, bool *unchanged) {
+lt_Object *lt_inherited_libraries_get(lua_State *L, bool *unchanged, uint64_t *modules) {
   lt_check_stack(L, 10);
   int top = lua_gettop(L);
   const lt_Stock *stock = lt_stock_get(L);
-  *unchanged = push_known(L, stock);
+  *unchanged = push_known(L, stock, modules);
   if (!*unchanged)
-    compare_all(L, stock);
+    compare_all(L, stock, modules);
   lt_Object *plan = plan_at_top(L);
   if (plan != NULL)
     lt_object_retain(plan);

@@ -16,9 +16,9 @@
 
 /*
 ** A reference to what is different in a thread that starts now; NULL: nothing. 'unchanged': no field
-** of the libraries has changed since the last start. May raise.
+** of the libraries has changed since the last start; 'modules': a digest of package.loaded. May raise.
 */
-lt_Object *lt_inherited_libraries_get(lua_State *L, bool *unchanged);
+lt_Object *lt_inherited_libraries_get(lua_State *L, bool *unchanged, uint64_t *modules);
 
 /* In the thread, before any code of the user's runs; 'libraries' may be NULL. May raise. */
 void lt_inherited_libraries_apply(lua_State *L, lt_Object *libraries);

@@ -1,7 +1,7 @@
 /*
 ** What is inherited is written down, and not changed any more. A state keeps the one
 ** that it made last: all threads that it starts inherit that one while the fields of package stay
-** the same and nobody has put anything into package.preload.
+** the same, nobody has put anything into package.preload, and all modules can be required.
 */
 #include "src/thread/inherited_package.h"
 
@@ -14,6 +14,7 @@
 #include "src/base/table_digest.h"
 #include "src/object/exception.h"
 #include "src/thread/inheritable.h"
+#include "src/thread/inherited_modules.h"
 #include "src/thread/stock_libraries.h"
 #include "src/transfer/message.h"
 #include "src/transfer/nameable.h"
@@ -30,6 +31,7 @@ typedef struct Package {
   lt_Object object;
   lt_Message *preload; /* a table; NULL: there is nothing in it */
   uint64_t preload_digest;
+  uint64_t modules; /* the digest of package.loaded */
   bool has[PATH_COUNT];
   size_t lengths[PATH_COUNT];
   char paths[]; /* one behind the other */
@@ -97,6 +99,7 @@ static bool push_preload(lua_State *L) {
   bool is_complete = true;
   push_loaders(L);
   int copy = lua_gettop(L);
+  lt_inherited_modules_replace(L);
   lua_pushnil(L);
   while (lua_next(L, copy)) {
     if (!lt_inheritable(L)) {
@@ -108,6 +111,7 @@ static bool push_preload(lua_State *L) {
     }
     lua_pop(L, 1);
   }
+  lt_inherited_modules_add(L);
   if (is_empty(L, copy)) {
     lua_pushnil(L);
     lua_replace(L, copy);
@@ -123,10 +127,12 @@ static uint64_t digest_preload(lua_State *L) {
 }
 
 /* Pushes the kept one; NULL: there is none, or it does not hold. */
-static lt_Object *find_kept(lua_State *L) {
+static lt_Object *find_kept(lua_State *L, uint64_t modules) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_key);
   lt_Object *kept = lt_object_of_type(L, -1, &package_type);
-  return kept != NULL && ((Package *)kept)->preload_digest == digest_preload(L) ? kept : NULL;
+  bool holds = kept != NULL && ((Package *)kept)->modules == modules &&
+               ((Package *)kept)->preload_digest == digest_preload(L);
+  return holds ? kept : NULL;
 }
 
 /* Makes one of the paths on the top, strings or nil, which it pops; pushes its proxy. */
@@ -152,12 +158,13 @@ static Package *package_make(lua_State *L) {
 }
 
 /* One with nothing in its preload, and nothing left out of that, is kept. Pushes its proxy. */
-static lt_Object *make_anew(lua_State *L) {
+static lt_Object *make_anew(lua_State *L, uint64_t modules) {
   uint64_t preload_digest = digest_preload(L);
   for (int i = 0; i < PATH_COUNT; i++)
     package_push_field(L, path_fields[i]);
   Package *package = package_make(L);
   package->preload_digest = preload_digest;
+  package->modules = modules;
   bool is_complete = push_preload(L);
   if (!lua_isnil(L, -1))
     package->preload = lt_pack(L, 1, LT_COPY_STRINGS, NULL);
@@ -170,12 +177,12 @@ static lt_Object *make_anew(lua_State *L) {
 }
 
 /* The new one is held by its proxy on the stack. */
-lt_Object *lt_inherited_package_get(lua_State *L, bool unchanged) {
+lt_Object *lt_inherited_package_get(lua_State *L, bool unchanged, uint64_t modules) {
   lt_check_stack(L, 20);
   int top = lua_gettop(L);
-  lt_Object *package = unchanged ? find_kept(L) : NULL;
+  lt_Object *package = unchanged ? find_kept(L, modules) : NULL;
   if (package == NULL)
-    package = make_anew(L);
+    package = make_anew(L, modules);
   lt_object_retain(package);
   lua_settop(L, top);
   return package;
@@ -212,6 +219,7 @@ void lt_inherited_package_apply_preload(lua_State *L, lt_Object *package) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushnil(L);
   while (lua_next(L, top + 1)) {
+    lt_inherited_modules_push_loader(L);
     lua_pushvalue(L, -2);
     lua_insert(L, -2);
     lua_rawset(L, -4);

@@ -1,6 +1,6 @@
 /*
 ** What a thread inherits from its starter so that it can require modules: package.path,
-** package.cpath and package.preload, as they are at that moment.
+** package.cpath and package.preload, as they are at that moment, and modules that it can't require.
 */
 #ifndef lt_inherited_package_h
 #define lt_inherited_package_h
@@ -18,9 +18,9 @@ extern const lt_OwnModules *lt_own_modules;
 
 /*
 ** A reference to what a thread takes over that starts now. 'unchanged': the fields of package are as
-** they were at the last start. May raise.
+** they were at the last start; 'modules' is a digest of package.loaded. May raise.
 */
-lt_Object *lt_inherited_package_get(lua_State *L, bool unchanged);
+lt_Object *lt_inherited_package_get(lua_State *L, bool unchanged, uint64_t modules);
 
 /*
 ** In the thread, both before it requires anything: the paths first, while no code of the user's has

@@ -281,11 +281,12 @@ typedef struct Packing {
 
 static int pack_counted(lua_State *L) {
   bool unchanged;
+  uint64_t modules;
   Packing *packing = lua_touserdata(L, 1);
   const lt_ThreadStart *start = packing->start;
   lt_PackBatch batch = {.globals = start->globals != 0 ? 2 : 0};
-  packing->baggage.libraries = lt_inherited_libraries_get(L, &unchanged);
-  packing->baggage.package = lt_inherited_package_get(L, unchanged);
+  packing->baggage.libraries = lt_inherited_libraries_get(L, &unchanged, &modules);
+  packing->baggage.package = lt_inherited_package_get(L, unchanged, modules);
   packing->baggage.message =
       lt_pack_in_batch(L, start->argument_count + 1, LT_LEND_STRINGS, describe_argument, &batch);
   return 0;

@@ -148,6 +148,7 @@ typedef struct lt_PackBatch {
   int names; /* where on the stack the index is; 0: it has not been looked up */
   int first;
   int globals; /* where on the stack the choice is: false for none, or a list; 0 or nil for those */
+  bool leaves_out; /* what can't cross of the fields of tables */
 } lt_PackBatch;
 
 lt_Message *lt_pack_in_batch(lua_State *L, int count, lt_StringsRule strings,

@@ -22,6 +22,8 @@ static const char contents_key;
 static void module_destroy(lt_Object *object) {
   lt_ModuleContents *module = (lt_ModuleContents *)object;
   lt_module_shape_free(atomic_load(&module->shape));
+  if (module->offer != NULL)
+    lt_object_release(&module->offer->object);
   free(module);
 }
 
@@ -247,8 +249,9 @@ static char *write_list(char *text, const List *list, uint64_t *id) {
   return text + 1;
 }
 
-static lt_ModuleContents *module_make(lua_State *L, const char *name, const List lists[4]) {
-  uint64_t id = add_to_hash(UINT64_C(0xCBF29CE484222325), name);
+static lt_ModuleContents *module_make(lua_State *L, const char *name, const List lists[4],
+                                      lt_ModuleOffer *offer) {
+  uint64_t id = add_to_hash(UINT64_C(0xCBF29CE484222325) ^ (uint64_t)(uintptr_t)offer, name);
   size_t size = 0;
   for (int i = 0; i < 4; i++)
     size += bytes_of_list(&lists[i]);
@@ -265,6 +268,9 @@ static lt_ModuleContents *module_make(lua_State *L, const char *name, const List
   module->others = others;
   module->id = (lua_Integer)id;
   atomic_init(&module->shape, NULL);
+  module->offer = offer;
+  if (offer != NULL)
+    lt_object_retain(&offer->object);
   return module;
 }
 
@@ -341,7 +347,9 @@ lt_ModuleContents *lt_module_contents_new(lua_State *L, const char *name) {
     if (lists[2].count + lists[3].count > 0)
       lists[1] = list_keys(L, &search, search.module, is_any);
   }
-  lt_ModuleContents *module = module_make(L, name, lists);
+  lua_pushvalue(L, search.module);
+  lt_ModuleOffer *offer = (lt_ModuleOffer *)lt_nameable_offered(L);
+  lt_ModuleContents *module = module_make(L, name, lists, offer);
   lua_settop(L, search.module);
   module = unify(L, module);
   if (lt_protected_call(L, tell, module, 1, 0) != LUA_OK) {

@@ -12,6 +12,15 @@
 #include "src/transfer/module_shape.h"
 
 /*
+** Where a module that can't be required is to be had: a shared object. 'push' makes a new one, or
+** raises.
+*/
+typedef struct lt_ModuleOffer {
+  lt_Object object;
+  void (*push)(lua_State *L, const struct lt_ModuleOffer *offer);
+} lt_ModuleOffer;
+
+/*
 ** The text is four lists of strings, one after the other. Each string ends with a zero, each list
 ** with an empty string: the names, without the first; the members; the modules that have made
 ** members; the modules that may have.
@@ -20,6 +29,7 @@ typedef struct lt_ModuleContents {
   lt_Object object;
   lua_Integer id;                  /* a hash of all: equal ones of several states are one */
   _Atomic(lt_ModuleShape *) shape; /* set once */
+  lt_ModuleOffer *offer; /* NULL: it can be required */
   const char *members;
   const char *makers;
   const char *others;

@@ -12,6 +12,7 @@
 #include "src/object/exception.h"
 #include "src/state/fresh_module.h"
 #include "src/state/hidden_functions.h"
+#include "src/transfer/nameable.h"
 
 /* A weak table: the modules that are complete, by the 'id' of what they were completed with. */
 static const char complete_key;
@@ -147,13 +148,39 @@ static void complete_once(lua_State *L, const lt_ModuleContents *module, const c
   lua_pop(L, 1);
 }
 
+/* Pushes the module, which then counts as loaded under this name. */
+static void take_offer(lua_State *L, lt_ModuleOffer *offer, const char *name) {
+  offer->push(L, offer);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushstring(L, name);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+  if (lua_istable(L, -1))
+    lt_fresh_module_keep(L);
+  lt_object_push(L, &offer->object);
+  lt_nameable_offer(L, name);
+}
+
+/*
+** What require has not found: by another of its names, or, if it can't be required at all, from
+** its offer. The reason is on the top; the module takes its place.
+*/
+static bool push_otherwise(lua_State *L, const lt_ModuleContents *module, const char *name) {
+  if (module == NULL || !is_not_found(L, name))
+    return false;
+  if (module->offer != NULL)
+    take_offer(L, module->offer, name);
+  else if (!require_other_name(L, module))
+    return false;
+  lua_remove(L, -2);
+  return true;
+}
+
 bool lt_module_loading_push(lua_State *L, lt_ModuleContents *module, const char *name) {
   lt_check_stack(L, 10);
-  if (!require(L, name)) {
-    if (module == NULL || !is_not_found(L, name) || !require_other_name(L, module))
-      return false;
-    lua_remove(L, -2);
-  }
+  if (!require(L, name) && !push_otherwise(L, module, name))
+    return false;
   if (module != NULL) {
     complete_once(L, module, name);
     lt_module_contents_tell(L, module);

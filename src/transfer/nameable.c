@@ -18,6 +18,9 @@ static const char nameable_key;
 static const char unnameable_key;
 static const char excluded_key;
 
+/* The same: the offers of modules. */
+static const char offered_key;
+
 /* What comes before it in a name says the version; loadlib.c has it. */
 #define VERSION_MARK '-'
 
@@ -162,13 +165,36 @@ bool lt_nameable_has(lua_State *L, const char *name) {
     return true;
   if (has_been_found(L, &unnameable_key, name))
     return false;
-  bool nameable = can_be_required(L, name);
+  bool nameable = can_be_required(L, name) || lt_nameable_offered(L) != NULL;
   lt_push_registered(L, nameable ? &nameable_key : &unnameable_key, "v");
   lua_pushstring(L, name);
   lua_pushvalue(L, -3);
   lua_rawset(L, -3);
   lua_pop(L, 1);
   return nameable;
+}
+
+void lt_nameable_offer(lua_State *L, const char *name) {
+  lt_check_stack(L, 6);
+  lt_push_registered(L, &offered_key, "k");
+  lua_pushvalue(L, -3);
+  lua_rotate(L, -3, 2);
+  lua_rawset(L, -3);
+  lt_push_registered(L, &unnameable_key, "v");
+  lua_pushstring(L, name);
+  lua_pushnil(L);
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
+}
+
+lt_Object *lt_nameable_offered(lua_State *L) {
+  lt_check_stack(L, 6);
+  lt_push_registered(L, &offered_key, "k");
+  lua_pushvalue(L, -2);
+  lua_rawget(L, -2);
+  lt_Object *offer = lt_object_at(L, -1);
+  lua_pop(L, 2);
+  return offer;
 }
 
 bool lt_nameable_exclude(lua_State *L) {

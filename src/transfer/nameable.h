@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include <lua.h>
+#include "src/object/object.h"
 
 /* Whether this is the name of one of Lua's libraries. */
 bool lt_nameable_is_library(const char *module);
@@ -23,5 +23,14 @@ bool lt_nameable_has(lua_State *L, const char *name);
 
 /* The loader on the top, of package.preload, can't cross. Returns whether that is news. */
 bool lt_nameable_exclude(lua_State *L);
+
+/*
+** The module below the top can be had of the object on the top, an lt_ModuleOffer, which is popped:
+** then it is nameable by this name.
+*/
+void lt_nameable_offer(lua_State *L, const char *name);
+
+/* The offer of the module on the top; NULL: there is none. The module keeps it. */
+lt_Object *lt_nameable_offered(lua_State *L);
 
 #endif

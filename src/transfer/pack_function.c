@@ -338,8 +338,12 @@ static _Noreturn void refuse_closure(lua_State *L, lt_Packer *packer, lua_CFunct
 
 static void pack_c_function(lua_State *L, lt_Packer *packer) {
   lua_CFunction function = lua_tocfunction(L, -1);
-  if (lua_getupvalue(L, -1, 1) != NULL)
+  if (lua_getupvalue(L, -1, 1) != NULL) {
+    lua_pop(L, 1);
+    if (lt_pack_leave_out(L, packer))
+      return;
     refuse_closure(L, packer, function);
+  }
   const void *address = lua_topointer(L, -1);
   pin_function(address);
   lt_packer_write_tagged(L, packer, LT_TAG_CFUNCTION, &function, sizeof(function));

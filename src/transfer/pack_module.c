@@ -207,6 +207,12 @@ static void pack_member(lua_State *L, lt_Packer *packer, const void *address,
     lt_packer_write_tag(L, packer, LT_TAG_END);
 }
 
+/* An offer is without C functions that have upvalues, and without userdata. */
+static bool can_be_offered(lua_State *L, int value) {
+  return !lua_isuserdata(L, value) &&
+         (!lua_iscfunction(L, value) || lua_getupvalue(L, value, 1) == NULL);
+}
+
 bool lt_pack_if_named(lua_State *L, lt_Packer *packer, const void *address) {
   lt_ModulePath path;
   lt_ModuleContents *contents;
@@ -218,6 +224,10 @@ bool lt_pack_if_named(lua_State *L, lt_Packer *packer, const void *address) {
   lt_check_stack(L, 30);
   int value = lua_gettop(L);
   const lt_ModuleWatch *watch = push_watch(L, packer, &path, &contents);
+  if (contents != NULL && contents->offer != NULL && !can_be_offered(L, value)) {
+    lua_settop(L, value);
+    return false;
+  }
   bool differs = contents != NULL && module_differs(L, packer, &path, contents);
   bool is_fresh = contents == NULL || path.length == 1 || watch->shape == NULL ||
                   lt_module_shape_has(watch->shape, &path, lt_module_field_content(L, value));
@@ -404,10 +414,13 @@ static void write_value(lua_State *L, lt_Packer *packer, size_t module, uint32_t
   lua_rawgeti(L, -2, place_of_field(field, KEPT_VALUE));
   packer->module = module;
   packer->field = field;
+  bool leaves_out = packer->leaves_out;
+  packer->leaves_out = leaves_out || packer->modules[module].contents->offer != NULL;
   if (optional)
     write_optional(L, packer, 0);
   else
     lt_pack_root(L, packer);
+  packer->leaves_out = leaves_out;
   packer->module = 0;
   end_value(L, packer);
   lua_settop(L, top);

@@ -99,6 +99,18 @@ _Noreturn void lt_pack_refuse_advised(lua_State *L, lt_Packer *packer, lt_Class 
   lt_throw(L);
 }
 
+bool lt_pack_leave_out(lua_State *L, lt_Packer *packer) {
+  const lt_PackFrame *frame = packer->depth == 0 ? NULL : &packer->frames[packer->depth - 1];
+  bool is_field = frame == NULL
+                      ? packer->module != 0
+                      : !frame->is_function && !frame->is_ruled && frame->phase == LT_PACK_CONTENT;
+  if (!packer->leaves_out || !is_field)
+    return false;
+  lt_packer_write_tag(L, packer, (lt_Tag)LT_SCALAR_NIL);
+  lua_pop(L, 1);
+  return true;
+}
+
 _Noreturn void lt_pack_refuse(lua_State *L, lt_Packer *packer, const char *what) {
   lt_pack_refuse_advised(L, packer, &lt_TypeError, what, "");
 }

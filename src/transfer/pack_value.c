@@ -142,8 +142,12 @@ static void pack_userdata(lua_State *L, lt_Packer *packer) {
   if (lt_pack_rule_for_userdata(L, packer))
     return;
   int userdata = lua_gettop(L);
-  if (!push_c_rule(L))
+  if (!push_c_rule(L)) {
+    lua_settop(L, userdata);
+    if (lt_pack_leave_out(L, packer))
+      return;
     refuse_userdata(L, packer, userdata);
+  }
   const lthread_Transfer *rule = lua_touserdata(L, -1);
   lua_settop(L, userdata);
   if (packer->anchors == 0) {
@@ -211,9 +215,12 @@ bool lt_pack_value(lua_State *L, lt_Packer *packer) {
     lua_pop(L, 1);
     return true;
   }
-  if (lua_type(L, -1) == LUA_TTHREAD)
+  if (lua_type(L, -1) == LUA_TTHREAD) {
+    if (lt_pack_leave_out(L, packer))
+      return true;
     lt_pack_refuse_advised(L, packer, &lt_TypeError, "a coroutine",
                            "send its function and create it there");
+  }
   pack_by_identity(L, packer);
   return packer->depth == depth;
 }

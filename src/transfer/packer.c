@@ -224,7 +224,8 @@ void lt_packer_init(lt_Packer *packer, lt_StringsRule strings, lt_DescribeValue 
   packer->strings = strings;
   packer->describe = describe;
   packer->first = batch == NULL ? 0 : batch->first;
-  packer->may_choose = batch != NULL;
+  packer->may_choose = batch != NULL && !batch->leaves_out;
+  packer->leaves_out = batch != NULL && batch->leaves_out;
   packer->is_trial = false;
   packer->message = NULL;
   packer->refusal = NULL;

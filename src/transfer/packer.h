@@ -137,6 +137,7 @@ typedef struct lt_Packer {
   bool is_trial;          /* nobody gets the message; without names that are guessed */
   bool looks_for_classes; /* before a table is opened */
   bool has_late_kinds;    /* see pack_late.c */
+  bool leaves_out;        /* what can't cross of the fields of tables */
   lt_Class *refusal;      /* the error is the reason, a string; what to raise with it */
   const void **absent;    /* what can't go along with its module */
   size_t absent_count;
@@ -413,6 +414,12 @@ _Noreturn void lt_pack_refuse_advised(lua_State *L, lt_Packer *packer, lt_Class 
 
 /* The same where Lua's stack has no room for what is nested still deeper. */
 _Noreturn void lt_pack_refuse_depth(lua_State *L, lt_Packer *packer);
+
+/*
+** The value on the top can't cross. Pops it and writes nil for it, if it may be left out here.
+*/
+bool lt_pack_leave_out(lua_State *L, lt_Packer *packer);
+
 
 /*
 ** pack_rule.c
