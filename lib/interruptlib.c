@@ -109,11 +109,11 @@ static int interrupt_main(lua_State *L) {
 
 /*
 ** on_interrupt(f) -> the function before, or nil
-** From now on what interrupts the calling thread calls f(exception), where it would be raised. There
-** f is shielded, and may not yield. If it returns, the interrupt counts as delivered, and a wait goes
-** on with the time that is left; what it raises is raised there. At the end of the runtime it is
-** called once, with SystemExit, which is raised in spite of it when the grace is over. nil removes
-** it. Raises TypeError for what can't be called. Follows signal.signal.
+** From now on what interrupts the calling thread calls f(exception), where it would be raised.
+** There f is shielded, and may not yield. If it returns, the interrupt counts as delivered, and a
+** wait goes on with the time that is left; what it raises is raised there. At the end of the
+** runtime it is called once, with SystemExit, which is raised in spite of it when the grace is
+** over. nil removes it. Raises TypeError for what can't be called. Follows signal.signal.
 */
 static int on_interrupt(lua_State *L) {
   lt_check_any(L, 1);

@@ -1,6 +1,6 @@
 /*
-** Descriptors for every Unix: events, and the poll of the system. An event is an eventfd on Linux, a
-** pipe elsewhere.
+** Descriptors for every Unix: events, and the poll of the system. An event is an eventfd on Linux,
+** a pipe elsewhere.
 */
 #define _GNU_SOURCE
 #define _DARWIN_C_SOURCE

@@ -197,10 +197,10 @@ void plat_describe_error(int error, char *buffer, size_t length); /* what an err
 
 /*
 ** A variable of each thread that a handler may touch. With glibc its place is in the part of each
-** thread that is there from the start (a library that is loaded later gets some of it, too), so that
-** nothing is allocated for it. musl refuses such a library, and gives all threads that there are
-** their places when it loads one. Others may allocate the places of all our variables when a thread
-** touches the first one, which plat_poke_accept does before a handler can.
+** thread that is there from the start (a library that is loaded later gets some of it, too), so
+** that nothing is allocated for it. musl refuses such a library, and gives all threads that there
+** are their places when it loads one. Others may allocate the places of all our variables when a
+** thread touches the first one, which plat_poke_accept does before a handler can.
 */
 #if defined(__GLIBC__)
 #define PLAT_THREAD_LOCAL __attribute__((tls_model("initial-exec"))) _Thread_local
