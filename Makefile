@@ -9,14 +9,19 @@ comma := ,
 empty :=
 
 # Which of platform/ is compiled, with -DLT_PLATFORM_<NAME>.
-PLATFORMS = linux posix
+PLATFORMS = linux posix windows
 PLATFORM_linux = platform/posix.c platform/events.c platform/polling.c platform/signals.c platform/linux.c
 PLATFORM_posix = platform/posix.c platform/events.c platform/polling.c platform/signals.c platform/portable.c
+PLATFORM_windows = platform/windows.c platform/windows_pokes.c platform/windows_sockets.c \
+	platform/windows_commands.c platform/polling.c
 PLATFORM ?= $(if $(LINUX),linux,posix)
 
 ifeq ($(filter $(PLATFORM),$(PLATFORMS)),)
 $(error PLATFORM=$(PLATFORM) is unknown ($(subst $(empty) ,$(comma) ,$(PLATFORMS))))
 endif
+
+WINDOWS := $(filter windows,$(PLATFORM))
+MODULE = lthread.$(if $(WINDOWS),dll,so)
 
 # Lua's headers: LUA_INCDIR=directory, or by pkg-config under the usual names of Lua 5.4.
 ifndef LUA_INCDIR
@@ -48,23 +53,33 @@ LUA_FILES := $(wildcard lua/*.lua lua/*/*.lua)
 CFLAGS ?= -O2 -g
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 DEFINES := -DLT_PLATFORM_$(shell echo $(PLATFORM) | tr a-z A-Z)
-FLAGS = -std=c11 -pthread -fPIC -fno-plt -fvisibility=hidden -I. $(LUA_CFLAGS) $(DEFINES) $(WARNINGS)
+DEFINES += $(if $(WINDOWS),-D__USE_MINGW_ANSI_STDIO=1 -DLUA_BUILD_AS_DLL)
+PTHREAD = $(if $(WINDOWS),,-pthread)
+FLAGS = -std=c11 $(PTHREAD) $(if $(WINDOWS),,-fPIC -fno-plt) -fvisibility=hidden -I. $(LUA_CFLAGS) $(DEFINES) $(WARNINGS)
 COMPILE = $(CC) $(FLAGS) $(SANITIZE) $(CPPFLAGS) $(CFLAGS)
-LINK = $(call SAY,LINK $@)$(CC) -pthread $(SANITIZE) $(CFLAGS) $(LDFLAGS)
+LINK = $(call SAY,LINK $@)$(CC) $(PTHREAD) $(SANITIZE) $(CFLAGS) $(LDFLAGS)
 SHARED = $(if $(DARWIN),-bundle -undefined dynamic_lookup,-shared)
 LIBS = -lm $(if $(LINUX),-ldl)
+
+# Windows: Lua's library is lua54.dll, or its import library, in LUA_LIBDIR.
+ifdef WINDOWS
+SHARED = -shared -static-libgcc -Wl,--out-implib,$(OUT)/liblthread.dll.a
+WARNINGS += -Wno-float-conversion -Wno-address # its isnan; all libraries are in the DLL
+LIBS = $(if $(LUA_LIBDIR),-L$(LUA_LIBDIR)) -llua54 -lws2_32 -lsynchronization
+endif
 
 # $(call SAY,line)command: shows only the line, with V=1 the command, with make -s nothing.
 SILENT := $(findstring s,$(firstword -$(MAKEFLAGS)))
 SAY = $(if $(filter 1,$(V)),,@$(if $(SILENT),,echo '$(1)' && ))
 
-## all             lthread.so and liblthread.a (PLATFORM=linux or posix, CC, CFLAGS, LUA_INCDIR, V=1)
-all: lthread.so liblthread.a
+## all             lthread.so and liblthread.a (PLATFORM=linux or posix, CC, CFLAGS, LUA_INCDIR, V=1); with
+##                 PLATFORM=windows CC=x86_64-w64-mingw32-gcc LUA_INCDIR=... LUA_LIBDIR=... lthread.dll
+all: $(MODULE) liblthread.a
 
-lthread.so liblthread.a: %: $(OUT)/% FORCE
+lthread.so lthread.dll liblthread.a: %: $(OUT)/% FORCE
 	@cmp -s $< $@ || { rm -f $@ && cp $< $@; }
 
-$(OUT)/lthread.so: $(OBJECTS)
+$(OUT)/$(MODULE): $(OBJECTS)
 	$(LINK) $(SHARED) -o $@ $(OBJECTS) $(LIBS)
 
 $(OUT)/liblthread.a: $(OBJECTS)
@@ -84,18 +99,18 @@ $(OUT)/flags: FORCE
 
 # Lua finds the modules of this tree, then the user's own, then those of its default path.
 SCRIPTS = spec
-BUILT = $(CURDIR)/$(OUT)/?.so
+BUILT = $(CURDIR)/$(OUT)/?$(suffix $(MODULE))
 RUN = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 \
 	LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/$(SCRIPTS)/?.lua;$(or $(LUA_PATH_5_4),$(LUA_PATH),;)' \
 	LUA_CPATH='$(BUILT);$(or $(LUA_CPATH_5_4),$(LUA_CPATH),;)'
 
 ## test            the specs (ARGS=spec/sync, ARGS=spec/sync/lock_spec.lua, ARGS="--filter=word spec", LUA=lua5.4)
 ARGS ?= spec
-test: $(OUT)/lthread.so programs
+test: $(OUT)/$(MODULE) programs
 	$(NEED_LUA)$(call SAY,TEST $(ARGS))$(RUN) $(PROGRAMS) LTHREAD_LUA=$(abspath $(shell command -v $(LUA))) $(LUA) spec/run.lua $(ARGS)
 
 ## demo            an example, run from the tree
-demo: $(OUT)/lthread.so
+demo: $(OUT)/$(MODULE)
 	$(NEED_LUA)$(call SAY,RUN examples/wordcount.lua)$(RUN) $(LUA) examples/wordcount.lua
 
 ## install         into PREFIX=/usr/local (below DESTDIR, if any)
@@ -105,11 +120,11 @@ LUA_DIR = $(ROOT)/share/lua/5.4
 SO_DIR = $(ROOT)/lib/lua/5.4
 PC_DIR = $(ROOT)/lib/pkgconfig
 
-install: $(OUT)/lthread.so $(OUT)/liblthread.a
+install: $(OUT)/$(MODULE) $(OUT)/liblthread.a
 	mkdir -p $(sort $(dir $(LUA_FILES:lua/%=$(LUA_DIR)/%))) $(SO_DIR) $(PC_DIR) $(ROOT)/include
 	for file in $(LUA_FILES:lua/%=%); do \
 		install -m 644 lua/$$file $(LUA_DIR)/$$file || exit; done
-	install -m 755 $(OUT)/lthread.so $(SO_DIR)/lthread.so
+	install -m 755 $(OUT)/$(MODULE) $(SO_DIR)/$(MODULE)
 	install -m 644 $(OUT)/liblthread.a $(ROOT)/lib/liblthread.a
 	install -m 644 lthread.h $(ROOT)/include/lthread.h
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LUA@|$(LUA_PC)|' \
@@ -117,13 +132,13 @@ install: $(OUT)/lthread.so $(OUT)/liblthread.a
 
 ## uninstall       what install put there
 uninstall:
-	rm -f $(LUA_FILES:lua/%=$(LUA_DIR)/%) $(SO_DIR)/lthread.so $(ROOT)/lib/liblthread.a \
+	rm -f $(LUA_FILES:lua/%=$(LUA_DIR)/%) $(SO_DIR)/$(MODULE) $(ROOT)/lib/liblthread.a \
 		$(ROOT)/include/lthread.h $(PC_DIR)/lthread.pc
 	@test ! -d $(LUA_DIR)/lthread || rmdir $(LUA_DIR)/lthread
 
 ## clean           remove what was built, here and by luarocks
 clean:
-	$(call SAY,CLEAN build)rm -rf build lthread.so liblthread.a $(patsubst %.c,%.o,$(filter %.c,$(TREE)))
+	$(call SAY,CLEAN build)rm -rf build lthread.so lthread.dll liblthread.a $(patsubst %.c,%.o,$(filter %.c,$(TREE)))
 
 ## help            this list
 help:

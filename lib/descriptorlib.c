@@ -55,7 +55,11 @@ static int check_number(lua_State *L, int index, const char *source) {
 static int check_file(lua_State *L, luaL_Stream *stream) {
   if (stream->closef == NULL)
     lt_arg_error(L, &lt_ValueError, 1, "the file is closed");
-  return PLAT_FILE_DESCRIPTOR(stream->f);
+  int descriptor = PLAT_FILE_DESCRIPTOR(stream->f);
+  if (descriptor < 0)
+    lt_arg_error(L, &lt_NotSupportedError, 1,
+                 "this system waits for sockets only, not for files; read in a thread of its own");
+  return descriptor;
 }
 
 static int check_descriptor(lua_State *L) {
@@ -131,7 +135,7 @@ static void wait_until_ready(lua_State *L, lt_Thread *self, DescriptorWait *desc
 static int push_ready(lua_State *L, const plat_Polled *polled, bool dirty) {
   short ready = polled->revents;
   if (ready & PLAT_NOT_OPEN)
-    return lt_arg_error(L, &lt_ValueError, 1, "descriptor %d is not open", polled->fd);
+    return lt_arg_error(L, &lt_ValueError, 1, PLAT_POLLED_KIND " %d is not open", polled->fd);
   if (ready & PLAT_FAILED)
     ready = polled->events;
   bool reads = dirty || (ready & PLAT_READABLE);
@@ -151,7 +155,8 @@ static int push_ready(lua_State *L, const plat_Polled *polled, bool dirty) {
 ** getfd, fileno or pollfd; if it has a method dirty that returns true, it can be read from at
 ** once. By name: wait_fd(fd, mode, {timeout = 1}). Raises TypeError for what has no descriptor,
 ** ValueError for a negative number, a descriptor that is not open and another mode, RuntimeError
-** if the process has no descriptor left for the wait. Follows select.poll, for one descriptor.
+** if the process has no descriptor left for the wait. On Windows fd is a socket; a file raises
+** NotSupportedError. Follows select.poll, for one descriptor.
 */
 static int wait_fd(lua_State *L) {
   static const char *const names[] = {"timeout", NULL};

@@ -84,8 +84,8 @@ static int interrupt(lua_State *L) {
 ** interrupt_main([signum = SIGINT])
 ** Makes the main thread raise KeyboardInterrupt. With the number of another signal that signal's
 ** handler runs in the main thread, if the process has one; otherwise nothing happens. By name:
-** interrupt_main{signum = 10}. Raises ValueError for a number that no signal has. Follows
-** _thread.interrupt_main.
+** interrupt_main{signum = 10}. Raises ValueError for a number that no signal has, and on Windows
+** NotSupportedError for any but SIGINT. Follows _thread.interrupt_main.
 */
 static int interrupt_main(lua_State *L) {
   static const char *const names[] = {"signum", NULL};
@@ -99,21 +99,26 @@ static int interrupt_main(lua_State *L) {
     return 0;
   bool alive;
   bool done = true;
+  bool is_supported = true;
   if (number == PLAT_SIGINT)
     done = lt_interrupt(main, &lt_KeyboardInterrupt, NULL, &alive);
   else
-    lt_thread_signal(main, (int)number);
+    is_supported = lt_thread_signal(main, (int)number);
   lt_object_release(&main->object);
+  if (!is_supported)
+    return lt_arg_error(L, &lt_NotSupportedError, 1,
+                        "this system runs no handler of a signal in another thread; "
+                        "interrupt_main() raises KeyboardInterrupt there");
   return done ? 0 : lt_raise_memory(L);
 }
 
 /*
 ** on_interrupt(f) -> the function before, or nil
-** From now on what interrupts the calling thread calls f(exception), where it would be raised.
-** There f is shielded, and may not yield. If it returns, the interrupt counts as delivered, and a
-** wait goes on with the time that is left; what it raises is raised there. At the end of the
-** runtime it is called once, with SystemExit, which is raised in spite of it when the grace is
-** over. nil removes it. Raises TypeError for what can't be called. Follows signal.signal.
+** From now on what interrupts the calling thread calls f(exception), where it would be raised. There
+** f is shielded, and may not yield. If it returns, the interrupt counts as delivered, and a wait goes
+** on with the time that is left; what it raises is raised there. At the end of the runtime it is
+** called once, with SystemExit, which is raised in spite of it when the grace is over. nil removes
+** it. Raises TypeError for what can't be called. Follows signal.signal.
 */
 static int on_interrupt(lua_State *L) {
   lt_check_any(L, 1);

@@ -2,11 +2,10 @@
 ** per_thread, as Lua sees it: an object that crosses by reference, and gives each state a value of
 ** its own, made by a copy of one function.
 **
-** What a state has with the object is a box, with the value in it. The box is made before the
-** value, so that nothing can fail once that is made, and gets its finalizer after it. Lua calls
-** finalizers in the opposite order of that: so a value is closed before what it consists of is
-** finalized, as garbage or when the state is closed, and the value that was made last is closed
-** first.
+** What a state has with the object is a box, with the value in it. The box is made before the value,
+** so that nothing can fail once that is made, and gets its finalizer after it. Lua calls finalizers
+** in the opposite order of that: so a value is closed before what it consists of is finalized, as
+** garbage or when the state is closed, and the value that was made last is closed first.
 **
 ** Shared state: none; an object is not changed once it is made.
 */
@@ -56,9 +55,9 @@ static void describe_maker(lua_State *L, int value) {
 /*
 ** per_thread(f [, {close = false}]) -> object
 ** Calling the object returns what f returns, which is called once in each thread: when that first
-** calls the object. f is copied now, with its upvalues and globals; it gets no arguments. With
-** close the value's method of that name is called when its thread ends, or no thread can reach the
-** object any more. Raises TypeError for what is no function or can't be transferred.
+** calls the object. f is copied now, with its upvalues and globals; it gets no arguments. With close
+** the value's method of that name is called when its thread ends, or no thread can reach the object
+** any more. Raises TypeError for what is no function or can't be transferred.
 */
 static int new_per_thread(lua_State *L) {
   static const char *const names[] = {"close", NULL};
@@ -156,8 +155,8 @@ static int close_protected(lua_State *L) {
 /*
 ** Whether the object goes on in other threads, and may come back: then its proxy, whose finalizer
 ** comes next, strands the box. While the proxy is in use, the state is being closed. A box that is
-** garbage after its proxy belongs to an object that is no more; its life tells so where a script
-** has taken the box from its proxy.
+** garbage after its proxy belongs to an object that is no more; its life tells so where a script has
+** taken the box from its proxy.
 */
 static bool may_come_back(lua_State *L, const Box *box) {
   if (box->has_lost_proxy || lt_life_is_over(box->life))

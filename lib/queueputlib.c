@@ -132,9 +132,9 @@ static lt_QueueOutcome put_all(lua_State *L, Putting *putting, plat_Time deadlin
 ** Puts a copy of the message, any value that transfers, into the queue. If the queue is full, waits
 ** until there is room; with a timeout at most so many seconds; without 'block' not at all. Of the
 ** globals that functions in it name go along: all, none if 'globals' is false, or those of a list
-** of names. By name: queue:put(message, {timeout = 0.5}). Raises Full when there is no room,
-** ShutDown when the queue is shut down, TypeError for what can't be transferred (or, in a
-** PriorityQueue, ordered), ValueError for a negative timeout. Follows Queue.put.
+** of names. By name: queue:put(message, {timeout = 0.5}). Raises Full when there is no room, ShutDown when the
+** queue is shut down, TypeError for what can't be transferred (or, in a PriorityQueue, ordered),
+** ValueError for a negative timeout. Follows Queue.put.
 */
 int lt_queue_method_put(lua_State *L) {
   lt_Queue *queue = lt_queue_check(L);

@@ -3,13 +3,18 @@
 **
 ** posix.c, events.c and signals.c keep most of it for every Unix; linux.c (futex) or portable.c
 ** (mutex and condition) keep what is marked "per system". What of it is a type or a constant of the
-** system is in unix_types.h. A port to another system has such a header, implements these functions
-** and changes nothing else.
+** system is in unix_types.h. windows.c and the files that begin with its name keep all of it for
+** Windows, with windows_types.h. A port to another system has such a header, implements these
+** functions and changes nothing else.
 */
 #ifndef lt_platform_h
 #define lt_platform_h
 
+#if defined(LT_PLATFORM_WINDOWS)
+#include "platform/windows_types.h"
+#else
 #include "platform/unix_types.h"
+#endif
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -156,6 +161,8 @@ void plat_unpark(plat_Parker *parker);
 ** A plat_Polled has the fields 'fd', 'events' (PLAT_READABLE, PLAT_WRITABLE) and 'revents', where
 ** there may also be PLAT_FAILED and PLAT_NOT_OPEN.
 */
+#define PLAT_MOST_POLLED 2 /* entries */
+
 int plat_parker_enable_polling(plat_Parker *parker); /* 0 or an errno; any number of calls */
 plat_Wake plat_park_polling(plat_Parker *parker, plat_Polled *polled, unsigned count,
                             plat_Time deadline);
@@ -197,10 +204,10 @@ void plat_describe_error(int error, char *buffer, size_t length); /* what an err
 
 /*
 ** A variable of each thread that a handler may touch. With glibc its place is in the part of each
-** thread that is there from the start (a library that is loaded later gets some of it, too), so
-** that nothing is allocated for it. musl refuses such a library, and gives all threads that there
-** are their places when it loads one. Others may allocate the places of all our variables when a
-** thread touches the first one, which plat_poke_accept does before a handler can.
+** thread that is there from the start (a library that is loaded later gets some of it, too), so that
+** nothing is allocated for it. musl refuses such a library, and gives all threads that there are
+** their places when it loads one. Others may allocate the places of all our variables when a thread
+** touches the first one, which plat_poke_accept does before a handler can.
 */
 #if defined(__GLIBC__)
 #define PLAT_THREAD_LOCAL __attribute__((tls_model("initial-exec"))) _Thread_local
@@ -283,8 +290,8 @@ void plat_pokes_after_fork(void); /* none is on its way any more */
 bool plat_signal_valid(int64_t number);
 int plat_signal_named(const char *name); /* "USR1", "SIGUSR1" or "10"; 0: there is none */
 
-/* Runs the handler of a signal on a thread, if it has one. */
-void plat_signal_deliver(plat_Thread thread, int number);
+/* Runs the handler of a signal on a thread, if it has one. False: the system can't do that. */
+bool plat_signal_deliver(plat_Thread thread, int number);
 
 /* Why a signal can't be taken over, or NULL. */
 const char *plat_watch_refusal(int number);

@@ -310,10 +310,11 @@ const char *plat_watch_refusal(int number) {
   return NULL;
 }
 
-void plat_signal_deliver(plat_Thread thread, int number) {
+bool plat_signal_deliver(plat_Thread thread, int number) {
   struct sigaction action;
   if (sigaction(number, NULL, &action) == 0 && signals_has_handler(&action))
     pthread_kill(thread, number);
+  return true;
 }
 
 /*

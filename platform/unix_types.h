@@ -45,8 +45,11 @@ typedef struct pollfd plat_Polled;
 #define PLAT_WRITABLE POLLOUT
 #define PLAT_FAILED (POLLERR | POLLHUP)
 #define PLAT_NOT_OPEN POLLNVAL
+#define PLAT_POLLED_KIND "descriptor"
 
-/* The descriptor of a stream of C. */
+/* The descriptor of a stream of C, or -1 where such can't be polled. */
 #define PLAT_FILE_DESCRIPTOR(file) fileno(file)
+
+#define PLAT_WATCHABLE "USR1 and USR2"
 
 #endif

@@ -22,11 +22,11 @@ dependencies = {
    "lua >= 5.4, < 5.5",
 }
 
-local function lthread(define, libraries, ...)
+local function lthread(defines, libraries, ...)
    return {
       modules = {
          lthread = {
-            defines = { define },
+            defines = defines,
             incdirs = { "." },
             libraries = libraries,
             sources = {
@@ -182,7 +182,8 @@ build = {
       _thread = "lua/_thread.lua",
    },
    platforms = {
-      unix = lthread("LT_PLATFORM_POSIX", { "pthread" }, "platform/posix.c", "platform/events.c", "platform/polling.c", "platform/signals.c", "platform/portable.c"),
-      linux = lthread("LT_PLATFORM_LINUX", { "pthread", "dl" }, "platform/posix.c", "platform/events.c", "platform/polling.c", "platform/signals.c", "platform/linux.c"),
+      unix = lthread({ "LT_PLATFORM_POSIX" }, { "pthread" }, "platform/posix.c", "platform/events.c", "platform/polling.c", "platform/signals.c", "platform/portable.c"),
+      linux = lthread({ "LT_PLATFORM_LINUX" }, { "pthread", "dl" }, "platform/posix.c", "platform/events.c", "platform/polling.c", "platform/signals.c", "platform/linux.c"),
+      windows = lthread({ "LT_PLATFORM_WINDOWS", "LUA_BUILD_AS_DLL", "__USE_MINGW_ANSI_STDIO=1" }, { "ws2_32", "synchronization" }, "platform/windows.c", "platform/windows_pokes.c", "platform/windows_sockets.c", "platform/windows_commands.c", "platform/polling.c"),
    },
 }

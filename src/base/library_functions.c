@@ -10,7 +10,7 @@
 #include <lualib.h>
 
 /* A host that opens libraries of its own need not have these. */
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(_WIN32)
 #pragma weak luaopen_io
 #pragma weak luaopen_os
 #pragma weak luaopen_package

@@ -13,7 +13,9 @@ typedef struct lt_StringBuffer {
 } lt_StringBuffer;
 
 /* As printf. Without memory the text stays as it is. */
-#if defined(__GNUC__)
+#if defined(_WIN32) && defined(__GNUC__)
+__attribute__((format(gnu_printf, 2, 3)))
+#elif defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
 void lt_string_buffer_add(lt_StringBuffer *text, const char *format, ...);

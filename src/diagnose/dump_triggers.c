@@ -187,7 +187,7 @@ bool lt_dump_triggers_enter(lt_Runtime *runtime, char *reason, size_t size) {
   const char *refusal =
       number == 0 ? "no signal has this name or number" : plat_watch_refusal(number);
   if (refusal != NULL) {
-    snprintf(reason, size, "%s; USR1 and USR2 can be used", refusal);
+    snprintf(reason, size, "%s; " PLAT_WATCHABLE " can be used", refusal);
     return false;
   }
   int error = triggers_watch(runtime, number);

@@ -1,7 +1,7 @@
 /*
 ** A proxy goes in a finalizer, where nothing may fail: there is room for all stranded values
-** beforehand. A table leads from the addresses of lives to stranded values; for an object that has
-** a proxy and a value, to false.
+** beforehand. A table leads from the addresses of lives to stranded values; for an object that has a
+** proxy and a value, to false.
 **
 ** Shared state: 'dead', atomic.
 */
@@ -110,9 +110,7 @@ static void remove_life(Stranded *stranded, size_t i) {
   stranded->lives[i] = stranded->lives[--stranded->count];
 }
 
-/*
-** A script that has put a value in the place of another, with the library debug, breaks the count.
-*/
+/* A script that has put a value in the place of another, with the library debug, breaks the count. */
 static void need_less(Stranded *stranded) {
   if (stranded->needed > 0)
     stranded->needed--;

@@ -1,11 +1,11 @@
 /*
 ** Own values: what each state has for itself with an object that all of them can see.
 **
-** A state keeps its value with its proxy of the object, so that a value that leads back to the
-** proxy is garbage with it. When that proxy goes while somebody else still has the object, the
-** value is stranded: the object may come back, so it stays in the state until it does, or is found
-** dead. That is told by the object's life, a second object, which is there as long as a state has a
-** stranded value.
+** A state keeps its value with its proxy of the object, so that a value that leads back to the proxy
+** is garbage with it. When that proxy goes while somebody else still has the object, the value is
+** stranded: the object may come back, so it stays in the state until it does, or is found dead. That
+** is told by the object's life, a second object, which is there as long as a state has a stranded
+** value.
 */
 #ifndef lt_own_value_h
 #define lt_own_value_h
@@ -21,8 +21,8 @@ lt_Life *lt_life_new(void);
 void lt_life_end(lt_Life *life);
 
 /*
-** For a value that asks in its finalizer whether its object is still there. The state holds the
-** life until the value lets it go, or to the state's end. Holding may raise.
+** For a value that asks in its finalizer whether its object is still there. The state holds the life
+** until the value lets it go, or to the state's end. Holding may raise.
 */
 void lt_own_value_hold_life(lua_State *L, lt_Life *life);
 void lt_own_value_let_life_go(lua_State *L, lt_Life *life);

@@ -29,8 +29,8 @@ typedef struct lt_AllocationNotes {
 lt_Coroutines *lt_coroutines_follow(lua_State *L);
 
 /*
-** From now on they end with the state, and nobody else may free them: the allocator stays wrapped
-** to the end. Others may have wrapped it once more, and in Lua 5.5 strings remember who frees them.
+** From now on they end with the state, and nobody else may free them: the allocator stays wrapped to
+** the end. Others may have wrapped it once more, and in Lua 5.5 strings remember who frees them.
 */
 void lt_coroutines_leave_to_state(lt_Coroutines *coroutines);
 

@@ -109,8 +109,8 @@ static int look_at_all(lua_State *L) {
 }
 
 /*
-** Makes a userdata that nobody refers to: each collection finds it and calls its __gc. Its
-** successor is a new one: the collector soon takes an old one for what it need not look at.
+** Makes a userdata that nobody refers to: each collection finds it and calls its __gc. Its successor
+** is a new one: the collector soon takes an old one for what it need not look at.
 */
 static void watch(lua_State *L, lt_Lender *lender) {
   lt_check_stack(L, 4);

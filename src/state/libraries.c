@@ -19,8 +19,11 @@
 #include "src/base/protected_call.h"
 #include "src/base/stack_room.h"
 
-/* A host with libraries of its own need not have all of Lua's. */
-#if defined(__GNUC__)
+/*
+** A host with libraries of its own need not have all of Lua's. On Windows the DLL of Lua has them
+** all, and what is weak is not looked for there.
+*/
+#if defined(__GNUC__) && !defined(_WIN32)
 #pragma weak luaopen_package
 #pragma weak luaopen_table
 #pragma weak luaopen_io

@@ -2,9 +2,9 @@
 ** Lua's collector takes its next step when so many more bytes have been allocated.
 **
 ** Lua 5.4 is told for the time of the call that a great many are left. At the end that is taken
-** back, so what has been allocated meanwhile counts, and the steps that have become due are done.
-** To stop the collector would not do: when it is started again it has forgotten its count and
-** begins at once, so a state that sends on and on would collect with every message.
+** back, so what has been allocated meanwhile counts, and the steps that have become due are done. To
+** stop the collector would not do: when it is started again it has forgotten its count and begins
+** at once, so a state that sends on and on would collect with every message.
 **
 ** A collection for want of memory makes it forget the count, too. Then it is started as if it had
 ** been stopped: what it would do at once, with many finalizers, might fail for want of memory.

@@ -28,8 +28,7 @@ static bool has_local(lua_State *L, const lua_Debug *frame, int number) {
 
 /*
 ** pcall, and ours, keeps 'true' below the function that it calls, xpcall also the function, again,
-** and the message handler. When they call a handler there is more: the dead function, its
-** variables.
+** and the message handler. When they call a handler there is more: the dead function, its variables.
 */
 static bool closes_after_error(lua_State *L, lua_Debug *frame) {
   lua_CFunction function = lt_function_of_call(L, frame);

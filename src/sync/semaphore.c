@@ -2,12 +2,11 @@
 ** Invariant: as many are awake, or about to be unparked by a release, as there are units or parked
 ** waiters, whichever is less. So nobody stays parked while there is a unit.
 **
-** Shared state: the word of a semaphore. A waiter parks only if it finds or sets
-** LT_SEMAPHORE_WAITED in a word without a unit, under the mutex of its bucket, and that bit is
-** taken out under the same mutex, by one who finds that nobody else is parked. A release adds its
-** units first, and then unparks one waiter for each of them, as long as there are any. A waiter
-** that was unparked always tries to take one, even if its time is up. Whoever was faster has a
-** release of his own to come.
+** Shared state: the word of a semaphore. A waiter parks only if it finds or sets LT_SEMAPHORE_WAITED
+** in a word without a unit, under the mutex of its bucket, and that bit is taken out under the same
+** mutex, by one who finds that nobody else is parked. A release adds its units first, and then
+** unparks one waiter for each of them, as long as there are any. A waiter that was unparked always
+** tries to take one, even if its time is up. Whoever was faster has a release of his own to come.
 **
 ** Now and then a release hands a unit over: see fairness.h.
 */

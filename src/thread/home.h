@@ -14,8 +14,8 @@ bool lt_home_enter(lt_Thread *thread);
 void lt_home_leave(lt_Thread *thread);
 
 /*
-** Calls 'visit' for each thread that is at home in the OS thread that is poked, of which this is
-** the place; for the handler.
+** Calls 'visit' for each thread that is at home in the OS thread that is poked, of which this is the
+** place; for the handler.
 */
 typedef void (*lt_VisitHome)(const lt_Thread *thread);
 

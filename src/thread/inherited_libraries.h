@@ -15,9 +15,8 @@
 #include "src/object/object.h"
 
 /*
-** A reference to what is different in a thread that starts now; NULL: nothing. 'unchanged': no
-** field of the libraries has changed since the last start; 'modules': a digest of package.loaded.
-** May raise.
+** A reference to what is different in a thread that starts now; NULL: nothing. 'unchanged': no field
+** of the libraries has changed since the last start; 'modules': a digest of package.loaded. May raise.
 */
 lt_Object *lt_inherited_libraries_get(lua_State *L, bool *unchanged, uint64_t *modules);
 

@@ -1,6 +1,6 @@
 /*
-** Modules that a thread can't require by itself, but can have of its starter (see module_offer.h):
-** in its package.preload each has a loader, which makes it when it is first required.
+** Modules that a thread can't require by itself, but can have of its starter (see module_offer.h): in
+** its package.preload each has a loader, which makes it when it is first required.
 */
 #ifndef lt_inherited_modules_h
 #define lt_inherited_modules_h

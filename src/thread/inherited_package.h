@@ -17,8 +17,8 @@ typedef struct lt_OwnModules {
 extern const lt_OwnModules *lt_own_modules;
 
 /*
-** A reference to what a thread takes over that starts now. 'unchanged': the fields of package are
-** as they were at the last start; 'modules' is a digest of package.loaded. May raise.
+** A reference to what a thread takes over that starts now. 'unchanged': the fields of package are as
+** they were at the last start; 'modules' is a digest of package.loaded. May raise.
 */
 lt_Object *lt_inherited_package_get(lua_State *L, bool unchanged, uint64_t modules);
 

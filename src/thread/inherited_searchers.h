@@ -1,6 +1,6 @@
 /*
-** What a thread inherits of package.searchers: which of Lua's own are left, in which order, and
-** what a script has put among them.
+** What a thread inherits of package.searchers: which of Lua's own are left, in which order, and what
+** a script has put among them.
 */
 #ifndef lt_inherited_searchers_h
 #define lt_inherited_searchers_h
@@ -13,9 +13,9 @@
 uint64_t lt_inherited_searchers_digest(lua_State *L, int package);
 
 /*
-** Pushes a list that can cross: numbers of Lua's own, and objects that stand for others. Or nil:
-** they are all there, and no others. What can't cross is left out. Returns whether there are
-** others. May raise.
+** Pushes a list that can cross: numbers of Lua's own, and objects that stand for others. Or nil: they
+** are all there, and no others. What can't cross is left out. Returns whether there are others. May
+** raise.
 */
 bool lt_inherited_searchers_push(lua_State *L, int package, const lt_Stock *stock);
 

@@ -7,8 +7,8 @@
 #include "src/thread/stock_libraries.h"
 
 /*
-** Where things lie on the stack, and how many they are. A field is two elements of a list, the
-** place of its table and its name; a metatable of a library is like a field without a name.
+** Where things lie on the stack, and how many they are. A field is two elements of a list, the place
+** of its table and its name; a metatable of a library is like a field without a name.
 */
 typedef struct lt_LibraryComparison {
   const lt_Stock *stock;
@@ -23,8 +23,8 @@ typedef struct lt_LibraryComparison {
 
 /*
 ** Compares all tables of the libraries: fills the lists, which are empty, and lie above the tables.
-** What is not Lua's own and can't cross counts as removed, or, if it has been added, as nothing.
-** May raise, and run code of the state.
+** What is not Lua's own and can't cross counts as removed, or, if it has been added, as nothing. May
+** raise, and run code of the state.
 */
 void lt_library_comparison_make(lua_State *L, lt_LibraryComparison *comparison);
 

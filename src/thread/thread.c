@@ -77,12 +77,14 @@ static const lt_Tracing thread_tracing = {runtime_traverse, runtime_clear};
 
 lt_Type lt_thread_type = {"_thread._ThreadHandle", NULL, thread_destroy, &thread_tracing};
 
-void lt_thread_signal(lt_Thread *thread, int number) {
+bool lt_thread_signal(lt_Thread *thread, int number) {
+  bool can_deliver = true;
   plat_mutex_lock(&thread->guard);
   const plat_Target *home = atomic_load(&thread->home);
   if (home != NULL)
-    plat_signal_deliver(home->thread, number);
+    can_deliver = plat_signal_deliver(home->thread, number);
   plat_mutex_unlock(&thread->guard);
+  return can_deliver;
 }
 
 void lt_thread_poke(lt_Thread *thread, plat_Poke poke, bool again) {

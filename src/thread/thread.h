@@ -129,7 +129,7 @@ static inline void lt_thread_poke_to_interrupt(lt_Thread *thread, bool again) {
 }
 
 /* Runs the handler of a signal of the host on the thread, if there is one. */
-void lt_thread_signal(lt_Thread *thread, int number);
+bool lt_thread_signal(lt_Thread *thread, int number);
 
 /* Writes the thread's name; 'name' has LT_NAME_BYTES. */
 void lt_thread_name(lt_Thread *thread, char *name);

@@ -27,9 +27,9 @@ typedef struct lt_Bytecode {
 lt_Bytecode *lt_bytecode_find(lua_State *L, int index, const lt_UpvalueSet *globals);
 
 /*
-** A new one is empty at first, with a reference for the caller. Then the code is put into it, and
-** it moves; where that raises, it is still the caller's. Then it becomes the state's, which keeps
-** it as long as the function. None of them calls anything.
+** A new one is empty at first, with a reference for the caller. Then the code is put into it, and it
+** moves; where that raises, it is still the caller's. Then it becomes the state's, which keeps it as
+** long as the function. None of them calls anything.
 */
 lt_Bytecode *lt_bytecode_begin(lua_State *L);
 void lt_bytecode_dump(lua_State *L, int index, const lt_UpvalueSet *globals, void **target);

@@ -24,9 +24,7 @@ static unsigned read_byte(lt_DumpReader *reader) {
   return reader->truncated ? 0 : reader->bytes[position];
 }
 
-/*
-** Seven bits a byte, the highest first; the top bit of the last byte is another than the others'.
-*/
+/* Seven bits a byte, the highest first; the top bit of the last byte is another than the others'. */
 size_t lt_dump_read_count(lt_DumpReader *reader) {
   enum { TOP_OF_LAST = LT_DUMP_IS_5_5 ? 0 : 0x80 };
   size_t size = 0;

@@ -1,7 +1,7 @@
 /*
 ** The formats in which Lua 5.4 and Lua 5.5 dump functions: all that depends on them is here, in
-** dump_format.c (what is where) and in dump_steps.c (the instructions). A dump of any other format
-** is read as one without contents.
+** dump_format.c (what is where) and in dump_steps.c (the instructions). A dump of any other format is
+** read as one without contents.
 */
 #ifndef lt_dump_format_h
 #define lt_dump_format_h
@@ -96,10 +96,7 @@ typedef struct lt_Step {
   size_t target;
 } lt_Step;
 
-/*
-** The first instruction from 'number' on that reads or writes an upvalue; their number if none
-** does.
-*/
+/* The first instruction from 'number' on that reads or writes an upvalue; their number if none does. */
 size_t lt_dump_next_upvalue_use(const lt_DumpReader *reader, const lt_DumpFunction *function,
                                 size_t number);
 

@@ -39,10 +39,9 @@
 **                                    code, CFUNCTION, or END: nothing
 **
 ** A slot is the number under which the receiver keeps a value that comes again; 0 for one that does
-** not. The values are followed by what variables of classes hold for objects: OBJECT_DATUM,
-** reference of the variable's identity, the object, the value; then by the metatables that were
-** still incomplete when they were needed: LATE_METATABLE, slot of the table, slot of the metatable;
-** END.
+** not. The values are followed by what variables of classes hold for objects: OBJECT_DATUM, reference
+** of the variable's identity, the object, the value; then by the metatables that were still incomplete when they were needed:
+** LATE_METATABLE, slot of the table, slot of the metatable; END.
 **
 ** Then comes what goes along with the modules of members, up to an END:
 **

@@ -54,8 +54,8 @@ typedef struct Maker {
 } Maker;
 
 /*
-** The standard library, and lthread. User code adds functions to their tables; only what is written
-** in C, or lies in 'package', is sure to be in every state.
+** The standard library. User code adds functions to its tables; only what is written in C,
+** or lies in 'package', is sure to be in every state.
 */
 
 static bool is_base_function(const char *name) {
@@ -76,7 +76,7 @@ static bool is_everywhere(lua_State *L, const char *module, const char *field) {
     return is_base_function(field) && lua_iscfunction(L, -1);
   if (strcmp(module, "package") == 0)
     return true;
-  if (lt_nameable_is_standard(module))
+  if (lt_nameable_is_library(module))
     return lua_iscfunction(L, -1) || lua_isuserdata(L, -1);
   return true;
 }
@@ -228,12 +228,12 @@ static void enter_modules(lua_State *L, const Maker *maker, int list) {
 
 /* Those of the table on the top. */
 static void enter_members(lua_State *L, const Maker *maker, int list, size_t parent) {
-  const char *module = module_of(maker->index, parent);
-  bool is_standard = lt_nameable_is_standard(module);
   lua_pushnil(L);
   while (lua_next(L, -2)) {
     const char *name = name_of(L);
-    if (name != NULL && has_identity(L, -1) && (!is_standard || is_everywhere(L, module, name)))
+    if (name != NULL && has_identity(L, -1) &&
+        (!maker->index->entries[parent].in_library ||
+         is_everywhere(L, module_of(maker->index, parent), name)))
       enter_member(L, maker, list, parent, name);
     lua_pop(L, 1);
   }

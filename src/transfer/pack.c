@@ -114,8 +114,8 @@ static void pack_all(lua_State *L, lt_Packer *packer, int count) {
 }
 
 /*
-** The packer is the first argument, then come the names, or nil, the choice of globals, or nil,
-** nils for what is made on the way, and the values.
+** The packer is the first argument, then come the names, or nil, the choice of globals, or nil, nils
+** for what is made on the way, and the values.
 */
 static int pack_protected(lua_State *L) {
   lt_Packer *packer = lua_touserdata(L, 1);

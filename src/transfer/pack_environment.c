@@ -1,7 +1,7 @@
 /*
-** Environments. A function finds its globals in an upvalue, _ENV, or in another that has _G. If
-** that is the sender's _G, or falls back on it, the receiver's _G takes its place, and the globals
-** that the function names are set there. Any other environment is copied: a sandbox stays one.
+** Environments. A function finds its globals in an upvalue, _ENV, or in another that has _G. If that
+** is the sender's _G, or falls back on it, the receiver's _G takes its place, and the globals that
+** the function names are set there. Any other environment is copied: a sandbox stays one.
 */
 #include "src/transfer/packer.h"
 

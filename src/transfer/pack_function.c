@@ -136,8 +136,7 @@ static bool is_standard(lua_State *L, const char *name) {
 
 /*
 ** The address of a global's name, which is on the top: a short one is a constant of the function or
-** in the sender's list, and Lua keeps equal ones as one string. Of a long one it says nothing:
-** NULL.
+** in the sender's list, and Lua keeps equal ones as one string. Of a long one it says nothing: NULL.
 */
 static const void *address_of_name(lua_State *L) {
   return lua_rawlen(L, -1) <= LT_LONGEST_SHORT_STRING ? lua_tostring(L, -1) : NULL;

@@ -6,9 +6,7 @@
 
 #include "src/base/stack_room.h"
 
-/*
-** What the list has for each class, one after the other; besides, by the known class, its content.
-*/
+/* What the list has for each class, one after the other; besides, by the known class, its content. */
 enum { CONTENT = 1, KNOWN, CLASS_IDENTITY, VERSION, FIELDS_OF_CLASS = VERSION };
 
 /* Instead of the version of a class. */

@@ -75,9 +75,7 @@ bool lt_received_globals_stamp(lua_State *L, lt_GlobalStamp *stamp) {
 ** In the receiver
 */
 
-/*
-** Whether the global at 'name', whose value is on the top, was received, is as it was, and older.
-*/
+/* Whether the global at 'name', whose value is on the top, was received, is as it was, and older. */
 static bool is_older(lua_State *L, int name, lua_Integer moment) {
   int value = lua_gettop(L);
   push_moments(L);

@@ -7,10 +7,7 @@
 #include "src/object/exception.h"
 #include "src/object/object.h"
 
-/*
-** In the registry: a weak table of the rules, by metatable or class, nil before the first. False
-** for one whose rule was taken away: it takes none that comes along.
-*/
+/* In the registry: a weak table of the rules, by metatable or class; nil before the first. */
 static const char rules_key;
 
 /* The rule for the table on the top, which it replaces, in the table at 'rules'. */
@@ -21,10 +18,7 @@ static bool find_rule(lua_State *L, int rules) {
   return false;
 }
 
-/*
-** Pushes the rule, or false, if there is either. A class may be the metatable of its objects, or what
-** their metatable falls back on.
-*/
+/* A class may be the metatable of its objects, or what their metatable falls back on. */
 static bool push_registered_rule(lua_State *L, int metatable) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &rules_key) != LUA_TTABLE) {
     lua_pop(L, 1);
@@ -45,11 +39,8 @@ static bool push_registered_rule(lua_State *L, int metatable) {
 lt_RuleKind lt_transfer_rule_push(lua_State *L, int metatable) {
   lt_check_stack(L, 6);
   metatable = lua_absindex(L, metatable);
-  if (push_registered_rule(L, metatable)) {
-    if (lua_toboolean(L, -1))
-      return LT_REGISTERED_RULE;
-    lua_pop(L, 1);
-  }
+  if (push_registered_rule(L, metatable))
+    return LT_REGISTERED_RULE;
   lua_pushliteral(L, LTHREAD_TRANSFER);
   lua_rawget(L, metatable);
   if (lua_toboolean(L, -1) && !lua_islightuserdata(L, -1))
@@ -68,10 +59,6 @@ void lt_transfer_rule_register(lua_State *L) {
   static const char *const instance_metatables[] = {"__instanceDict", "__base"};
   lt_check_stack(L, 8);
   int class_index = lua_gettop(L) - 1;
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    lua_pushboolean(L, 0);
-  }
   lt_push_registered(L, &rules_key, "k");
   lua_pushvalue(L, class_index);
   set_rule(L);
@@ -102,8 +89,7 @@ void lt_transfer_rule_make(lua_State *L, int function) {
 
 void lt_transfer_rule_take_over(lua_State *L, int rule) {
   int object = lua_gettop(L);
-  if (lua_getmetatable(L, object) && !push_registered_rule(L, object + 1) &&
-      lt_transfer_rule_push(L, object + 1) == LT_NO_RULE) {
+  if (lua_getmetatable(L, object) && lt_transfer_rule_push(L, -1) == LT_NO_RULE) {
     lua_pushvalue(L, rule);
     lt_transfer_rule_register(L);
   }
