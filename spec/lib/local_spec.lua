@@ -25,7 +25,7 @@ describe("_local", function()
     assert.same({}, fields_of(object))
     assert.is_true(_thread.isinstance(object, _thread._local))
     assert.is_false(_thread.isinstance({}, _thread._local))
-    assert.matches("^<_thread%._local object at 0x%x+>$", tostring(object))
+    assert.matches("^<_thread%._local object at 0?x?%x+>$", tostring(object))
   end)
 
   it("keeps values of any type under keys of any type", function()

@@ -383,7 +383,7 @@ describe("LTHREAD_DUMP", function()
     it("=" .. name .. " makes the signal dump, and the process goes on", function()
       dumped("LTHREAD_DUMP=" .. name, 'kill "USR1"',
         "Signal!\nThread MainThread %(ident 1%)", "in %l+ 'spin'",
-        "Thread waiter %(ident %d+%)[^\n]*, blocked on lock 0x%x+")
+        "Thread waiter %(ident %d+%)[^\n]*, blocked on lock 0?x?%x+")
     end)
   end
 

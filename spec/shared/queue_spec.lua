@@ -54,7 +54,7 @@ for _, class in ipairs { queue.SimpleQueue, queue.Queue, queue.LifoQueue } do
     it("says what it is in its string", function()
       q:put(1)
       assert.matches("^<" .. class.__name__:gsub("%.", "%%.") ..
-        " object qsize=1 maxsize=0 at 0x%x+>$", tostring(q))
+        " object qsize=1 maxsize=0 at 0?x?%x+>$", tostring(q))
     end)
 
     it("gives back what was put, of any type", function()

@@ -184,7 +184,7 @@ return function()
       _thread.dump_traceback { write = function(_, more) text = text .. more end }
       local from = text:find("Thread [^\n(]*%(ident " .. _thread.get_ident() .. "%)")
       text = text:sub(from, text:find("\nThread ", from, true))
-      return select(2, text:gsub("coroutine 0x%x+, suspended", ""))
+      return select(2, text:gsub("coroutine 0?x?%x+, suspended", ""))
     end)
 
   add("a rounding mode",

@@ -82,14 +82,6 @@ describe("what a script has set in a module", function()
     end
   end)
 
-  it("crosses as what it is, also if it is a module of lthread itself", function()
-    function _thread.lt_spec_helper(x) return x + 1 end
-    _thread.lt_spec_conf = { a = 1 }
-    finally(function() _thread.lt_spec_helper, _thread.lt_spec_conf = nil, nil end)
-    local helper, conf = _thread.lt_spec_helper, _thread.lt_spec_conf
-    assert.same({ 2, 1, 1 }, { call(function(c) return helper(1), conf.a, c.a end, conf) })
-  end)
-
   it("is the same in the module and beside it", function()
     local module = new_settings()
     local state = { 0 }

@@ -275,25 +275,6 @@ describe("register_transfer", function()
     assert.same({ 1, 2, true }, { p.x, p.y, p.made })
   end)
 
-  it("does not come back when the receiver has taken it away", function()
-    local Point = new_class()
-    Point.__gc = nil
-    _thread.register_transfer(Point, function(p) return Point.new, p.x + 1, p.y end)
-    local q, answers = queue.SimpleQueue(), queue.SimpleQueue()
-    local handle = _thread.start_joinable_thread(function()
-      for i = 1, 2 do
-        local p = q:get()
-        if i == 1 then require "lthread".register_transfer(getmetatable(p), nil) end
-        answers:put(p)
-      end
-    end)
-    for _ = 1, 2 do
-      q:put(Point.new(1, 2))
-      assert.equal(2, answers:get(true, 300).x)
-    end
-    handle:join()
-  end)
-
   it("does not take the place of the receiver's own rule", function()
     transfers.new_module("lt_spec.points", function()
       local Point = { from = _G.lt_spec_here or "thread" }
