@@ -23,25 +23,39 @@ endif
 WINDOWS := $(filter windows,$(PLATFORM))
 MODULE = lthread.$(if $(WINDOWS),dll,so)
 
-# Lua's headers: LUA_INCDIR=directory, or by pkg-config under the usual names of Lua 5.4.
+# For which Lua: LUA_VERSION=5.4 or 5.5.
+LUA_VERSIONS = 5.4 5.5
+AFTER_5.4 = 5.5
+AFTER_5.5 = 5.6
+LUA_VERSION ?= 5.4
+
+ifeq ($(filter $(LUA_VERSION),$(LUA_VERSIONS)),)
+$(error LUA_VERSION=$(LUA_VERSION) is unknown ($(subst $(empty) ,$(comma) ,$(LUA_VERSIONS))))
+endif
+
+LUA_NAMES = lua$(LUA_VERSION) lua-$(LUA_VERSION) lua$(subst .,,$(LUA_VERSION)) lua
+LUA_SUFFIX = $(subst .,_,$(LUA_VERSION))
+
+# Its headers: LUA_INCDIR=directory, or by pkg-config under the usual names.
 ifndef LUA_INCDIR
-LUA_PC := $(shell for name in lua5.4 lua-5.4 lua54 lua; do \
-	pkg-config --exists "$$name >= 5.4 $$name < 5.5" 2>/dev/null && echo $$name && break; done)
+LUA_PC := $(shell for name in $(LUA_NAMES); do \
+	pkg-config --exists "$$name >= $(LUA_VERSION) $$name < $(AFTER_$(LUA_VERSION))" 2>/dev/null && \
+	echo $$name && break; done)
 endif
 LUA_CFLAGS := $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(if $(LUA_PC),$(shell pkg-config --cflags $(LUA_PC))))
-NEED_HEADERS = $(if $(LUA_PC)$(LUA_INCDIR),,$(error no headers of Lua 5.4: \
+NEED_HEADERS = $(if $(LUA_PC)$(LUA_INCDIR),,$(error no headers of Lua $(LUA_VERSION): \
 	install them and pkg-config (sh tools/setup.sh does), or say make LUA_INCDIR=directory))
 
 # The interpreter, for the specs and the demo.
 ifndef LUA
-LUA := $(shell for name in lua5.4 lua54 lua-5.4 lua; do \
-	$$name -e 'os.exit(_VERSION == "Lua 5.4")' 2>/dev/null && command -v $$name && break; done)
+LUA := $(shell for name in $(LUA_NAMES); do \
+	$$name -e 'os.exit(_VERSION == "Lua $(LUA_VERSION)")' 2>/dev/null && command -v $$name && break; done)
 endif
-NEED_LUA = $(if $(LUA),,$(error no interpreter of Lua 5.4: \
+NEED_LUA = $(if $(LUA),,$(error no interpreter of Lua $(LUA_VERSION): \
 	install one (sh tools/setup.sh does), or say make LUA=program))
 
 # Every variant has objects of its own, in build/<variant>.
-VARIANT ?= $(PLATFORM)
+VARIANT ?= $(PLATFORM)$(patsubst %,-%,$(filter-out 5.4,$(LUA_VERSION)))
 OUT = build/$(VARIANT)
 
 TREE := $(wildcard lthread.[ch] platform/*.[ch] src/*/*.[ch] lib/*.[ch])
@@ -72,8 +86,8 @@ endif
 SILENT := $(findstring s,$(firstword -$(MAKEFLAGS)))
 SAY = $(if $(filter 1,$(V)),,@$(if $(SILENT),,echo '$(1)' && ))
 
-## all             lthread.so and liblthread.a (PLATFORM=linux or posix, CC, CFLAGS, LUA_INCDIR, V=1); with
-##                 PLATFORM=windows CC=x86_64-w64-mingw32-gcc LUA_INCDIR=... LUA_LIBDIR=... lthread.dll
+## all             lthread.so and liblthread.a (LUA_VERSION=5.4 or 5.5, PLATFORM=linux or posix, CC, CFLAGS, LUA_INCDIR, V=1);
+##                 with PLATFORM=windows CC=x86_64-w64-mingw32-gcc LUA_INCDIR=... LUA_LIBDIR=... lthread.dll
 all: $(MODULE) liblthread.a
 
 lthread.so lthread.dll liblthread.a: %: $(OUT)/% FORCE
@@ -97,12 +111,15 @@ $(OUT)/flags: FORCE
 
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
 
-# Lua finds the modules of this tree, then the user's own, then those of its default path.
+# Lua finds the modules of this tree, then the user's own, then those of its default path. For Lua
+# 5.5 no distribution has luassert yet, with which spec/support/runner.lua runs the specs; that for
+# 5.4 is good.
+OF_5.4 = $(if $(filter 5.5,$(LUA_VERSION)),;/usr/share/lua/5.4/?.lua;/usr/share/lua/5.4/?/init.lua)
 SCRIPTS = spec
 BUILT = $(CURDIR)/$(OUT)/?$(suffix $(MODULE))
-RUN = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 \
-	LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/$(SCRIPTS)/?.lua;$(or $(LUA_PATH_5_4),$(LUA_PATH),;)' \
-	LUA_CPATH='$(BUILT);$(or $(LUA_CPATH_5_4),$(LUA_CPATH),;)'
+RUN = env -u LUA_PATH_$(LUA_SUFFIX) -u LUA_CPATH_$(LUA_SUFFIX) \
+	LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/$(SCRIPTS)/?.lua;$(or $(LUA_PATH_$(LUA_SUFFIX)),$(LUA_PATH),;)$(OF_5.4)' \
+	LUA_CPATH='$(BUILT);$(or $(LUA_CPATH_$(LUA_SUFFIX)),$(LUA_CPATH),;)'
 
 ## test            the specs (ARGS=spec/sync, ARGS=spec/sync/lock_spec.lua, ARGS="--filter=word spec", LUA=lua5.4)
 ARGS ?= spec
@@ -116,8 +133,8 @@ demo: $(OUT)/$(MODULE)
 ## install         into PREFIX=/usr/local (below DESTDIR, if any)
 PREFIX ?= /usr/local
 ROOT = $(DESTDIR)$(PREFIX)
-LUA_DIR = $(ROOT)/share/lua/5.4
-SO_DIR = $(ROOT)/lib/lua/5.4
+LUA_DIR = $(ROOT)/share/lua/$(LUA_VERSION)
+SO_DIR = $(ROOT)/lib/lua/$(LUA_VERSION)
 PC_DIR = $(ROOT)/lib/pkgconfig
 
 install: $(OUT)/$(MODULE) $(OUT)/liblthread.a
@@ -128,6 +145,7 @@ install: $(OUT)/$(MODULE) $(OUT)/liblthread.a
 	install -m 644 $(OUT)/liblthread.a $(ROOT)/lib/liblthread.a
 	install -m 644 lthread.h $(ROOT)/include/lthread.h
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LUA@|$(LUA_PC)|' \
+		-e 's|@LUA_VERSION@|$(LUA_VERSION)|' \
 		-e 's|@LIBS@|$(LIBS)|' lthread.pc.in >$(PC_DIR)/lthread.pc
 
 ## uninstall       what install put there

@@ -36,12 +36,23 @@ static int push_call(lua_State *L, int function, int args, int kwargs) {
   return count;
 }
 
+/* The length of a list says nothing where it begins with nil. */
+static bool has_position(lua_State *L, int table) {
+  bool found = false;
+  lua_pushnil(L);
+  while (!found && lua_next(L, table)) {
+    found = lua_isinteger(L, -2);
+    lua_pop(L, found ? 2 : 1);
+  }
+  return found;
+}
+
 /* A list in the place of the options was meant to be the arguments. */
 static void check_options(lua_State *L, int arg) {
   if (lua_type(L, arg) != LUA_TTABLE)
     return;
   lua_pushliteral(L, "n");
-  if (lua_rawget(L, arg) != LUA_TNIL || lua_rawlen(L, arg) > 0)
+  if (lua_rawget(L, arg) != LUA_TNIL || has_position(L, arg))
     lt_arg_error(L, &lt_TypeError, arg,
                  "the function's arguments go into the field args: {args = {1, 2}}");
   lua_pop(L, 1);

@@ -6,7 +6,7 @@ EXPORT = $(if $(DARWIN),,-Wl,-E)
 WRAP = $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc aligned_alloc)
 
 # Lua's library, the static one where there is one.
-LUA_LIBS := $(if $(LUA_PC),$(shell pkg-config --libs $(LUA_PC)),-llua5.4)
+LUA_LIBS := $(if $(LUA_PC),$(shell pkg-config --libs $(LUA_PC)),-llua$(LUA_VERSION))
 LUA_LIBDIR := $(if $(LUA_PC),$(shell pkg-config --variable=libdir $(LUA_PC)))
 LUA_LIB ?= $(or $(wildcard $(patsubst -l%,$(LUA_LIBDIR)/lib%.a,$(filter -llua%,$(LUA_LIBS)))),$(LUA_LIBS))
 

@@ -7,7 +7,7 @@ source = {
 }
 
 description = {
-   summary = "OS threads for Lua 5.4, with the API of Python's _thread",
+   summary = "OS threads for Lua 5.4 and 5.5, with the API of Python's _thread",
    detailed = [[
       Real OS threads for Lua: locks, exceptions, interrupts, queues and shared tables,
       under the names and with the meanings of Python's low-level threading module.
@@ -19,7 +19,7 @@ description = {
 }
 
 dependencies = {
-   "lua >= 5.4, < 5.5",
+   "lua >= 5.4, < 5.6",
 }
 
 local function lthread(defines, libraries, ...)

@@ -181,7 +181,7 @@ describe("a ValueError names the number of", function()
     -- A coroutine has a stack of its own, which is empty.
     coroutine.wrap(function()
       for _, lock in ipairs { _thread.allocate_lock(), _thread.RLock() } do
-        for n = 999900, 999999 do
+        for n = 999900, 1000300 do -- Lua 5.5 lends a coroutine what it keeps for errors
           check(lock, n)
         end
       end

@@ -177,6 +177,7 @@ describe("_local", function()
 
   it("loses its fields when it is gone, in a thread that lives on", function()
     local kept, finalized, most, other = start(function(held)
+      require("support.pace").set("pause", 150)
       held.field = "kept"
       local finalized, most = 0, 0
       local function count_up() finalized = finalized + 1 end

@@ -216,8 +216,8 @@ describe("signals that raise nothing", function()
 
   it("leave what os.execute says as it is", function()
     assert.equal("exit\t3\nstatus 0\n", run [[
-      local how, status
-      for _ = 1, 20 do
+      local _, how, status
+      for i = 1, 20 do
         _, how, status = os.execute "kill -URG $PPID; kill -WINCH $PPID; exit 3"
         if status ~= 3 then break end
       end

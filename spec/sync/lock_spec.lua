@@ -261,8 +261,10 @@ for _, class in ipairs { _thread.LockType, _thread.RLock } do
     -- Coroutines that are dropped within a scope, each made by a function that is called here.
     local function drop_in_scopes()
       local function drop(f)
+        collectgarbage "stop"
         coroutine.wrap(f)()
         assert.is_false(is_free())
+        collectgarbage "restart"
       end
       drop(function()
         local _ <close> = lock:hold()

@@ -48,18 +48,23 @@ static size_t bytes_in_use(lua_State *L) {
 }
 
 /* In bytes. Smaller ones of its own Lua does not take back as it has told them. */
-enum { LEAST_STEP = 128, MOST_STEP = 1 << 20 };
+enum { LEAST_STEP = 128, MOST_STEP = 1 << 24 };
 
-/* The step that is due, for twice what has been allocated since the last one. */
+/*
+** The step that is due, for twice what has been allocated since the last one: also where that is
+** more than Lua's usual step, which it would do after one large string as after a small one.
+*/
 static void step(lua_State *L, lt_AllocationNotes *notes) {
   size_t bytes = bytes_in_use(L);
   size_t size = bytes <= notes->bytes_before ? 0 : 2 * (bytes - notes->bytes_before);
   int usual = lua_gc(L, LUA_GCPARAM, LUA_GCPSTEPSIZE, -1);
-  int own = size < LEAST_STEP ? LEAST_STEP : size > MOST_STEP ? MOST_STEP : (int)size;
-  if (own < usual)
-    lua_gc(L, LUA_GCPARAM, LUA_GCPSTEPSIZE, own);
+  if (usual >= LEAST_STEP)
+    lua_gc(L, LUA_GCPARAM, LUA_GCPSTEPSIZE,
+           size < LEAST_STEP  ? LEAST_STEP
+           : size > MOST_STEP ? MOST_STEP
+                              : (int)size);
   lua_gc(L, LUA_GCSTEP, 0);
-  if (own < usual)
+  if (usual >= LEAST_STEP)
     lua_gc(L, LUA_GCPARAM, LUA_GCPSTEPSIZE, usual);
   notes->bytes_before = bytes_in_use(L);
 }
