@@ -2,6 +2,7 @@
 -- have in common, and a ledger of its own of what it has put and got.
 local _thread = require "lthread"
 local queue = require "lthread.queue"
+local class_kinds = require "support.class_kinds"
 local native = require "support.native"
 local pace = require "support.pace"
 
@@ -304,6 +305,26 @@ end)
 -- Threads
 
 local function echo(...) return ... end
+
+local class_makers = {}
+for _, make in pairs(class_kinds) do class_makers[#class_makers + 1] = make end
+
+-- Objects of classes, of which some have rules and constants.
+operation(3, function(c)
+  if _thread._count() > c.world.most then return end
+  local base, derived, new, is_a = any(class_makers)()
+  if chance(2) then
+    _thread.register_transfer(derived, function(o) return new, derived, o.n end)
+    if chance(2) then rawset(derived, "zero", new(derived, 0)) end
+  end
+  local handle = _thread.start_joinable_thread(echo, {
+    args = { new(base, 1), { new(derived, 2) }, derived },
+    daemon = c.world.only_daemons or chance(2),
+  })
+  local one, list, class = handle:result()
+  assert(is_a(one, base) and is_a(list[1], derived) and one.n + list[1].n == 3
+    and class == derived, "another class")
+end)
 
 local function fail(class, ...) error(class(...)) end
 

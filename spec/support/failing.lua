@@ -85,6 +85,30 @@ operations.rules = [[
   assert(not ok and _thread.isinstance(e, _thread.TypeError) and q:empty())
 ]]
 
+operations.constants = [[
+  local Point = {}
+  Point.__index = Point
+  function Point.new(x) return setmetatable({ x = x }, Point) end
+  function Point.__transfer(p) return Point.new, p.x end
+  local origin = Point.new(0)
+  function Point.origin() return origin end
+  Point.one, Point.list = Point.new(1), { Point.new(2) }
+  local q = require "lthread.queue".SimpleQueue()
+  q:put(Point.new(5))
+  assert(q:get().origin().x == 0)
+  for i = 3, 4 do
+    q:put(Point.new(i))
+    Point.limit = i
+  end
+  local a, b, c = _thread.start_joinable_thread(function()
+    collectgarbage "stop"
+    local p, r = q:get(), q:get()
+    assert(p.limit == r.limit and getmetatable(p) == getmetatable(r))
+    return p.x, r.one.x, r.list[1].x + r.origin().x
+  end):result()
+  assert(a == 3 and b == 1 and c == 2)
+]]
+
 operations.start = [[
   local lock = _thread.allocate_lock()
   lock:acquire()
