@@ -55,7 +55,8 @@ static void push_fields(lua_State *L) {
     return;
   lua_newtable(L);
   lua_pushvalue(L, -1);
-  lt_own_value_set(L, 1, local->life);
+  if (!lt_own_value_set(L, 1, local->life))
+    lua_remove(L, -2);
 }
 
 static int local_index(lua_State *L) {

@@ -218,6 +218,20 @@ static int call_maker(lua_State *L) {
   return 1;
 }
 
+/* Of the box on the top. */
+static int push_made(lua_State *L) {
+  Box *box = box_at(L, -1);
+  if (box == NULL)
+    lt_raise(L, &lt_RuntimeError, "this thread's value has been replaced");
+  box->has_lost_proxy = false;
+  if (box->content == IN_MAKING)
+    lt_raise(L, &lt_RuntimeError, "the function that makes this thread's value has asked for it");
+  if (box->content == CLOSED)
+    lt_raise(L, &lt_RuntimeError, "this thread's value has been closed");
+  lua_getiuservalue(L, -1, 1);
+  return 1;
+}
+
 static int make_value(lua_State *L, PerThread *per_thread) {
   enum { OBJECT = 1, BOX, METATABLE };
   lua_settop(L, OBJECT);
@@ -227,7 +241,11 @@ static int make_value(lua_State *L, PerThread *per_thread) {
   if (per_thread->closes)
     lt_own_value_hold_life(L, per_thread->life);
   lua_pushvalue(L, BOX);
-  lt_own_value_set(L, OBJECT, per_thread->life);
+  if (!lt_own_value_set(L, OBJECT, per_thread->life)) {
+    if (per_thread->closes)
+      lt_own_value_let_life_go(L, per_thread->life);
+    return push_made(L);
+  }
   if (lt_protected_call(L, call_maker, per_thread, 0, 1) != LUA_OK) {
     if (per_thread->closes)
       lt_own_value_let_life_go(L, per_thread->life);
@@ -253,16 +271,7 @@ static int per_thread_call(lua_State *L) {
   lt_check_stack(L, 12);
   if (!lt_own_value_push(L, 1, LUA_TUSERDATA, per_thread->life))
     return make_value(L, per_thread);
-  Box *box = box_at(L, -1);
-  if (box == NULL)
-    lt_raise(L, &lt_RuntimeError, "this thread's value has been replaced");
-  box->has_lost_proxy = false;
-  if (box->content == IN_MAKING)
-    lt_raise(L, &lt_RuntimeError, "the function that makes this thread's value has asked for it");
-  if (box->content == CLOSED)
-    lt_raise(L, &lt_RuntimeError, "this thread's value has been closed");
-  lua_getiuservalue(L, -1, 1);
-  return 1;
+  return push_made(L);
 }
 
 static int per_thread_gc(lua_State *L) {

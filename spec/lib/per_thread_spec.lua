@@ -348,6 +348,37 @@ describe("A value of per_thread", function()
     ]])
   end)
 
+  it("is one, also where a finalizer asks for it while it is made", function()
+    assert.equal("some asked\nstatus 0\n", child([[
+      local _thread = require "lthread"
+      collectgarbage("incremental", 100, 200, 2)
+      local asked = 0
+      for round = 1, 10000 do
+        local object, fields = _thread.per_thread(function() return {} end), _thread._local()
+        local is_made, value, seen = false, nil, nil
+        for _ = 1, 30 do
+          setmetatable({}, { __gc = function()
+            if is_made and not seen then
+              seen, fields.seen = object(), true
+            end
+          end })
+        end
+        for _ = 1, round % 200 do
+          local _ = {}
+        end
+        is_made = true
+        if round % 2 == 0 then value = object() else fields.own = true end
+        is_made = false
+        if seen then
+          asked = asked + 1
+          assert(not value or value == seen)
+          assert(value or fields.own and fields.seen)
+        end
+      end
+      print(asked > 0 and "some asked" or "none")
+    ]]))
+  end)
+
   it("may be made by a finalizer when the state is being closed", function()
     assert.equal("made\nstatus 0\n", child [[
       local _thread = require "lthread"

@@ -213,11 +213,19 @@ bool lt_own_value_push(lua_State *L, int index, int type, lt_Life *life) {
   return found;
 }
 
-void lt_own_value_set(lua_State *L, int index, lt_Life *life) {
+bool lt_own_value_set(lua_State *L, int index, lt_Life *life) {
   Stranded *stranded = push_stranded(L);
   make_room_for_value(L, stranded, life);
   lua_pop(L, 1);
-  lua_setiuservalue(L, index, 1);
+  bool is_first = lua_getiuservalue(L, index, 1) != lua_type(L, -2);
+  if (is_first) {
+    lua_pop(L, 1);
+    lua_setiuservalue(L, index, 1);
+  } else {
+    need_less(stranded);
+    lua_remove(L, -2);
+  }
+  return is_first;
 }
 
 void lt_own_value_drop(lua_State *L, int index, lt_Life *life) {

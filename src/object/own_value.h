@@ -36,8 +36,11 @@ bool lt_life_is_over(const lt_Life *life);
 */
 bool lt_own_value_push(lua_State *L, int index, int type, lt_Life *life);
 
-/* Makes the value on the top, which it pops, that of this state, which has none yet. May raise. */
-void lt_own_value_set(lua_State *L, int index, lt_Life *life);
+/*
+** Makes the value on the top, which it pops, that of this state, which had none, and returns true.
+** False: a finalizer that ran meanwhile has made one, which takes its place on the top. May raise.
+*/
+bool lt_own_value_set(lua_State *L, int index, lt_Life *life);
 
 /* Takes that of this state away. Needs no memory. */
 void lt_own_value_drop(lua_State *L, int index, lt_Life *life);
