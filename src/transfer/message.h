@@ -119,8 +119,9 @@ typedef struct lt_Reference {
 } lt_Reference;
 
 typedef struct lt_Message {
-  int count;  /* of values */
-  bool moves; /* one of its references is a move */
+  int count;     /* of values */
+  bool moves;    /* one of its references is a move */
+  bool has_rest; /* something follows the values; else nothing does, not even an END */
   uint32_t slot_count;
   size_t reference_count;
   size_t size;

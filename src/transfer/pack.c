@@ -25,6 +25,10 @@ const lt_Move *lt_message_move;
 ** The references are the message's from then on, and the bytes, unless they are the packer's own.
 */
 static void make_message(lua_State *L, lt_Packer *packer, int count) {
+  enum { ONLY_ENDS = 2 };
+  bool has_rest = packer->size != packer->rest + ONLY_ENDS;
+  if (!has_rest)
+    packer->size = packer->rest;
   bool own = packer->bytes == packer->own_bytes;
   size_t references_size = packer->reference_count * sizeof(lt_Reference);
   lt_Message *message = malloc(sizeof(lt_Message) + references_size + (own ? packer->size : 0));
@@ -32,6 +36,7 @@ static void make_message(lua_State *L, lt_Packer *packer, int count) {
     lt_raise_memory(L);
   message->count = count;
   message->moves = packer->moves;
+  message->has_rest = has_rest;
   message->slot_count = packer->slot_count;
   message->reference_count = packer->reference_count;
   message->size = packer->size;
@@ -95,6 +100,7 @@ static void pack_roots(lua_State *L, lt_Packer *packer, int count) {
     lua_pushvalue(L, packer->root + LT_FIRST_VALUE_PLACE);
     lt_pack_root(L, packer);
   }
+  packer->rest = packer->size;
   pack_late_values(L, packer);
   lt_pack_object_data(L, packer);
   pack_late_values(L, packer);

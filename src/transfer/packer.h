@@ -172,6 +172,7 @@ typedef struct lt_Packer {
   uint32_t field;
   size_t ruled; /* the node of the innermost object that is packed by a rule, or 0 */
   int root;
+  size_t rest;     /* where in the bytes begins what follows the values */
   bool list_taken; /* a function has been met, with which the chosen globals go along */
   int anchors; /* where on the stack the table is that keeps what nodes stand for; 0: there is none
                 */
@@ -419,7 +420,6 @@ _Noreturn void lt_pack_refuse_depth(lua_State *L, lt_Packer *packer);
 ** The value on the top can't cross. Pops it and writes nil for it, if it may be left out here.
 */
 bool lt_pack_leave_out(lua_State *L, lt_Packer *packer);
-
 
 /*
 ** pack_rule.c

@@ -436,11 +436,14 @@ static int unpack_protected(lua_State *L) {
   make_slots(L, unpacker);
   for (int i = 0; i < message->count; i++)
     lt_unpack_whole(L, unpacker);
-  unpack_rest(L, unpacker);
-  lt_unpack_late_metatables(L, unpacker);
-  lt_unpack_modules(L, unpacker);
+  if (message->has_rest) {
+    unpack_rest(L, unpacker);
+    lt_unpack_late_metatables(L, unpacker);
+    lt_unpack_modules(L, unpacker);
+  }
   lt_received_classes_settle(L, LT_RECEIVED_CLASSES_PLACE);
-  lt_received_object_data_settle(L, LT_OBJECT_DATA_PLACE);
+  if (message->has_rest)
+    lt_received_object_data_settle(L, LT_OBJECT_DATA_PLACE);
   lt_received_globals_set(L, LT_RECEIVED_GLOBALS_PLACE);
   return message->count;
 }
