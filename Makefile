@@ -44,7 +44,7 @@ LUA_PC := $(shell for name in $(LUA_NAMES); do \
 endif
 LUA_CFLAGS := $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(if $(LUA_PC),$(shell pkg-config --cflags $(LUA_PC))))
 NEED_HEADERS = $(if $(LUA_PC)$(LUA_INCDIR),,$(error no headers of Lua $(LUA_VERSION): \
-	install them and pkg-config (sh tools/setup.sh does), or say make LUA_INCDIR=directory))
+	install them and pkg-config (sh tools/setup.sh does for Lua 5.4), or say make LUA_INCDIR=directory))
 
 # The interpreter, for the specs and the demo.
 ifndef LUA
@@ -52,7 +52,7 @@ LUA := $(shell for name in $(LUA_NAMES); do \
 	$$name -e 'os.exit(_VERSION == "Lua $(LUA_VERSION)")' 2>/dev/null && command -v $$name && break; done)
 endif
 NEED_LUA = $(if $(LUA),,$(error no interpreter of Lua $(LUA_VERSION): \
-	install one (sh tools/setup.sh does), or say make LUA=program))
+	install one (sh tools/setup.sh does for Lua 5.4), or say make LUA=program))
 
 # Every variant has objects of its own, in build/<variant>.
 VARIANT ?= $(PLATFORM)$(patsubst %,-%,$(filter-out 5.4,$(LUA_VERSION)))

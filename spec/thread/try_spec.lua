@@ -19,7 +19,8 @@ describe("try", function()
   it("returns false and the error", function()
     local value = {}
     assert.same({ false, value }, { try(error, value) })
-    assert.same({ false }, { try(error) })
+    local no_error = _VERSION ~= "Lua 5.4" and "<no error object>" or nil
+    assert.same({ false, no_error }, { try(error) })
     local ok, e = try(5)
     assert.is_false(ok)
     assert.truthy(e:find("attempt to call a number value", 1, true), e)
