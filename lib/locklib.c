@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "lib/holding.h"
+#include "lib/lock_methods.h"
 #include "src/diagnose/deadlock.h"
 #include "src/sync/lock.h"
 #include "src/thread/interrupt.h"
@@ -48,18 +49,25 @@ int lt_allocate_lock(lua_State *L) {
   return 1;
 }
 
+lt_Object *lt_rlock_new(void) {
+  RLockObject *rlock = malloc(sizeof(*rlock));
+  if (rlock == NULL)
+    return NULL;
+  lt_object_init(&rlock->object, &lt_rlock_type);
+  lt_rlock_init(&rlock->rlock);
+  return &rlock->object;
+}
+
 /*
 ** RLock() -> rlock
 ** A new lock that the thread that has it may acquire again. Follows _thread.RLock.
 */
 static int allocate_rlock(lua_State *L) {
   lt_check_most(L, 0, 0);
-  RLockObject *rlock = malloc(sizeof(*rlock));
+  lt_Object *rlock = lt_rlock_new();
   if (rlock == NULL)
     return lt_raise_memory(L);
-  lt_object_init(&rlock->object, &lt_rlock_type);
-  lt_rlock_init(&rlock->rlock);
-  lt_object_push_own(L, &rlock->object);
+  lt_object_push_own(L, rlock);
   return 1;
 }
 
@@ -324,8 +332,16 @@ static void acquire_either(lua_State *L, const lt_Proxy *proxy) {
     wait_for_rlock(L, rlock, PLAT_FOREVER);
 }
 
-static int release_first(lua_State *L) {
+int lt_lock_method_release(lua_State *L) {
   return lt_object_of_type(L, 1, &lt_rlock_type) != NULL ? rlock_release(L) : lock_release(L);
+}
+
+int lt_lock_method_acquire(lua_State *L) {
+  return lt_object_of_type(L, 1, &lt_rlock_type) != NULL ? rlock_acquire(L) : lock_acquire(L);
+}
+
+int lt_lock_method_locked(lua_State *L) {
+  return lt_object_of_type(L, 1, &lt_rlock_type) != NULL ? rlock_locked(L) : lock_locked(L);
 }
 
 static int refuse_close(lua_State *L) {
@@ -376,7 +392,7 @@ static const lt_Holding lock_holding = {acquire_to_hold, let_go_either};
 ** scope the lock is released. A guard that is dropped releases it when it is collected. Follows
 ** Python's "with lock:".
 */
-static int hold(lua_State *L) {
+int lt_lock_method_hold(lua_State *L) {
   return lt_hold(L, check_either(L), &lock_holding);
 }
 
@@ -385,8 +401,50 @@ static int hold(lua_State *L) {
 ** Calls f(...) with the lock held, and releases it however the call ends. Follows Python's "with
 ** lock:".
 */
-static int with(lua_State *L) {
+int lt_lock_method_with(lua_State *L) {
   return lt_call_holding(L, check_either(L), &lock_holding);
+}
+
+/*
+** For conditions
+*/
+
+bool lt_is_lock(const lt_Object *object) {
+  return object->type == &lt_lock_type || object->type == &lt_rlock_type;
+}
+
+bool lt_lock_is_owned(const lt_Object *lock, uint64_t ident) {
+  if (lock->type == &lt_rlock_type)
+    return lt_rlock_owned(&((const RLockObject *)lock)->rlock, ident);
+  const LockObject *plain = (const LockObject *)lock;
+  return lt_lock_locked(&plain->lock) && is_held_by(plain, ident);
+}
+
+lt_LockHolding lt_lock_suspend(lt_Object *lock) {
+  if (lock->type == &lt_rlock_type)
+    return (lt_LockHolding){lt_rlock_release_all(&((RLockObject *)lock)->rlock), false};
+  LockObject *plain = (LockObject *)lock;
+  bool guarded = atomic_exchange_explicit(&plain->guarded, false, memory_order_relaxed);
+  set_holder(plain, 0);
+  lt_lock_release(&plain->lock);
+  return (lt_LockHolding){1, guarded};
+}
+
+void lt_lock_resume(lua_State *L, lt_Object *lock, lt_LockHolding as_before) {
+  bool is_plain = lock->type == &lt_lock_type;
+  LockObject *plain = (LockObject *)lock;
+  lt_RLock *rlock = &((RLockObject *)lock)->rlock;
+  lt_Wait wait = lt_lock_wait(is_plain ? &plain->lock : &rlock->lock, PLAT_FOREVER);
+  wait.deaf = LT_DEAF_TO_SIGNALS;
+  lt_wait(L, lt_self(L), &wait);
+  if (!is_plain) {
+    lt_rlock_own(rlock, own_ident(L), as_before.count);
+    return;
+  }
+  atomic_store_explicit(&plain->guarded, as_before.guarded, memory_order_relaxed);
+  set_holder(plain, own_ident(L));
+  if (lt_deadlock_checked())
+    lt_lock_note_owner(&plain->lock, own_ident(L));
 }
 
 /*
@@ -405,10 +463,10 @@ static const luaL_Reg lock_methods[] = {{"acquire", lock_acquire},
                                         {"release_lock", lock_release},
                                         {"locked", lock_locked},
                                         {"locked_lock", lock_locked},
-                                        {"hold", hold},
-                                        {"with", with},
+                                        {"hold", lt_lock_method_hold},
+                                        {"with", lt_lock_method_with},
                                         {"__enter__", lock_enter},
-                                        {"__exit__", release_first},
+                                        {"__exit__", lt_lock_method_release},
                                         {NULL, NULL}};
 
 static const luaL_Reg lock_metamethods[] = {
@@ -421,10 +479,10 @@ const lt_Type lt_lock_type = {"_thread.lock", &lock_face, lock_destroy, NULL};
 static const luaL_Reg rlock_methods[] = {{"acquire", rlock_acquire},
                                          {"release", rlock_release},
                                          {"locked", rlock_locked},
-                                         {"hold", hold},
-                                         {"with", with},
+                                         {"hold", lt_lock_method_hold},
+                                         {"with", lt_lock_method_with},
                                          {"__enter__", lock_enter},
-                                         {"__exit__", release_first},
+                                         {"__exit__", lt_lock_method_release},
                                          {"_is_owned", rlock_is_owned},
                                          {"_recursion_count", rlock_recursion_count},
                                          {"_release_save", rlock_release_save},

@@ -89,6 +89,10 @@ activities.waiting = {
   ["__enter__"] = function(never) never:__enter__() end,
   ["RLock.acquire"] = function(_, _, rlock) rlock:acquire() end,
   ["RLock.hold"] = function(_, _, rlock) local _ <close> = rlock:hold() end,
+  ["Condition.wait"] = function()
+    local condition = _thread.Condition()
+    condition:with(condition.wait, condition)
+  end,
   ["Event.wait"] = function() _thread.Event():wait() end,
   ["Semaphore.acquire"] = function() _thread.Semaphore(0):acquire() end,
   ["Semaphore.hold"] = function() local _ <close> = _thread.Semaphore(0):hold() end,

@@ -44,6 +44,23 @@ operations.events = [[
   assert(not ok and _thread.isinstance(e, _thread.ValueError) and bounded:acquire())
 ]]
 
+operations.conditions = [[
+  local lock = _thread.allocate_lock()
+  local condition, other = _thread.Condition(lock), _thread.Condition()
+  condition:with(function()
+    assert(not condition:wait(0) and not condition:wait { timeout = 0.0001 })
+    assert(condition:wait_for(function() return true end) and lock:locked())
+    condition:notify { n = 2 }
+    condition:notify_all()
+  end)
+  local _ <close> = other:hold()
+  other:wait(0.0001)
+  assert(not lock:locked() and tostring(other):find "0 waiting>")
+  local ok, e = pcall(condition.wait, condition)
+  if type(e) == "string" then error(e, 0) end
+  assert(not ok and _thread.isinstance(e, _thread.RuntimeError))
+]]
+
 operations.exceptions = [[
   local class = _thread.ValueError:subclass "Wrong"
   local ok, e = pcall(function() error(class("no", { 1 }, 2)) end)

@@ -16,7 +16,8 @@ for _, name in ipairs { "Semaphore", "BoundedSemaphore" } do
       local semaphore = class()
       assert.is_true(_thread.isinstance(semaphore, class))
       assert.is_true(_thread.isinstance(semaphore, _thread.Semaphore))
-      assert.equal(name == "BoundedSemaphore", _thread.isinstance(semaphore, _thread.BoundedSemaphore))
+      assert.equal(name == "BoundedSemaphore",
+        _thread.isinstance(semaphore, _thread.BoundedSemaphore))
       assert.matches("^<_thread." .. name .. " object at .*: value=1", tostring(semaphore))
     end)
 
@@ -103,7 +104,8 @@ for _, name in ipairs { "Semaphore", "BoundedSemaphore" } do
       do
         local _ <close> = semaphore:hold()
         assert.equal(1, value_of(semaphore))
-        assert.same({ 0, "x" }, { semaphore:with(function(x) return value_of(semaphore), x end, "x") })
+        local function look(x) return value_of(semaphore), x end
+        assert.same({ 0, "x" }, { semaphore:with(look, "x") })
       end
       assert.equal(2, value_of(semaphore))
       assert.is_false(pcall(semaphore.with, semaphore, error))

@@ -150,12 +150,16 @@ static void go_on_deaf(const lt_Thread *thread, lt_Wait *wait) {
     wait->deaf = deaf;
 }
 
+void lt_wait_attend(lua_State *L, lt_Thread *thread, lt_Wait *wait, int level) {
+  if (lt_interrupted(thread) && lt_interrupt_deliver(L, thread, level))
+    go_on_deaf(thread, wait);
+  heed_hooks(L, thread);
+}
+
 bool lt_wait(lua_State *L, lt_Thread *thread, lt_Wait *wait) {
   lt_Parked parked = lt_wait_unless_interrupted(L, thread, wait);
   while (parked == LT_INTERRUPTED || parked == LT_SIGNALLED) {
-    if (lt_interrupted(thread) && lt_interrupt_deliver(L, thread, 1))
-      go_on_deaf(thread, wait);
-    heed_hooks(L, thread);
+    lt_wait_attend(L, thread, wait, 1);
     parked = lt_wait_unless_interrupted(L, thread, wait);
   }
   return parked == LT_UNPARKED;

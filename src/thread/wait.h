@@ -20,4 +20,10 @@ bool lt_wait(lua_State *L, lt_Thread *thread, lt_Wait *wait);
 /* The same for one who takes care of interrupts and signals himself. */
 lt_Parked lt_wait_unless_interrupted(lua_State *L, lt_Thread *thread, lt_Wait *wait);
 
+/*
+** What such a one does before he waits on: raises what the thread is asked to raise, or makes the
+** wait deaf to it. 'level' is the stack level of the function that waits.
+*/
+void lt_wait_attend(lua_State *L, lt_Thread *thread, lt_Wait *wait, int level);
+
 #endif
