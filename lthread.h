@@ -14,7 +14,11 @@
 #ifndef lthread_h
 #define lthread_h
 
+#ifdef __cplusplus
+#include <lua.hpp>
+#else
 #include <lua.h>
+#endif
 
 #ifdef __cplusplus
 extern "C" {

@@ -317,11 +317,12 @@ static int assign(lua_State *L) {
   Assignment assignment = {.user = lt_bias_user(lt_self(L))};
   lt_SharedTable *shared = (lt_SharedTable *)lt_check_object(L, 1, &lt_shared_table_type);
   assignment.first = lt_check_integer(L, 2);
-  assignment.count = lt_check_list(L, 3);
-  if (assignment.count > 0 &&
-      assignment.count - 1 > (lua_Unsigned)LUA_MAXINTEGER - (lua_Unsigned)assignment.first)
+  lua_Integer length = lt_check_list(L, 3);
+  if (length > 0 &&
+      (lua_Unsigned)length - 1 > (lua_Unsigned)LUA_MAXINTEGER - (lua_Unsigned)assignment.first)
     return lt_arg_error(L, &lt_ValueError, 2, "%I is too large for a list of %I values",
-                        assignment.first, (lua_Integer)assignment.count);
+                        assignment.first, length);
+  assignment.count = (lua_Unsigned)length < SIZE_MAX ? (size_t)length : SIZE_MAX;
   lua_settop(L, 3);
   prepare_values(L, &assignment);
   bool done = set_values(shared, &assignment);

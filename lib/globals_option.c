@@ -19,7 +19,7 @@ int lt_opt_globals(lua_State *L, int arg) {
     return arg;
   if (lua_type(L, arg) != LUA_TTABLE)
     lt_arg_type_error(L, arg, "false or a list of names");
-  lua_Integer count = (lua_Integer)lt_check_list(L, arg);
+  lua_Integer count = lt_check_list(L, arg);
   lua_newtable(L);
   for (lua_Integer i = 1; i <= count; i++) {
     lua_rawgeti(L, arg, i);

@@ -198,11 +198,12 @@ int lt_queue_method_put_nowait(lua_State *L) {
 */
 int lt_queue_method_put_many(lua_State *L) {
   lt_Queue *queue = lt_queue_check(L);
-  size_t count = lt_check_list(L, 2);
-  if (count > LT_QUEUE_MOST)
+  lua_Integer length = lt_check_list(L, 2);
+  if (length > LT_QUEUE_MOST)
     lt_arg_error(L, &lt_ValueError, 2,
-                 "field 'n' is too large (%I): %d messages can be put at one time",
-                 (lua_Integer)count, (int)LT_QUEUE_MOST);
+                 "field 'n' is too large (%I): %d messages can be put at one time", length,
+                 (int)LT_QUEUE_MOST);
+  size_t count = (size_t)length;
   lt_PackBatch batch = {0};
   plat_Time deadline = lt_queue_opt_put(L, 3, &batch.globals);
   Putting *putting = push_putting(L, queue, count);

@@ -15,7 +15,7 @@
 
 /* Pushes the elements of the list at 'index'. */
 static int push_arguments(lua_State *L, int index) {
-  lua_Integer count = (lua_Integer)lt_check_list(L, index);
+  lua_Integer count = lt_check_list(L, index);
   if (!lt_make_room(L, count))
     lt_arg_error(L, &lt_ValueError, index,
                  "too many arguments (%I) for Lua's stack; put them into one table", count);

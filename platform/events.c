@@ -98,7 +98,7 @@ static int poll_until(plat_Polled *polled, unsigned count, plat_Time deadline) {
   if (deadline != PLAT_FOREVER && deadline != PLAT_AT_ONCE) {
     plat_Time left = deadline - plat_now();
     if (left > 0)
-      span = (struct timespec){(time_t)(left / PLAT_SECOND), (long)(left % PLAT_SECOND)};
+      span = unix_timespec(left);
   }
   return ppoll(polled, count, deadline == PLAT_FOREVER ? NULL : &span, NULL);
 }

@@ -34,9 +34,7 @@ enum { FUTEX_WAKE = 1, FUTEX_WAIT_BITSET = 9, FUTEX_PRIVATE = 128 };
 
 /* FUTEX_WAIT_BITSET takes an absolute time on the monotonic clock. */
 static long futex_wait(plat_Parker *parker, plat_Time deadline) {
-  struct timespec until;
-  until.tv_sec = (time_t)(deadline / PLAT_SECOND);
-  until.tv_nsec = (long)(deadline % PLAT_SECOND);
+  struct timespec until = unix_timespec(deadline);
   return syscall(FUTEX_CALL, &parker->token, FUTEX_WAIT_BITSET | FUTEX_PRIVATE, 0,
                  deadline == PLAT_FOREVER ? NULL : &until, NULL, FUTEX_ALL_BITS);
 }

@@ -21,7 +21,7 @@ static int wait_until(plat_Parker *parker, plat_Time deadline) {
   plat_Time left = deadline - plat_now();
   if (left <= 0)
     return ETIMEDOUT;
-  struct timespec span = {(time_t)(left / PLAT_SECOND), (long)(left % PLAT_SECOND)};
+  struct timespec span = unix_timespec(left);
   return pthread_cond_timedwait_relative_np(&parker->handed, &parker->mutex, &span);
 }
 
@@ -40,7 +40,7 @@ static int init_condition(pthread_cond_t *condition) {
 }
 
 static int wait_until(plat_Parker *parker, plat_Time deadline) {
-  struct timespec until = {(time_t)(deadline / PLAT_SECOND), (long)(deadline % PLAT_SECOND)};
+  struct timespec until = unix_timespec(deadline);
   return pthread_cond_timedwait(&parker->handed, &parker->mutex, &until);
 }
 

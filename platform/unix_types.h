@@ -13,8 +13,10 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
+#include <time.h>
 
 typedef pthread_mutex_t plat_Mutex;
 
@@ -51,5 +53,16 @@ typedef struct pollfd plat_Polled;
 #define PLAT_FILE_DESCRIPTOR(file) fileno(file)
 
 #define PLAT_WATCHABLE "USR1 and USR2"
+
+/*
+** Nanoseconds as the system counts them. Where time_t has 32 bits, what it can't hold is as long as
+** it can: some decades.
+*/
+static inline struct timespec unix_timespec(int64_t nanoseconds) {
+  const int64_t most = sizeof(time_t) < sizeof(int64_t) ? INT32_MAX : INT64_MAX;
+  int64_t seconds = nanoseconds / 1000000000;
+  return (struct timespec){(time_t)(seconds < most ? seconds : most),
+                           (long)(nanoseconds % 1000000000)};
+}
 
 #endif

@@ -56,7 +56,10 @@ describe("stack_size", function()
     end)
   end
 
-  it("that the system can't give makes a start fail and nothing else", function()
+  -- With 32 bits, what is accepted may well be there.
+  local it_with_64_bits = string.packsize "T" == 8 and it or function() end
+
+  it_with_64_bits("that the system can't give makes a start fail and nothing else", function()
     local count = _thread._count()
     local handle = _thread._ThreadHandle()
     _thread.stack_size(1 << 47)

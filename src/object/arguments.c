@@ -234,9 +234,9 @@ void lt_check_callable(lua_State *L, int arg) {
   lua_pop(L, 1);
 }
 
-size_t lt_check_list(lua_State *L, int arg) {
+lua_Integer lt_check_list(lua_State *L, int arg) {
   lt_check_type(L, arg, LUA_TTABLE);
-  size_t count = (size_t)lua_rawlen(L, arg);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, arg);
   lua_pushliteral(L, "n");
   if (lua_rawget(L, arg) != LUA_TNIL) {
     int is_integer;
@@ -244,7 +244,7 @@ size_t lt_check_list(lua_State *L, int arg) {
     if (!is_integer || n < 0)
       lt_arg_error(L, &lt_TypeError, arg, "field 'n' must be a count, got %s",
                    luaL_tolstring(L, -1, NULL));
-    count = (size_t)n;
+    count = n;
   }
   lua_pop(L, 1);
   return count;

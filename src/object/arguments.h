@@ -49,7 +49,7 @@ const char *lt_check_string(lua_State *L, int arg, size_t *length);
 lua_Integer lt_check_integer(lua_State *L, int arg);
 
 /* A list; returns how long it is: its field 'n', if there is one, or its length. */
-size_t lt_check_list(lua_State *L, int arg);
+lua_Integer lt_check_list(lua_State *L, int arg);
 
 void lt_check_type(lua_State *L, int arg, int type);
 void lt_check_callable(lua_State *L, int arg);
