@@ -2,7 +2,7 @@
 
 ROCKSPEC = rockspec/lthread-scm-1.rockspec
 LINTERS = clang-tidy clang-format luacheck
-LINT_PLATFORMS = $(if $(LINUX),$(PLATFORMS),posix)
+LINT_PLATFORMS = $(if $(LINUX),$(filter-out windows,$(PLATFORMS)),posix)
 LINT_COMPILERS = $(foreach cc,gcc clang,$(if $(shell command -v $(cc)),$(cc)))
 LINT_BUILDS = $(foreach cc,$(LINT_COMPILERS),$(LINT_PLATFORMS:%=lint-$(cc)-%))
 LINT_SOURCES = $(COMMON) $(filter %.c,$(SPEC_C)) bench/floor.c $(sort $(foreach platform,$(LINT_PLATFORMS),$(PLATFORM_$(platform))))
