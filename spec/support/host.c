@@ -79,8 +79,8 @@ static int add_traceback(lua_State *L) {
 static int report(lua_State *L, int status) {
   if (status != LUA_OK) {
     const char *message = lua_tostring(L, -1);
-    lua_writestringerror("%s: ", program);
-    lua_writestringerror("%s\n", message != NULL ? message : "(error message not a string)");
+    fprintf(stderr, "%s: ", program);
+    fprintf(stderr, "%s\n", message != NULL ? message : "(error message not a string)");
     lua_pop(L, 1);
   }
   return status;
@@ -172,7 +172,7 @@ int main(int argc, char **argv) {
   count_signals();
   lua_State *L = luaL_newstate();
   if (L == NULL) {
-    lua_writestringerror("%s: not enough memory\n", program);
+    fprintf(stderr, "%s: not enough memory\n", program);
     return EXIT_FAILURE;
   }
   if (argc > 0) {

@@ -18,6 +18,7 @@
 #include <lualib.h>
 
 #include "lthread.h"
+#include "src/base/lua_version.h"
 
 static atomic_llong left = -1; /* allocations until one fails, -1: none does */
 static atomic_llong most;      /* so many allocations fail, 0: all from then on */
@@ -129,7 +130,7 @@ static long long count_leaked(long long before) {
 static int in_new_state(lua_State *L) {
   lua_gc(L, LUA_GCSTOP);
   const long long before = atomic_load(&live);
-  lua_State *new = lua_newstate(allocate, NULL);
+  lua_State *new = lt_new_state(allocate, NULL);
   if (new == NULL)
     return luaL_error(L, "no state");
   luaL_openlibs(new);
