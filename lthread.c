@@ -153,6 +153,8 @@ static void push_module(lua_State *L) {
   set_class(L, &lt_LockType, "lock");
   set_class(L, &lt_RLockType, "RLock");
   set_class(L, &lt_EventType, "Event");
+  set_class(L, &lt_BarrierType, "Barrier");
+  set_class(L, &lt_BrokenBarrierError, "BrokenBarrierError");
   set_class(L, &lt_ConditionType, "Condition");
   set_class(L, &lt_SemaphoreType, "Semaphore");
   set_class(L, &lt_BoundedSemaphoreType, "BoundedSemaphore");

@@ -15,7 +15,8 @@ extern const lt_Face lt_class_face, lt_handle_face, lt_shared_face;
 /* Types of objects, with what calling their class does. */
 extern const lt_Type lt_lock_type, lt_rlock_type, lt_local_type, lt_per_thread_type;
 extern lt_Class lt_LockType, lt_RLockType, lt_LocalType, lt_PerThreadType, lt_HandleType,
-    lt_SharedType, lt_EventType, lt_SemaphoreType, lt_BoundedSemaphoreType, lt_ConditionType;
+    lt_SharedType, lt_EventType, lt_SemaphoreType, lt_BoundedSemaphoreType, lt_ConditionType,
+    lt_BarrierType, lt_BrokenBarrierError;
 
 /* Functions of the module that are made by one of these. */
 int lt_allocate_lock(lua_State *L);

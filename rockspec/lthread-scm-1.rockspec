@@ -31,6 +31,7 @@ local function lthread(defines, libraries, ...)
             libraries = libraries,
             sources = {
                "lib/atomiclib.c",
+               "lib/barrierlib.c",
                "lib/calllib.c",
                "lib/classlib.c",
                "lib/conditionlib.c",
@@ -105,6 +106,7 @@ local function lthread(defines, libraries, ...)
                "src/state/replacement.c",
                "src/state/running_handlers.c",
                "src/state/state.c",
+               "src/sync/barrier.c",
                "src/sync/biased_lock.c",
                "src/sync/condition.c",
                "src/sync/event.c",

@@ -60,6 +60,7 @@ end
 describe("the deadlock check", function()
   for what, wait in pairs {
     Event = "_thread.Event():wait()",
+    Barrier = "_thread.Barrier(3):wait()",
     Condition = "local c = _thread.Condition() c:acquire() c:wait()",
     Semaphore = "_thread.Semaphore(0):acquire()",
   } do

@@ -89,6 +89,7 @@ activities.waiting = {
   ["__enter__"] = function(never) never:__enter__() end,
   ["RLock.acquire"] = function(_, _, rlock) rlock:acquire() end,
   ["RLock.hold"] = function(_, _, rlock) local _ <close> = rlock:hold() end,
+  ["Barrier.wait"] = function() _thread.Barrier(2):wait() end,
   ["Condition.wait"] = function()
     local condition = _thread.Condition()
     condition:with(condition.wait, condition)

@@ -61,6 +61,18 @@ operations.conditions = [[
   assert(not ok and _thread.isinstance(e, _thread.RuntimeError))
 ]]
 
+operations.barriers = [[
+  local box = _thread.shared { calls = 0 }
+  local one = _thread.Barrier(1, function() box.calls = box.calls + 1 end)
+  assert(one:wait() == 0 and box.calls == 1 and not one.broken and one.n_waiting == 0)
+  local two = _thread.Barrier { parties = 2, timeout = 0.0001 }
+  local ok, e = pcall(two.wait, two)
+  if type(e) == "string" then error(e, 0) end
+  assert(not ok and _thread.isinstance(e, _thread.BrokenBarrierError) and two.broken)
+  two:reset()
+  assert(not two.broken)
+]]
+
 operations.exceptions = [[
   local class = _thread.ValueError:subclass "Wrong"
   local ok, e = pcall(function() error(class("no", { 1 }, 2)) end)
