@@ -130,7 +130,8 @@ describe("the deadlock check", function()
       lock:acquire()
     ]]
     assert.truthy(text:find(
-      "MainThread %(ident 1%) waits for lock 0?x?%x+ held by thread MainThread %(ident 1%)\n"), text)
+      "MainThread %(ident 1%) waits for lock 0?x?%x+ held by thread MainThread %(ident 1%)\n"),
+      text)
   end)
 
   it("reports a lock that nobody will release", function()

@@ -127,7 +127,8 @@ describe("dump_traceback", function()
     assert.truthy(part:find("coroutine 0?x?%x+, running\n[^\n]*in method 'acquire'[^\n]*\n"
       .. "[^\n]*in upvalue 'wait'"), part)
     assert.equal(1, select(2, part:gsub("waits for the one that it has resumed", "")), part)
-    assert.truthy(part:find("coroutine 0?x?%x+, suspended\n[^\n]*yield[^\n]*\n[^\n]*'suspend'"), part)
+    assert.truthy(part:find("coroutine 0?x?%x+, suspended\n[^\n]*yield[^\n]*\n[^\n]*'suspend'"),
+      part)
     assert.equal(1, select(2, part:gsub(", suspended\n", "")), part)
     stop(handle)
   end)

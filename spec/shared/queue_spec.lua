@@ -136,14 +136,15 @@ for _, class in ipairs { queue.SimpleQueue, queue.Queue, queue.LifoQueue } do
     end)
 
     it("is unchanged by what can't be transferred", function()
-      local e = raised(_thread.TypeError, q.put, q, { job = { co = coroutine.create(print) } })
-      assert.equal("cannot transfer a coroutine (message.job.co); send its function and create it there", e.message)
+      local function refuses_a_coroutine(path, put, message)
+        assert.equal(("cannot transfer a coroutine (%s); send its function and create it there")
+          :format(path), raised(_thread.TypeError, put, q, message).message)
+      end
+      refuses_a_coroutine("message.job.co", q.put, { job = { co = coroutine.create(print) } })
       local list = { 1, "two", ("x"):rep(100), { 4 }, coroutine.create(print) }
-      e = raised(_thread.TypeError, q.put_many, q, list)
-      assert.equal("cannot transfer a coroutine (list[5]); send its function and create it there", e.message)
+      refuses_a_coroutine("list[5]", q.put_many, list)
       list[3] = { name = { coroutine.create(print) } }
-      e = raised(_thread.TypeError, q.put_many, q, list)
-      assert.equal("cannot transfer a coroutine (list[3].name[1]); send its function and create it there", e.message)
+      refuses_a_coroutine("list[3].name[1]", q.put_many, list)
       assert.equal(0, q:qsize())
     end)
 

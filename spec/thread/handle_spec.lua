@@ -221,7 +221,8 @@ describe("a handle", function()
 
   it("says from result what can't be transferred", function()
     local handle = _thread.start_joinable_thread(function() return 1, coroutine.create(print) end)
-    raises(_thread.TypeError, "cannot transfer a coroutine (result[2]); send its function and create it there", handle.result, handle)
+    raises(_thread.TypeError, "cannot transfer a coroutine (result[2]); "
+      .. "send its function and create it there", handle.result, handle)
   end)
 
   it("is made from an ident", function()

@@ -165,6 +165,26 @@ describe("interrupt", function()
     end))
   end)
 
+  it("that comes while the function's modules are loaded is no error of theirs", function()
+    local there, go, home = held(), held(), _thread.get_ident()
+    package.preload["lt_spec.careful"] = function()
+      local loaded = _thread.get_ident() == home or pcall(function()
+        there:release()
+        await(go)
+      end)
+      return { loaded = loaded }
+    end
+    finally(function()
+      package.preload["lt_spec.careful"], package.loaded["lt_spec.careful"] = nil, nil
+    end)
+    local careful = require "lt_spec.careful"
+    local handle = start(function() return careful.loaded end)
+    assert.is_true(await(there))
+    assert.is_true(handle:interrupt(_thread.ValueError))
+    go:release()
+    ended_by(_thread.ValueError, handle)
+  end)
+
   it("that comes during the thread's last call of C is its end", function()
     local path = os.tmpname()
     os.remove(path)
