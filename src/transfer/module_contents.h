@@ -29,7 +29,7 @@ typedef struct lt_ModuleContents {
   lt_Object object;
   lua_Integer id;                  /* a hash of all: equal ones of several states are one */
   _Atomic(lt_ModuleShape *) shape; /* set once */
-  lt_ModuleOffer *offer; /* NULL: it can be required */
+  lt_ModuleOffer *offer;           /* NULL: it can be required */
   const char *members;
   const char *makers;
   const char *others;

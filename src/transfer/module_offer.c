@@ -100,7 +100,8 @@ static bool is_unoffered(lua_State *L) {
 }
 
 static bool has_usual_name(lua_State *L, int key) {
-  return lua_type(L, key) == LUA_TSTRING && strlen(lua_tostring(L, key)) == (size_t)lua_rawlen(L, key);
+  return lua_type(L, key) == LUA_TSTRING &&
+         strlen(lua_tostring(L, key)) == (size_t)lua_rawlen(L, key);
 }
 
 /* The name and the module are on the top. */

@@ -54,7 +54,7 @@ static void pack_open_function(lua_State *L, lt_Packer *packer) {
   int upvalue_count;
   uint32_t reference;
   const lt_Bytecode *code = lt_pack_code(L, packer, function, &upvalue_count, &reference);
-  if (packer->starts_over) {
+  if (code == NULL) {
     lua_pop(L, 1);
     return;
   }

@@ -165,17 +165,17 @@ static void write_table_shell(lua_State *L, lt_Packer *packer) {
 ** userdata it makes nothing.
 */
 static void write_shell(lua_State *L, lt_Packer *packer, int value, size_t node) {
+  bool absent = is_absent(packer, packer->nodes[node].address);
+  int type = absent ? LUA_TNIL : lua_type(L, value);
   lua_CFunction function = lua_tocfunction(L, value);
   uint32_t reference;
   int upvalue_count;
-  if (is_absent(packer, packer->nodes[node].address)) {
-    lt_packer_write_tag(L, packer, LT_TAG_END);
-  } else if (lua_type(L, value) == LUA_TTABLE) {
+  if (type == LUA_TTABLE) {
     write_table_shell(L, packer);
     note_body(L, packer, node);
-  } else if (function != NULL && lua_getupvalue(L, value, 1) == NULL) {
+  } else if (type == LUA_TFUNCTION && function != NULL && lua_getupvalue(L, value, 1) == NULL) {
     lt_packer_write_tagged(L, packer, LT_TAG_CFUNCTION, &function, sizeof(function));
-  } else if (lua_type(L, value) == LUA_TFUNCTION && function == NULL) {
+  } else if (type == LUA_TFUNCTION && function == NULL) {
     lua_settop(L, value);
     if (lt_pack_code(L, packer, value, &upvalue_count, &reference) == NULL)
       return;

@@ -193,11 +193,11 @@ static void pack_by_identity(lua_State *L, lt_Packer *packer) {
   }
   if (type != LUA_TTABLE)
     lt_quiet_hold(L, &packer->quiet);
-  if (lua_iscfunction(L, -1) && lt_pack_library_function(L, packer, address))
+  bool named = (lua_iscfunction(L, -1) && lt_pack_library_function(L, packer, address)) ||
+               lt_pack_if_named(L, packer, address);
+  if (named)
     return;
-  else if (lt_pack_if_named(L, packer, address))
-    return;
-  else if (type == LUA_TUSERDATA)
+  if (type == LUA_TUSERDATA)
     pack_userdata(L, packer);
   else if (type == LUA_TFUNCTION)
     lt_pack_function(L, packer);
