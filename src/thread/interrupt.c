@@ -265,14 +265,16 @@ static bool call_on_interrupt(lua_State *L, lt_Thread *thread, bool is_exit) {
 
 /*
 ** Raises the exception or, if it can't be made, the error that says why; returns if the thread's
-** on_interrupt has taken it.
+** on_interrupt has taken it. In a thread that has not called its function yet the request stays: a
+** module that is loaded for the function may have taken the exception for an error of its own.
 */
 static void raise_request(lua_State *L, lt_Thread *thread, lt_InterruptRequest *request,
                           int level) {
   bool is_exit = request == NULL;
   lua_pushinteger(L, level + 1);
   int status = lt_protected_call(L, make_exception, request, 1, 1);
-  if (status == LUA_ERRMEM || (status != LUA_OK && is_overflow(L, status)))
+  bool is_starting = atomic_load(&thread->status) == LT_STARTING;
+  if (is_starting || status == LUA_ERRMEM || (status != LUA_OK && is_overflow(L, status)))
     put_back(thread, request);
   else if (request != NULL)
     free_request(request);

@@ -46,28 +46,17 @@ static void refuse_results(lua_State *L, lt_Thread *thread) {
   thread->failed = true;
 }
 
-/*
-** Pushes the function and its arguments; returns their number. Modules may be loaded for them, whose
-** own pcalls would take an interrupt for an error of what they call: it waits meanwhile.
-*/
-static int receive_function(lua_State *L, lt_Thread *thread) {
-  lt_interrupt_shield_begin(thread);
+static int run_function(lua_State *L) {
+  lt_Thread *thread = lua_touserdata(L, 1);
+  thread->bottom = run_function;
+  lua_settop(L, 0);
+  lt_interrupt_replace_sethook(L);
   lt_inherited_package_apply_paths(L, thread->package);
   lt_inherited_libraries_apply(L, thread->libraries);
   lt_inherited_package_apply_preload(L, thread->package);
   int count = lt_unpack(L, thread->message, LT_TAKE_GLOBALS);
   lt_message_free(thread->message);
   thread->message = NULL;
-  lt_interrupt_shield_end(thread);
-  return count;
-}
-
-static int run_function(lua_State *L) {
-  lt_Thread *thread = lua_touserdata(L, 1);
-  thread->bottom = run_function;
-  lua_settop(L, 0);
-  lt_interrupt_replace_sethook(L);
-  int count = receive_function(L, thread);
   atomic_store(&thread->status, LT_RUNNING);
   if (lt_interrupted(thread))
     lt_interrupt_deliver(L, thread, 0);
@@ -173,7 +162,6 @@ static void run_state(lua_State *L, lt_Thread *thread) {
   lua_pushcfunction(L, run_function);
   lua_pushlightuserdata(L, thread);
   int status = lua_pcall(L, 1, LUA_MULTRET, 1);
-  atomic_store(&thread->shields, 0); /* receive_function may have failed */
   if (status != LUA_OK)
     prefer_interrupt(L, thread);
   atomic_store(&thread->status, LT_STOPPING);
