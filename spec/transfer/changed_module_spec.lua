@@ -50,6 +50,18 @@ describe("what a script has set in a module", function()
     end
   end)
 
+  it("is not what one module's file has added to the table of another", function()
+    count = count + 1
+    local inner, outer = "lt_spec.inner" .. count, "lt_spec.outer" .. count
+    new_module(inner, function() return { get = function() return "inner" end } end)
+    local module = new_module(outer, function()
+      local both = require(inner)
+      both.iterator = ("x"):gmatch "x" -- can't cross
+      return both
+    end)
+    twice({ "inner", "x" }, module, function(m) return m.get(), m.iterator() end)
+  end)
+
   it("is seen by a thread: in tables of the module", function()
     local module = new_settings()
     module.handlers.foo = function() return "foo" end

@@ -12,6 +12,7 @@
 
 /* Weak tables, by the tables of the modules. */
 static const char fresh_key;   /* their copies */
+static const char made_key;    /* true: it was not made by require */
 static const char brought_key; /* what messages have set: for each key a list {value, number} */
 
 /* Lua's own require. */
@@ -62,9 +63,8 @@ bool lt_fresh_module_is_known(lua_State *L, int index) {
   return known;
 }
 
-void lt_fresh_module_keep(lua_State *L) {
-  if (lt_fresh_module_is_known(L, -1))
-    return;
+/* Of the module on the top, as it is now. */
+static void keep_fresh(lua_State *L) {
   push_copies(L, -1);
   lt_fresh_module_push_all(L);
   lua_pushnil(L);
@@ -74,6 +74,23 @@ void lt_fresh_module_keep(lua_State *L) {
     lua_rawset(L, -4);
   }
   lua_pop(L, 2);
+}
+
+void lt_fresh_module_keep_made(lua_State *L) {
+  keep_fresh(L);
+  lt_push_registered(L, &made_key, "k");
+  lua_pushvalue(L, -2);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+static bool was_made(lua_State *L) {
+  lt_push_registered(L, &made_key, "k");
+  lua_pushvalue(L, -2);
+  bool made = lua_rawget(L, -2) != LUA_TNIL;
+  lua_pop(L, 2);
+  return made;
 }
 
 /*
@@ -107,8 +124,8 @@ static int watched_require(lua_State *L) {
   if (was_loaded || !is_worth_keeping(name))
     return top - 2;
   fresh_push_loaded(L);
-  if (lua_istable(L, -1))
-    lt_fresh_module_keep(L);
+  if (lua_istable(L, -1) && !was_made(L))
+    keep_fresh(L);
   lua_settop(L, top);
   return top - 2;
 }

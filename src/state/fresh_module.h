@@ -14,8 +14,11 @@
 /* Has the state's require keep what it loads, and call Lua's own. */
 void lt_fresh_module_watch(lua_State *L);
 
-/* Keeps the table on the top, a module that was just made, unless that was done before. */
-void lt_fresh_module_keep(lua_State *L);
+/*
+** Keeps the table on the top, a module that was just made from an offer: a require that returns it
+** later, when more has been set in it, does not keep it anew.
+*/
+void lt_fresh_module_keep_made(lua_State *L);
 
 /* Whether it is one of those. */
 bool lt_fresh_module_is_require(lua_CFunction function);

@@ -157,7 +157,7 @@ static void take_offer(lua_State *L, lt_ModuleOffer *offer, const char *name) {
   lua_rawset(L, -3);
   lua_pop(L, 1);
   if (lua_istable(L, -1))
-    lt_fresh_module_keep(L);
+    lt_fresh_module_keep_made(L);
   lt_object_push(L, &offer->object);
   lt_nameable_offer(L, name);
 }

@@ -120,8 +120,9 @@ static const char **list_lacking(lua_State *L, int loaded, int names, size_t *co
   lua_pushnil(L);
   while (lua_next(L, loaded)) {
     if (lacks_offer(L)) {
+      *count += 1;
       lua_pushvalue(L, -2);
-      lua_rawseti(L, names, (lua_Integer)++ * count);
+      lua_rawseti(L, names, (lua_Integer)*count);
     }
     lua_pop(L, 1);
   }
