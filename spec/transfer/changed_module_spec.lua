@@ -52,9 +52,9 @@ describe("what a script has set in a module", function()
 
   it("is not what one module's file has added to the table of another", function()
     count = count + 1
-    local inner, outer = "lt_spec.inner" .. count, "lt_spec.outer" .. count
+    local whole, inner = "lt_spec.whole" .. count, "lt_spec.whole" .. count .. ".core"
     new_module(inner, function() return { get = function() return "inner" end } end)
-    local module = new_module(outer, function()
+    local module = new_module(whole, function()
       local both = require(inner)
       both.iterator = ("x"):gmatch "x" -- can't cross
       return both
