@@ -1,13 +1,11 @@
 -- Objects with a rule that are held by what makes them, such as the constants of a class.
 local _thread = require "lthread"
-local queue = require "lthread.queue"
 local kinds = require "support.class_kinds"
+local new_server = require "support.server"
 local transfers = require "support.transfers"
 local call, echo = transfers.call, transfers.echo
 
 transfers.clean_up()
-
-local LONG = 300
 
 local function new_class()
   local Point = {}
@@ -15,28 +13,6 @@ local function new_class()
   function Point.new(x) return setmetatable({ x = x }, Point) end
   function Point.__transfer(p) return Point.new, p.x end
   return Point
-end
-
--- A thread that answers each message with what f returns for it.
-local function new_server(f)
-  local questions, answers = queue.SimpleQueue(), queue.SimpleQueue()
-  local handle = _thread.start_joinable_thread(function()
-    while true do
-      local question = questions:get(true, LONG)
-      if question == "end" then return end
-      answers:put(table.pack(pcall(f, question)))
-    end
-  end, { daemon = true })
-  local function ask(value)
-    questions:put(value)
-    local answer = answers:get(true, LONG)
-    assert(answer[1], answer[2])
-    return table.unpack(answer, 2, answer.n)
-  end
-  return ask, function()
-    questions:put "end"
-    handle:join()
-  end
 end
 
 for name, make in pairs(kinds) do
@@ -70,14 +46,14 @@ describe("the constant of a class", function()
     local Point = new_class()
     Point.zero = Point.new(0)
     local first
-    local ask, stop = new_server(function(p)
+    local server = new_server(function(p)
       local class = getmetatable(p)
       first = first or class
       return p, class == first, class.zero and class.zero.x, class.one and class.one.x,
         class.zero and getmetatable(class.zero) == class
     end)
     local function answer(p)
-      local back, same, zero, one, is_of_class = ask(p)
+      local back, same, zero, one, is_of_class = server.ask(p)
       assert.equal(Point, getmetatable(back))
       assert.is_true(same)
       assert.equal(p.x, back.x)
@@ -91,23 +67,23 @@ describe("the constant of a class", function()
     assert.same({ nil, 1 }, { answer(Point.new(5)) })
     Point.zero = Point.new(10)
     assert.same({ 10, 1, true }, { answer(Point.zero) })
-    stop()
+    server.stop()
   end)
 
   it("stays as the thread has set it", function()
     local Point = new_class()
     Point.zero = Point.new(0)
-    local ask, stop = new_server(function(p)
+    local server = new_server(function(p)
       local class = getmetatable(p)
       local zero = class.zero
       class.zero = "set"
       return zero == "set" or zero.x
     end)
-    assert.equal(0, ask(Point.new(1)))
-    assert.is_true(ask(Point.new(2)))
+    assert.equal(0, server.ask(Point.new(1)))
+    assert.is_true(server.ask(Point.new(2)))
     Point.limit = 5
-    assert.is_true(ask(Point.new(3)))
-    stop()
+    assert.is_true(server.ask(Point.new(3)))
+    server.stop()
   end)
 
   it("may be a variable of its methods, which is the same one everywhere", function()
