@@ -1,7 +1,7 @@
 # Builds, tests and installs lthread with GNU make. `make help` lists the targets; what only those
 # need who change lthread is in make/. V=1 shows each command whole.
 
-VERSION = 0.1.0
+VERSION := $(shell sed -n 's/^.define LTHREAD_VERSION "\(.*\)"/\1/p' lthread.h)
 UNAME := $(shell uname -s)
 LINUX := $(filter Linux,$(UNAME))
 DARWIN := $(filter Darwin,$(UNAME))
@@ -21,7 +21,6 @@ $(error PLATFORM=$(PLATFORM) is unknown ($(subst $(empty) ,$(comma) ,$(PLATFORMS
 endif
 
 WINDOWS := $(filter windows,$(PLATFORM))
-MODULE = lthread.$(if $(WINDOWS),dll,so)
 
 # For which Lua: LUA_VERSION=5.4 or 5.5.
 LUA_VERSIONS = 5.4 5.5
@@ -35,6 +34,18 @@ endif
 
 LUA_NAMES = lua$(LUA_VERSION) lua-$(LUA_VERSION) lua$(subst .,,$(LUA_VERSION)) lua
 LUA_SUFFIX = $(subst .,_,$(LUA_VERSION))
+
+# The module, and the libraries for hosts in C. Those for several versions of Lua may be installed side by side.
+MODULE = lthread.$(if $(WINDOWS),dll,so)
+PACKAGE = lthread$(patsubst %,-%,$(filter-out 5.4,$(LUA_VERSION)))
+STATIC_LIBRARY = lib$(PACKAGE).a
+SOVERSION = $(firstword $(subst ., ,$(VERSION)))
+ifndef WINDOWS
+LINK_NAME = lib$(PACKAGE).$(if $(DARWIN),dylib,so)
+SONAME = $(if $(DARWIN),lib$(PACKAGE).$(SOVERSION).dylib,$(LINK_NAME).$(SOVERSION))
+SHARED_LIBRARY = $(if $(DARWIN),lib$(PACKAGE).$(VERSION).dylib,$(LINK_NAME).$(VERSION))
+endif
+LIBRARIES = $(STATIC_LIBRARY) $(SHARED_LIBRARY)
 
 # Its headers: LUA_INCDIR=directory, or by pkg-config under the usual names.
 ifndef LUA_INCDIR
@@ -88,24 +99,32 @@ SAY = $(if $(filter 1,$(V)),,@$(if $(SILENT),,echo '$(1)' && ))
 
 ## all             lthread.so and liblthread.a (LUA_VERSION=5.4 or 5.5, PLATFORM=linux or posix, CC, CFLAGS, LUA_INCDIR, V=1);
 ##                 with PLATFORM=windows CC=x86_64-w64-mingw32-gcc LUA_INCDIR=... LUA_LIBDIR=... lthread.dll
-all: $(MODULE) liblthread.a
+all: $(MODULE) $(STATIC_LIBRARY) $(LIBRARIES:%=$(OUT)/%)
 
-lthread.so lthread.dll liblthread.a: %: $(OUT)/% FORCE
+$(MODULE) $(STATIC_LIBRARY): %: $(OUT)/% FORCE
 	@cmp -s $< $@ || { rm -f $@ && cp $< $@; }
 
 $(OUT)/$(MODULE): $(OBJECTS)
 	$(LINK) $(SHARED) -o $@ $(OBJECTS) $(LIBS)
 
-$(OUT)/liblthread.a: $(OBJECTS)
+$(OUT)/$(STATIC_LIBRARY): $(OBJECTS)
 	@rm -f $@
 	$(call SAY,AR $@)$(AR) rcs $@ $(OBJECTS)
+
+ifdef SHARED_LIBRARY
+# What it wants of Lua, the host has.
+$(OUT)/$(SHARED_LIBRARY): $(OBJECTS)
+	$(LINK) $(if $(DARWIN),-dynamiclib -undefined dynamic_lookup -install_name '$(LIBDIR)/$(SONAME)',-shared -Wl$(comma)-soname$(comma)$(SONAME)) \
+		-o $@ $(OBJECTS) $(LIBS)
+endif
 
 $(OUT)/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)
 	$(call SAY,CC $<)$(COMPILE) -MMD -MP -c -o $@ $<
 
-# Changes with the compiler, its options and the list of sources.
-$(OUT)/flags: FORCE
+# Changes with the compiler, its options and the list of sources; `make install` alone takes what is there.
+ONLY_INSTALLS := $(if $(MAKECMDGOALS),$(if $(filter-out install uninstall,$(MAKECMDGOALS)),,yes))
+$(OUT)/flags: $(if $(ONLY_INSTALLS),,FORCE)
 	$(NEED_HEADERS)@mkdir -p $(@D)
 	@echo '$(COMPILE) $(SOURCES)' | cmp -s - $@ || echo '$(COMPILE) $(SOURCES)' >$@
 
@@ -121,42 +140,21 @@ RUN = env -u LUA_PATH_$(LUA_SUFFIX) -u LUA_CPATH_$(LUA_SUFFIX) \
 	LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/$(SCRIPTS)/?.lua;$(or $(LUA_PATH_$(LUA_SUFFIX)),$(LUA_PATH),;)$(OF_5.4)' \
 	LUA_CPATH='$(BUILT);$(or $(LUA_CPATH_$(LUA_SUFFIX)),$(LUA_CPATH),;)'
 
+# The build for this machine leaves the module where `require` finds it in this folder.
+IN_PLACE = $(if $(filter $(PLATFORM),$(VARIANT)),$(MODULE))
+
 ## test            the specs (ARGS=spec/sync, ARGS=spec/sync/lock_spec.lua, ARGS="--filter=word spec", LUA=lua5.4)
 ARGS ?= spec
-test: $(OUT)/$(MODULE) programs
+test: $(OUT)/$(MODULE) $(IN_PLACE) programs
 	$(NEED_LUA)$(call SAY,TEST $(ARGS))$(RUN) $(PROGRAMS) LTHREAD_LUA=$(abspath $(shell command -v $(LUA))) $(LUA) spec/run.lua $(ARGS)
 
 ## demo            an example, run from the tree
-demo: $(OUT)/$(MODULE)
+demo: $(OUT)/$(MODULE) $(IN_PLACE)
 	$(NEED_LUA)$(call SAY,RUN examples/wordcount.lua)$(RUN) $(LUA) examples/wordcount.lua
-
-## install         into PREFIX=/usr/local (below DESTDIR, if any)
-PREFIX ?= /usr/local
-ROOT = $(DESTDIR)$(PREFIX)
-LUA_DIR = $(ROOT)/share/lua/$(LUA_VERSION)
-SO_DIR = $(ROOT)/lib/lua/$(LUA_VERSION)
-PC_DIR = $(ROOT)/lib/pkgconfig
-
-install: $(OUT)/$(MODULE) $(OUT)/liblthread.a
-	mkdir -p $(sort $(dir $(LUA_FILES:lua/%=$(LUA_DIR)/%))) $(SO_DIR) $(PC_DIR) $(ROOT)/include
-	for file in $(LUA_FILES:lua/%=%); do \
-		install -m 644 lua/$$file $(LUA_DIR)/$$file || exit; done
-	install -m 755 $(OUT)/$(MODULE) $(SO_DIR)/$(MODULE)
-	install -m 644 $(OUT)/liblthread.a $(ROOT)/lib/liblthread.a
-	install -m 644 lthread.h $(ROOT)/include/lthread.h
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LUA@|$(LUA_PC)|' \
-		-e 's|@LUA_VERSION@|$(LUA_VERSION)|' \
-		-e 's|@LIBS@|$(LIBS)|' lthread.pc.in >$(PC_DIR)/lthread.pc
-
-## uninstall       what install put there
-uninstall:
-	rm -f $(LUA_FILES:lua/%=$(LUA_DIR)/%) $(SO_DIR)/$(MODULE) $(ROOT)/lib/liblthread.a \
-		$(ROOT)/include/lthread.h $(PC_DIR)/lthread.pc
-	@test ! -d $(LUA_DIR)/lthread || rmdir $(LUA_DIR)/lthread
 
 ## clean           remove what was built, here and by luarocks
 clean:
-	$(call SAY,CLEAN build)rm -rf build lthread.so lthread.dll liblthread.a $(patsubst %.c,%.o,$(filter %.c,$(TREE)))
+	$(call SAY,CLEAN build)rm -rf build lthread.so lthread.dll liblthread*.a $(patsubst %.c,%.o,$(filter %.c,$(TREE)))
 
 ## help            this list
 help:
@@ -164,10 +162,10 @@ help:
 
 FORCE:
 
-.PHONY: all test demo install uninstall clean help FORCE
+.PHONY: all test demo clean help FORCE
 
 # $(call NEED,programs): ends with the way out where one of them is missing.
 NEED = $(foreach program,$(1),$(if $(shell command -v $(program)),,\
 	$(error no $(program): sh tools/setup.sh ci installs what is missing)))
 
-include make/matrix.mk make/programs.mk make/sanitize.mk make/chance.mk make/model.mk make/bench.mk make/libraries.mk make/lint.mk
+include make/install.mk make/matrix.mk make/programs.mk make/sanitize.mk make/chance.mk make/model.mk make/bench.mk make/libraries.mk make/lint.mk

@@ -166,6 +166,8 @@ static void push_module(lua_State *L) {
   lua_setfield(L, -2, "globals");
   lua_pushnumber(L, LT_TIMEOUT_MAX);
   lua_setfield(L, -2, "TIMEOUT_MAX");
+  lua_pushliteral(L, "lthread " LTHREAD_VERSION);
+  lua_setfield(L, -2, "_VERSION");
 }
 
 static int open_module(lua_State *L);

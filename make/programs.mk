@@ -10,7 +10,7 @@ LUA_LIBS := $(if $(LUA_PC),$(shell pkg-config --libs $(LUA_PC)),-llua$(LUA_VERSI
 LUA_LIBDIR := $(if $(LUA_PC),$(shell pkg-config --variable=libdir $(LUA_PC)))
 LUA_LIB ?= $(or $(wildcard $(patsubst -l%,$(LUA_LIBDIR)/lib%.a,$(filter -llua%,$(LUA_LIBS)))),$(LUA_LIBS))
 
-PROGRAMS = LTHREAD_FAILING=$(CURDIR)/$(OUT)/failing LTHREAD_HOSTS=$(CURDIR)/$(OUT)/hosts
+PROGRAMS = LTHREAD_FAILING='$(CURDIR)/$(OUT)/failing' LTHREAD_HOSTS='$(CURDIR)/$(OUT)/hosts'
 programs: $(OUT)/failing $(OUT)/support/native.so $(HOSTS:spec/hosts/%.c=$(OUT)/hosts/%)
 
 # Lua with lthread inside, where the sanitizers see it. Allocations fail in it on demand, but not under
@@ -18,17 +18,17 @@ programs: $(OUT)/failing $(OUT)/support/native.so $(HOSTS:spec/hosts/%.c=$(OUT)/
 COUNTED = $(and $(LINUX),$(filter-out tsan,$(VARIANT)))
 HOST = spec/support/host.c $(if $(COUNTED),spec/support/memory.c)
 
-$(OUT)/lua: $(HOST:%.c=$(OUT)/%.o) $(OUT)/liblthread.a
+$(OUT)/lua: $(HOST:%.c=$(OUT)/%.o) $(OUT)/$(STATIC_LIBRARY)
 	$(LINK) $(EXPORT) $(if $(COUNTED),$(WRAP) -Wl$(comma)--wrap=free) -o $@ $^ $(LUA_LIB) $(LIBS)
 
 $(OUT)/spec/support/host.o: DEFINES += $(if $(COUNTED),-DHAVE_MEMORY)
 
 # The same with allocations that can be made to fail one by one.
-$(OUT)/failing: $(OUT)/spec/support/failing.o $(OUT)/liblthread.a
+$(OUT)/failing: $(OUT)/spec/support/failing.o $(OUT)/$(STATIC_LIBRARY)
 	$(LINK) $(EXPORT) $(WRAP) -o $@ $^ $(LUA_LIB) $(LIBS)
 
 # Programs that embed Lua and lthread, each in a way of its own.
-$(OUT)/hosts/%: $(OUT)/spec/hosts/%.o $(OUT)/liblthread.a
+$(OUT)/hosts/%: $(OUT)/spec/hosts/%.o $(OUT)/$(STATIC_LIBRARY)
 	@mkdir -p $(@D)
 	$(LINK) $(EXPORT) -o $@ $^ $(LUA_LIB) $(LIBS)
 

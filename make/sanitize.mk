@@ -19,6 +19,6 @@ tsan:
 FIXED_ADDRESSES = $(shell setarch $$(uname -m) -R true 2>/dev/null && echo setarch $$(uname -m) -R)
 
 run-host: $(OUT)/lua $(OUT)/lthread.so programs
-	$(call SAY,RUN $(RUNNER) $(ARGS))$(RUN) $(PROGRAMS) LTHREAD_LUA=$(CURDIR)/$< LTHREAD_SANITIZER=$(VARIANT) $(FIXED_ADDRESSES) $(CURDIR)/$< $(RUNNER) $(ARGS)
+	$(call SAY,RUN $(RUNNER) $(ARGS))$(RUN) $(PROGRAMS) LTHREAD_LUA='$(CURDIR)/$<' LTHREAD_SANITIZER=$(VARIANT) $(FIXED_ADDRESSES) '$(CURDIR)/$<' $(RUNNER) $(ARGS)
 
 .PHONY: asan tsan run-host
