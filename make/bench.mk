@@ -1,9 +1,10 @@
-## bench           the speed of all parts against floors in C and other libraries (ONLY=lock: of one part)
+## bench           the speed of all parts against floors in C and other libraries (ONLY=lock: of one part;
+##                 CHART=doc/results.svg: draw it, too)
 BENCH = thread lock transfer computing queue shared interrupt exception
 bench: SCRIPTS = bench
 bench: $(OUT)/lthread.so $(OUT)/floor.so
 	$(NEED_LUA)$(if $(filter-out $(BENCH),$(ONLY)),$(error ONLY=$(ONLY): the parts are $(BENCH)))@\
-	$(RUN) $(LUA) bench/support/run.lua '$(if $(ONLY),,bench/results.svg)' $(or $(ONLY),$(BENCH))
+	$(RUN) $(LUA) bench/support/run.lua '$(CHART)' $(or $(ONLY),$(BENCH))
 
 $(OUT)/floor.so: $(OUT)/bench/floor.o
 	$(LINK) $(SHARED) -o $@ $^ $(LIBS)

@@ -6,6 +6,8 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DATADIR ?= $(PREFIX)/share
 DOCDIR ?= $(DATADIR)/doc/lthread
+MANDIR ?= $(DATADIR)/man
+ANNOTATIONDIR ?= $(DATADIR)/lthread/library
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
 LUA_LMOD ?= $(DATADIR)/lua/$(LUA_VERSION)
 LUA_CMOD ?= $(LIBDIR)/lua/$(LUA_VERSION)
@@ -23,9 +25,14 @@ REMOVE_FOLDER = if test -d '$(DESTDIR)$(1)'; then rmdir '$(DESTDIR)$(1)'; fi
 NOTES = README.md CHANGELOG.md LICENSE
 DOCUMENTS := $(wildcard doc/*.md doc/*.svg)
 EXAMPLES := $(wildcard examples/*.lua examples/*.c)
+ANNOTATIONS := $(wildcard library/*.lua)
+MODULE_ANNOTATIONS := $(wildcard library/lthread/*.lua)
+TRANSFER_ANNOTATIONS := $(wildcard library/lthread/transfer/*.lua)
+BUILT_PAGES = $(wildcard build/doc/*.html build/doc/*.css build/doc/*.svg)
+BUILT_MAN_PAGE = $(wildcard $(MAN_PAGE))
 
-## install         what is built, into PREFIX=/usr/local below DESTDIR (also LIBDIR, INCLUDEDIR, DATADIR, DOCDIR,
-##                 PKGCONFIGDIR, LUA_LMOD for modules in Lua, LUA_CMOD for those in C)
+## install         what is built, into PREFIX=/usr/local below DESTDIR (also LIBDIR, INCLUDEDIR, DATADIR, DOCDIR, MANDIR,
+##                 ANNOTATIONDIR, PKGCONFIGDIR, LUA_LMOD for modules in Lua, LUA_CMOD for those in C)
 install: $(OUT)/$(MODULE) $(LIBRARIES:%=$(OUT)/%) $(OUT)/$(PACKAGE).pc
 	$(call SAY,INSTALL modules in $(LUA_LMOD) and $(LUA_CMOD))$(call PUT,644,$(LUA_LMOD),lua/_thread.lua)
 	@$(call PUT,755,$(LUA_CMOD),$(OUT)/$(MODULE))
@@ -37,6 +44,11 @@ install: $(OUT)/$(MODULE) $(LIBRARIES:%=$(OUT)/%) $(OUT)/$(PACKAGE).pc
 	$(call SAY,INSTALL documents in $(DOCDIR))$(call PUT,644,$(DOCDIR),$(NOTES))
 	@$(call PUT,644,$(DOCDIR)/doc,$(DOCUMENTS))
 	@$(call PUT,644,$(DOCDIR)/examples,$(EXAMPLES))
+	@$(if $(BUILT_PAGES),$(call PUT,644,$(DOCDIR)/html,$(BUILT_PAGES)))
+	@$(if $(BUILT_MAN_PAGE),$(call PUT,644,$(MANDIR)/man3,$(BUILT_MAN_PAGE)))
+	@$(call PUT,644,$(ANNOTATIONDIR),$(ANNOTATIONS))
+	@$(call PUT,644,$(ANNOTATIONDIR)/lthread,$(MODULE_ANNOTATIONS))
+	@$(call PUT,644,$(ANNOTATIONDIR)/lthread/transfer,$(TRANSFER_ANNOTATIONS))
 
 ## uninstall       what install put there
 uninstall:
@@ -47,6 +59,15 @@ uninstall:
 	@$(call REMOVE,$(PKGCONFIGDIR),$(PACKAGE).pc)
 	@$(call REMOVE,$(DOCDIR)/examples,$(EXAMPLES))
 	@$(call REMOVE_FOLDER,$(DOCDIR)/examples)
+	@$(call REMOVE,$(DOCDIR)/html,*)
+	@$(call REMOVE_FOLDER,$(DOCDIR)/html)
+	@$(call REMOVE,$(MANDIR)/man3,$(MAN_PAGE))
+	@$(call REMOVE,$(ANNOTATIONDIR)/lthread/transfer,$(TRANSFER_ANNOTATIONS))
+	@$(call REMOVE_FOLDER,$(ANNOTATIONDIR)/lthread/transfer)
+	@$(call REMOVE,$(ANNOTATIONDIR)/lthread,$(MODULE_ANNOTATIONS))
+	@$(call REMOVE_FOLDER,$(ANNOTATIONDIR)/lthread)
+	@$(call REMOVE,$(ANNOTATIONDIR),$(ANNOTATIONS))
+	@$(call REMOVE_FOLDER,$(ANNOTATIONDIR))
 	@$(call REMOVE,$(DOCDIR)/doc,$(DOCUMENTS))
 	@$(call REMOVE_FOLDER,$(DOCDIR)/doc)
 	@$(call REMOVE,$(DOCDIR),$(NOTES))

@@ -70,6 +70,7 @@ find_missing() {
     has luacheck || missing="$missing lua-check"
     has spin || missing="$missing spin"
     has luarocks || missing="$missing luarocks"
+    has pandoc || missing="$missing pandoc"
   fi
   [ "$what" = libraries ] && find_missing_libraries
   return 0
@@ -105,6 +106,7 @@ find_missing
 [ -z "$missing" ] && exit
 
 if has apt-get; then
+  echo "installs$missing"
   apt update
   # shellcheck disable=SC2086
   apt install --yes --no-install-recommends $missing

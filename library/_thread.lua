@@ -1,0 +1,3 @@
+---@meta _thread
+
+return require "lthread"
