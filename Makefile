@@ -73,7 +73,6 @@ TREE := $(wildcard lthread.[ch] platform/*.[ch] src/*/*.[ch] lib/*.[ch])
 COMMON := $(filter-out platform/%,$(filter %.c,$(TREE)))
 SOURCES := $(PLATFORM_$(PLATFORM)) $(COMMON)
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
-LUA_FILES := $(wildcard lua/*.lua lua/*/*.lua)
 
 CFLAGS ?= -O2 -g
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
@@ -117,6 +116,10 @@ $(OUT)/$(SHARED_LIBRARY): $(OBJECTS)
 	$(LINK) $(if $(DARWIN),-dynamiclib -undefined dynamic_lookup -install_name '$(LIBDIR)/$(SONAME)',-shared -Wl$(comma)-soname$(comma)$(SONAME)) \
 		-o $@ $(OBJECTS) $(LIBS)
 endif
+
+# Where there is no interpreter, or nothing new, the file is good as it is.
+lib/lua_modules.c: $(wildcard lua/lthread/*.lua) tools/embed.lua
+	$(if $(LUA),$(call SAY,EMBED $@)$(LUA) tools/embed.lua --write $@,@touch $@)
 
 $(OUT)/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)

@@ -5,9 +5,11 @@
 #include "lthread.h"
 
 #include "lib/libs.h"
+#include "lib/lua_modules.h"
 #include "src/base/library_functions.h"
 #include "src/diagnose/diagnosis.h"
 #include "src/shared/shared_table.h"
+#include "src/thread/at_exit.h"
 #include "src/thread/excepthook.h"
 #include "src/thread/inherited_package.h"
 #include "src/thread/main_state.h"
@@ -39,6 +41,32 @@ static int exit_thread(lua_State *L) {
 static int shutdown(lua_State *L) {
   lt_shutdown_wait(L, lt_self(L));
   return 0;
+}
+
+static void describe_exit_function(lua_State *L, int value) {
+  (void)value;
+  lua_pushliteral(L, "function");
+}
+
+/*
+** _register_atexit(f)
+** Has a copy of f, made now, called when the main state is closed, before threads are waited for; the
+** one that was registered last comes first. What it raises goes to the excepthook. Raises TypeError
+** for what can't be called or transferred, RuntimeError once they have been called. Follows
+** threading._register_atexit.
+*/
+static int register_atexit(lua_State *L) {
+  lt_Thread *self = lt_self(L);
+  lt_check_callable(L, 1);
+  lua_settop(L, 1);
+  lt_Message *message = lt_pack(L, 1, LT_COPY_STRINGS, describe_exit_function);
+  lt_AtExit outcome = lt_at_exit_register(self->runtime, message);
+  if (outcome == LT_AT_EXIT_TAKEN)
+    return 0;
+  lt_message_free(message);
+  if (outcome == LT_AT_EXIT_NO_MEMORY)
+    return lt_raise_memory(L);
+  return lt_raise(L, &lt_RuntimeError, "can't register atexit after shutdown");
 }
 
 /*
@@ -121,6 +149,7 @@ static int monotonic(lua_State *L) {
 static const luaL_Reg functions[] = {{"exit", exit_thread},
                                      {"exit_thread", exit_thread},
                                      {"_shutdown", shutdown},
+                                     {"_register_atexit", register_atexit},
                                      {"_excepthook", excepthook},
                                      {"set_excepthook", set_excepthook},
                                      {"_ExceptHookArgs", except_hook_args},
@@ -172,6 +201,7 @@ static void push_module(lua_State *L) {
 
 static int open_module(lua_State *L);
 static int open_queue_module(lua_State *L);
+static int open_lua_module(lua_State *L);
 static int open_socket_module(lua_State *L);
 
 /*
@@ -180,13 +210,16 @@ static int open_socket_module(lua_State *L);
 static bool is_own_loader(lua_CFunction loader) {
   return loader == luaopen_lthread || loader == luaopen_lthread_queue ||
          loader == luaopen_lthread_transfer_socket || loader == open_module ||
-         loader == open_queue_module || loader == open_socket_module;
+         loader == open_queue_module || loader == open_socket_module || loader == open_lua_module ||
+         loader == luaopen_lthread_threading || loader == luaopen_lthread_futures;
 }
 
 static const luaL_Reg own_loaders[] = {{"lthread", open_module},
                                        {"_thread", open_module},
                                        {"lthread.queue", open_queue_module},
                                        {"lthread.transfer.socket", open_socket_module},
+                                       {"lthread.futures", open_lua_module},
+                                       {"lthread.threading", open_lua_module},
                                        {NULL, NULL}};
 static const lt_OwnModules own_modules = {own_loaders, is_own_loader};
 
@@ -204,11 +237,12 @@ static int join_floors(void) {
 
 /* In a program that is linked with the library there is no other way to find them. */
 static void preload_others(lua_State *L) {
+  enum { OTHERS = 2 }; /* the first two are this module */
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_pushcfunction(L, open_queue_module);
-  lua_setfield(L, -2, "lthread.queue");
-  lua_pushcfunction(L, open_socket_module);
-  lua_setfield(L, -2, "lthread.transfer.socket");
+  for (const luaL_Reg *loader = own_loaders + OTHERS; loader->name != NULL; loader++) {
+    lua_pushcfunction(L, loader->func);
+    lua_setfield(L, -2, loader->name);
+  }
   lua_pop(L, 1);
 }
 
@@ -236,6 +270,16 @@ static int open_queue_module(lua_State *L) {
   return 1;
 }
 
+/* One that is written in Lua, called by `require` with its name. */
+static int open_lua_module(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  luaL_requiref(L, "lthread", open_module, 0);
+  luaL_requiref(L, "lthread.queue", open_queue_module, 0);
+  lt_push_core(L);
+  lt_load_lua_module(L, name);
+  return 1;
+}
+
 static int open_socket_module(lua_State *L) {
   luaL_requiref(L, "lthread", open_module, 0);
   lua_pop(L, 1);
@@ -253,4 +297,14 @@ int luaopen_lthread_queue(lua_State *L) {
 
 int luaopen_lthread_transfer_socket(lua_State *L) {
   return open_socket_module(L);
+}
+
+int luaopen_lthread_threading(lua_State *L) {
+  luaL_requiref(L, "lthread.threading", open_lua_module, 0);
+  return 1;
+}
+
+int luaopen_lthread_futures(lua_State *L) {
+  luaL_requiref(L, "lthread.futures", open_lua_module, 0);
+  return 1;
 }

@@ -43,6 +43,10 @@ LTHREAD_API int luaopen_lthread(lua_State *L);
 /* The same for the module lthread.queue, which package.preload has once lthread is open. */
 LTHREAD_API int luaopen_lthread_queue(lua_State *L);
 
+/* The same for the modules lthread.threading and lthread.futures. */
+LTHREAD_API int luaopen_lthread_threading(lua_State *L);
+LTHREAD_API int luaopen_lthread_futures(lua_State *L);
+
 /* The same for the module lthread.transfer.socket, which requires LuaSocket. */
 LTHREAD_API int luaopen_lthread_transfer_socket(lua_State *L);
 

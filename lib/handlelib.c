@@ -92,12 +92,33 @@ static int handle_interrupt(lua_State *L) {
   return lt_interrupt_thread(L, thread, 2);
 }
 
+/* Pushes the field of the thread, if it is one. */
+static bool push_thread_field(lua_State *L, lt_Thread *thread, const char *field) {
+  char name[LT_NAME_BYTES];
+  uint64_t native_id;
+  if (strcmp(field, "ident") == 0) {
+    lua_pushinteger(L, (lua_Integer)atomic_load(&thread->ident));
+  } else if (strcmp(field, "name") == 0) {
+    lt_thread_name(thread, name);
+    lua_pushstring(L, name);
+  } else if (strcmp(field, "native_id") == 0) {
+    native_id = lt_thread_native_id(thread);
+    if (native_id != 0)
+      lua_pushinteger(L, (lua_Integer)native_id);
+    else
+      lua_pushnil(L);
+  } else if (strcmp(field, "daemon") == 0) {
+    lua_pushboolean(L, thread->daemon);
+  } else {
+    return false;
+  }
+  return true;
+}
+
 static int handle_index(lua_State *L) {
   lt_Thread *thread = check_handle(L);
-  if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "ident") == 0) {
-    lua_pushinteger(L, (lua_Integer)atomic_load(&thread->ident));
+  if (lua_type(L, 2) == LUA_TSTRING && push_thread_field(L, thread, lua_tostring(L, 2)))
     return 1;
-  }
   lua_settop(L, 2);
   if (luaL_getmetafield(L, 1, "methods") != LUA_TTABLE)
     return 0;

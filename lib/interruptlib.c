@@ -39,15 +39,21 @@ static lt_Class *check_exception(lua_State *L, int arg, bool *is_class) {
   return class_object;
 }
 
-int lt_interrupt_thread(lua_State *L, lt_Thread *thread, int arg) {
+lt_Class *lt_check_interrupt(lua_State *L, int arg, lt_Message **message) {
   bool is_class;
-  bool alive = false;
-  lt_Message *message = NULL;
   lt_Class *class_object = check_exception(L, arg, &is_class);
+  *message = NULL;
   if (!is_class) {
     lua_pushvalue(L, arg);
-    message = lt_pack(L, 1, LT_COPY_STRINGS, describe_exception);
+    *message = lt_pack(L, 1, LT_COPY_STRINGS, describe_exception);
   }
+  return class_object;
+}
+
+int lt_interrupt_thread(lua_State *L, lt_Thread *thread, int arg) {
+  bool alive = false;
+  lt_Message *message;
+  lt_Class *class_object = lt_check_interrupt(L, arg, &message);
   if (!lt_interrupt(thread, class_object, message, &alive))
     return lt_raise_memory(L);
   lua_pushboolean(L, alive);

@@ -131,8 +131,7 @@ static bool push_metafield(lua_State *L, int metatable, const char *name) {
 }
 
 static bool is_for_proxies(const char *key) {
-  static const char *const others[] = {"__index", "__newindex", "__gc",
-                                       "__close", "__mode",     "__metatable"};
+  static const char *const others[] = {"__index", "__newindex", "__gc", "__mode", "__metatable"};
   for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
     if (strcmp(key, others[i]) == 0)
       return false;
@@ -256,7 +255,6 @@ bool lt_shared_object_push_metatable(lua_State *L, lt_Object *object) {
 void lt_shared_object_check_metatable(lua_State *L, int index, int arg) {
   static const char *const refused[][2] = {
       {"__gc", "every thread would call it; have a method that releases what the object owns"},
-      {"__close", "every thread might call it; have a method that closes what the object owns"},
       {"__mode", "a shared table is not weak; remove a field when nobody needs it"}};
   if (lua_istable(L, index) && lt_class_of_metatable(L, index) != NULL)
     lt_arg_error(L, &lt_TypeError, arg, "an exception cannot become shared");

@@ -98,22 +98,24 @@ static int start_new_thread(lua_State *L) {
 
 /*
 ** start_joinable_thread(f [, handle [, daemon = true]]) -> handle
-** start_joinable_thread(f, {args=, kwargs=, handle=, daemon=, name=, globals=}) -> handle
+** start_joinable_thread(f, {args=, kwargs=, handle=, daemon=, name=, globals=, report=}) -> handle
 ** As start_new_thread, but returns a handle to join the thread with. 'handle' is an unstarted
 ** one to be used for it. A thread that is not a daemon is waited for when the main state closes.
-** 'name' is what the thread is called. Raises as start_new_thread, and RuntimeError "thread
+** 'name' is what the thread is called; with 'report' as false, the excepthook is not called with what
+** it dies of. Raises as start_new_thread, and RuntimeError "thread
 ** already started". Follows _thread.start_joinable_thread.
 */
 static int start_joinable_thread(lua_State *L) {
-  static const char *const names[] = {"handle", "daemon",  "args", "kwargs",
-                                      "name",   "globals", NULL};
-  enum { F = 1, HANDLE, DAEMON, ARGS, KWARGS, NAME, GLOBALS };
+  static const char *const names[] = {"handle", "daemon",  "args",   "kwargs",
+                                      "name",   "globals", "report", NULL};
+  enum { F = 1, HANDLE, DAEMON, ARGS, KWARGS, NAME, GLOBALS, REPORT };
   lt_Thread *self = lt_self(L);
   lt_check_callable(L, F);
   check_options(L, HANDLE);
   lt_spread_keywords(L, HANDLE, names);
-  lua_settop(L, GLOBALS + LT_KEYWORD_VALUES);
-  lt_ThreadStart start = {.daemon = lt_opt_flag(L, DAEMON, true)};
+  lua_settop(L, REPORT + LT_KEYWORD_VALUES);
+  lt_ThreadStart start = {.daemon = lt_opt_flag(L, DAEMON, true),
+                          .is_quiet = !lt_opt_flag(L, REPORT, true)};
   if (!lua_isnil(L, NAME))
     start.name = lt_check_string(L, NAME, NULL);
   start.globals = lt_opt_globals(L, GLOBALS);

@@ -68,7 +68,7 @@ local text = input:read "a"
 local wanted = with_lines(text, "sources = {\n", "               ...\n",
   list "lthread.c src/*/*.c lib/*.c", source_line)
 wanted = with_lines(wanted, "build = {\n   type = \"builtin\",\n   modules = {\n", "   },\n",
-  list "lua/*.lua lua/*/*.lua", module_line)
+  list "lua/*.lua", module_line)
 
 if is_writing then
   local output <close> = assert(io.open(path, "w"))

@@ -22,6 +22,7 @@ LT_CLASS(lt_Exception, "Exception", &lt_BaseException, NULL);
 LT_CLASS(lt_RuntimeError, "RuntimeError", &lt_Exception, NULL);
 LT_CLASS(lt_ValueError, "ValueError", &lt_Exception, NULL);
 LT_CLASS(lt_TypeError, "TypeError", &lt_Exception, NULL);
+LT_CLASS(lt_AttributeError, "AttributeError", &lt_Exception, NULL);
 LT_CLASS(lt_OverflowError, "OverflowError", &lt_Exception, NULL);
 LT_CLASS(lt_TimeoutError, "TimeoutError", &lt_Exception, NULL);
 LT_CLASS(lt_NotSupportedError, "NotSupportedError", &lt_RuntimeError, NULL);
@@ -30,9 +31,9 @@ LT_CLASS(lt_KeyboardInterrupt, "KeyboardInterrupt", &lt_BaseException, NULL);
 
 void lt_exception_classes(lua_State *L) {
   static lt_Class *const classes[] = {
-      &lt_BaseException, &lt_Exception,        &lt_RuntimeError, &lt_ValueError,
-      &lt_TypeError,     &lt_OverflowError,    &lt_TimeoutError, &lt_NotSupportedError,
-      &lt_SystemExit,    &lt_KeyboardInterrupt};
+      &lt_BaseException, &lt_Exception,         &lt_RuntimeError,  &lt_ValueError,
+      &lt_TypeError,     &lt_OverflowError,     &lt_TimeoutError,  &lt_NotSupportedError,
+      &lt_SystemExit,    &lt_KeyboardInterrupt, &lt_AttributeError};
   for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
     lt_object_push(L, &classes[i]->object);
     lua_setfield(L, -2, classes[i]->name);

@@ -26,7 +26,8 @@ extern lt_Type lt_class_type;
   lt_Class variable = {{LT_STAYS_FOR_EVER, &lt_class_type, NULL}, name, base, construct, false}
 
 extern lt_Class lt_BaseException, lt_Exception, lt_RuntimeError, lt_ValueError, lt_TypeError,
-    lt_OverflowError, lt_TimeoutError, lt_NotSupportedError, lt_SystemExit, lt_KeyboardInterrupt;
+    lt_AttributeError, lt_OverflowError, lt_TimeoutError, lt_NotSupportedError, lt_SystemExit,
+    lt_KeyboardInterrupt;
 
 /* Sets the built-in exception classes as fields of the table on the top. */
 void lt_exception_classes(lua_State *L);

@@ -10,6 +10,7 @@
 #include "src/state/files.h"
 #include "src/state/os_commands.h"
 #include "src/state/state.h"
+#include "src/thread/at_exit.h"
 #include "src/thread/fork.h"
 #include "src/thread/home.h"
 #include "src/thread/interrupt.h"
@@ -41,6 +42,7 @@ static int close_runtime(lua_State *L) {
   if (main == NULL)
     return 0;
   lt_thread_come_home(main);
+  lt_at_exit_run(L, main);
   lt_shutdown(L, main);
   lt_observer->threads_have_ended(main->runtime);
   context->thread = NULL;
@@ -75,13 +77,17 @@ static int adopt_main(lua_State *L) {
 /* False without memory. */
 static bool enter_new_runtime(lt_Thread *main) {
   lt_SharedTable *globals = lt_shared_table_new(true);
-  lt_Runtime *runtime = globals == NULL ? NULL : lt_runtime_new();
+  lt_SharedTable *registry = lt_shared_table_new(false);
+  lt_Runtime *runtime = globals == NULL || registry == NULL ? NULL : lt_runtime_new();
   if (runtime == NULL) {
     if (globals != NULL)
       lt_object_release(&globals->traced.object);
+    if (registry != NULL)
+      lt_object_release(&registry->traced.object);
     return false;
   }
   runtime->globals = &globals->traced.object;
+  runtime->registry = &registry->traced.object;
   strcpy(main->name, "MainThread");
   main->is_main = true;
   lt_runtime_threads_enter(runtime, main);

@@ -29,6 +29,8 @@ void lt_runtime_release(lt_Runtime *runtime) {
     lt_object_release(runtime->excepthook);
   if (runtime->globals != NULL)
     lt_object_release(runtime->globals);
+  if (runtime->registry != NULL)
+    lt_object_release(runtime->registry);
   plat_mutex_destroy(&runtime->guard);
   atomic_fetch_sub(&open_runtimes, 1);
   free(runtime);

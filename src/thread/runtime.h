@@ -19,6 +19,7 @@
 
 typedef struct lt_Thread lt_Thread;
 typedef struct lt_Runtime lt_Runtime;
+typedef struct lt_ExitFunction lt_ExitFunction;
 
 struct lt_Runtime {
   atomic_uint references;
@@ -31,7 +32,10 @@ struct lt_Runtime {
   bool closing;               /* no thread may start any more */
   lt_Object *excepthook;      /* a reference, NULL: the default */
   struct lt_DumpLater *later; /* the dump that is to come, see dump_triggers.c */
+  lt_ExitFunction *at_exit;   /* the last one first, see at_exit.h */
+  bool has_exited;            /* they have been called */
   lt_Object *globals;         /* a reference to the shared globals; never changes */
+  lt_Object *registry;        /* the same for what our modules in Lua know of all threads */
   lt_Thread *threads;         /* those that have started and not ended; references */
   size_t count;               /* of them, without the main thread */
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "src/thread/at_exit.h"
 #include "src/thread/interrupt_descriptor.h"
 
 static atomic_uint_least64_t last_ident;
@@ -49,10 +50,16 @@ bool lt_runtime_threads_enter(lt_Runtime *runtime, lt_Thread *thread) {
   return open;
 }
 
+static void clear_shared(lt_Object *table) {
+  if (table != NULL)
+    table->type->tracing->clear(table);
+}
+
 /* Nobody can see them any more, and what refers to them would keep them. */
-static void clear_globals(lt_Object *globals, lt_Parker *parker) {
-  if (globals != NULL)
-    globals->type->tracing->clear(globals);
+static void clear_globals(lt_Runtime *runtime, lt_Parker *parker) {
+  lt_at_exit_free(runtime);
+  clear_shared(runtime->globals);
+  clear_shared(runtime->registry);
   lt_cycles_collect(parker, NULL);
 }
 
@@ -71,7 +78,7 @@ void lt_runtime_threads_leave(lt_Runtime *runtime, lt_Thread *thread, lt_ThreadS
   lt_unpark_all(&thread->status);
   lt_unpark_all(runtime);
   if (clears)
-    clear_globals(runtime->globals, thread->parker);
+    clear_globals(runtime, thread->parker);
   lt_object_release(&thread->object);
 }
 

@@ -54,6 +54,7 @@ struct lt_Thread {
   atomic_uint_least64_t ident; /* 0 before it is started */
   bool daemon;
   bool is_main;
+  bool is_quiet;       /* the excepthook is not called with what it dies of */
   lt_Runtime *runtime; /* a reference, from its start on */
   lt_Parker *parker;
   unsigned slot;         /* in the biased locks; of its own once it runs */

@@ -15,7 +15,6 @@
 #include "src/base/string_buffer.h"
 #include "src/object/arguments.h"
 #include "src/object/exception.h"
-#include "src/object/traceback.h"
 #include "src/state/files.h"
 #include "src/state/state.h"
 #include "src/thread/excepthook.h"
@@ -24,12 +23,11 @@
 #include "src/thread/inherited_package.h"
 #include "src/thread/interrupt.h"
 #include "src/thread/interrupt_descriptor.h"
+#include "src/thread/kept_traceback.h"
 #include "src/thread/runtime_threads.h"
 #include "src/thread/shutdown.h"
 #include "src/thread/wait.h"
 #include "src/thread/worker.h"
-
-static const char traceback_key;
 
 /*
 ** Running, on the thread itself
@@ -65,35 +63,6 @@ static int run_function(lua_State *L) {
     refuse_results(L, thread);
   lt_interrupt_finish(L, thread);
   return lua_gettop(L);
-}
-
-/* For keep_traceback, which called this with the error. An exception takes its traceback along. */
-static int make_traceback(lua_State *L) {
-  const lt_Class *class_object = lua_istable(L, 1) ? lt_class_of(L, 1) : NULL;
-  if (lt_is_subclass(class_object, &lt_SystemExit))
-    return 0;
-  lt_traceback_push_whole(L, class_object != NULL ? 1 : 0, 2);
-  if (class_object != NULL) {
-    lua_pushliteral(L, "traceback");
-    lua_pushvalue(L, -2);
-    lua_rawset(L, 1);
-  }
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
-  return 0;
-}
-
-/*
-** A message handler. It keeps the traceback aside, because the error may be any value. Without room
-** or memory there is none: that is no reason to lose the error.
-*/
-static int keep_traceback(lua_State *L) {
-  if (lua_checkstack(L, LUA_MINSTACK)) {
-    lua_pushcfunction(L, make_traceback);
-    lua_pushvalue(L, 1);
-    lua_pcall(L, 1, 0, 0);
-  }
-  lua_settop(L, 1);
-  return 1;
 }
 
 static void describe_result(lua_State *L, int value) {
@@ -133,8 +102,8 @@ static void report_error(lua_State *L, lt_Thread *thread) {
   if (!lua_checkstack(L, 8))
     return;
   int error = lua_gettop(L);
-  if (!ends_silently(L, thread)) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &traceback_key);
+  if (!thread->is_quiet && !ends_silently(L, thread)) {
+    lt_push_kept_traceback(L);
     lt_excepthook_call(L, thread, error, error + 1);
   }
   lua_settop(L, error);
@@ -158,7 +127,7 @@ static void prefer_interrupt(lua_State *L, lt_Thread *thread) {
 }
 
 static void run_state(lua_State *L, lt_Thread *thread) {
-  lua_pushcfunction(L, keep_traceback);
+  lua_pushcfunction(L, lt_keep_traceback);
   lua_pushcfunction(L, run_function);
   lua_pushlightuserdata(L, thread);
   int status = lua_pcall(L, 1, LUA_MULTRET, 1);
@@ -353,6 +322,7 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_ThreadStart *
   thread->package = baggage.package;
   thread->libraries = baggage.libraries;
   thread->daemon = start->daemon;
+  thread->is_quiet = start->is_quiet;
   if (start->name != NULL)
     lt_thread_set_name(thread, start->name);
   if (!lt_runtime_threads_enter(self->runtime, thread))

@@ -16,6 +16,7 @@ typedef struct lt_ThreadStart {
   lt_Thread *thread;
   int argument_count;
   bool daemon;
+  bool is_quiet;    /* the excepthook is not called */
   const char *name; /* NULL: a name is made */
   int globals;      /* where on the stack the choice is which go along, see message.h */
 } lt_ThreadStart;
