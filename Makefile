@@ -118,7 +118,7 @@ $(OUT)/$(SHARED_LIBRARY): $(OBJECTS)
 endif
 
 # Where there is no interpreter, or nothing new, the file is good as it is.
-lib/lua_modules.c: $(wildcard lua/lthread/*.lua) tools/embed.lua
+lib/lua_modules.c: $(wildcard lib/*.lua) tools/embed.lua
 	$(if $(LUA),$(call SAY,EMBED $@)$(LUA) tools/embed.lua --write $@,@touch $@)
 
 $(OUT)/%.o: %.c $(OUT)/flags

@@ -27,14 +27,14 @@ static int raise_exception(lua_State *L) {
 }
 
 /* is_callable(value) -> boolean. Whether it is a function, or has __call. */
-static int is_callable(lua_State *L) {
+static int tell_if_callable(lua_State *L) {
   lua_settop(L, 1);
   lua_pushboolean(L, lua_isfunction(L, 1) || luaL_getmetafield(L, 1, "__call") != LUA_TNIL);
   return 1;
 }
 
 static const luaL_Reg core_functions[] = {{"raise", raise_exception},
-                                          {"is_callable", is_callable},
+                                          {"is_callable", tell_if_callable},
                                           {"prepare", lt_prepare_future},
                                           {NULL, NULL}};
 

@@ -98,7 +98,7 @@ static void report_listener_error(lua_State *L, lt_Thread *self) {
   lua_settop(L, error - 1);
 }
 
-static void tell(lua_State *L, lt_Thread *self, const Telling *telling) {
+static void tell_reporting(lua_State *L, lt_Thread *self, const Telling *telling) {
   lua_pushcfunction(L, lt_keep_traceback);
   lua_pushcfunction(L, tell_listener);
   lua_pushlightuserdata(L, (void *)telling);
@@ -121,7 +121,7 @@ static void tell_all(lua_State *L, lt_Future *future, lt_FutureListener *listene
     lt_FutureListener *next = listeners->next;
     const Telling telling = {future, listeners};
     if (has_room)
-      tell(L, self, &telling);
+      tell_reporting(L, self, &telling);
     lt_future_free_listener(listeners);
     listeners = next;
   }
@@ -169,7 +169,7 @@ static Outcome make_outcome(lua_State *L, int count, bool failed) {
 }
 
 /* False: the future was done before, and has kept what it had. */
-static bool complete(lua_State *L, lt_Future *future, const Outcome *outcome) {
+static bool complete_future(lua_State *L, lt_Future *future, const Outcome *outcome) {
   lt_FutureListener *listeners;
   if (!lt_future_complete(future, outcome->message, outcome->failed, &listeners)) {
     lt_message_free(outcome->message);
@@ -268,7 +268,7 @@ static int future_run(lua_State *L) {
   bool failed = run_task(L, future, self, &call);
   lt_message_free(call.message);
   Outcome outcome = make_outcome(L, lua_gettop(L) - BOTTOM + 1, failed);
-  complete(L, future, &outcome);
+  complete_future(L, future, &outcome);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -441,7 +441,7 @@ static int future_set_result(lua_State *L) {
   int count = lua_gettop(L) - 1;
   lt_check_stack(L, LUA_MINSTACK);
   outcome.message = lt_pack(L, count, LT_COPY_STRINGS, describe_future_result);
-  if (!complete(L, future, &outcome))
+  if (!complete_future(L, future, &outcome))
     raise_invalid_state(L, future);
   return 0;
 }
@@ -457,7 +457,7 @@ static int future_set_exception(lua_State *L) {
   lt_check_any(L, 2);
   lua_settop(L, 2);
   outcome.message = lt_pack(L, 1, LT_COPY_STRINGS, describe_future_error);
-  if (!complete(L, future, &outcome))
+  if (!complete_future(L, future, &outcome))
     raise_invalid_state(L, future);
   return 0;
 }

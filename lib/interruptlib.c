@@ -201,14 +201,14 @@ static int dump_traceback(lua_State *L) {
 }
 
 /*
-** dump_traceback_later(timeout [, repeat = false])
-** Once 'timeout' seconds have passed, and with 'repeat' each time they have, writes a dump to the
+** dump_traceback_later(timeout [, repeating = false])
+** Once 'timeout' seconds have passed, and with 'repeating' each time they have, writes a dump to the
 ** error stream, whatever the threads do. Replaces the one that was asked for before. Raises
 ** ValueError if the timeout is not positive, RuntimeError if the system makes no thread for it.
 ** Follows faulthandler.dump_traceback_later.
 */
 static int dump_traceback_later(lua_State *L) {
-  static const char *const names[] = {"timeout", "repeat", NULL};
+  static const char *const names[] = {"timeout", "repeat/repeating", NULL};
   lt_spread_keywords(L, 1, names);
   plat_Time span = lt_check_span(L, 1);
   if (span <= 0)

@@ -27,8 +27,10 @@ static const char *read_line(lua_State *L, void *lines, size_t *size) {
 void lt_load_lua_module(lua_State *L, const char *name) {
   enum { GIVEN = 3 };
   const lt_LuaModule *module = find_lua_module(name);
-  if (module == NULL)
+  if (module == NULL) {
     luaL_error(L, "lthread has no module '%s'", name);
+    return;
+  }
   const char *const *lines = module->lines;
   if (lua_load(L, read_line, (void *)&lines, module->chunk, "t") != LUA_OK)
     lua_error(L);

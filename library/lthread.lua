@@ -25,6 +25,7 @@
 ---@field BrokenBarrierError lthread.ExceptionClass Below RuntimeError: a barrier is broken.
 ---@field ValueError lthread.ExceptionClass
 ---@field TypeError lthread.ExceptionClass
+---@field AttributeError lthread.ExceptionClass A field that an object lacks.
 ---@field OverflowError lthread.ExceptionClass
 ---@field TimeoutError lthread.ExceptionClass
 ---@field SystemExit lthread.ExceptionClass Ends a thread silently.
@@ -62,6 +63,7 @@ function exception_class:subclass(name) end
 ---@field daemon? boolean Whether the end of the main state does not wait for it. True by default.
 ---@field name? string
 ---@field globals? false|string[] Which globals go along: none, or exactly these.
+---@field report? boolean Whether the exception hook is called with what it dies of. True by default.
 
 ---Calls `f(args[1], ..., args[n] [, kwargs])` in a new daemon thread. Python: `_thread.start_new_thread`.
 ---@param f function
@@ -91,6 +93,9 @@ function _thread.stack_size(size) end
 
 ---@class lthread.ThreadHandle
 ---@field ident integer 0 before the start.
+---@field name string
+---@field daemon boolean
+---@field native_id integer?
 local handle = {}
 
 ---Waits until the thread has ended. Python: `_ThreadHandle.join`.
@@ -170,6 +175,10 @@ _thread.exit_thread = _thread.exit
 
 ---Waits for all threads that are not daemons, except the calling one.
 function _thread._shutdown() end
+
+---A copy of `f` is called when the main state is closed, before threads are waited for.
+---@param f function
+function _thread._register_atexit(f) end
 
 ---@class lthread.ExceptHookArgs
 ---@field exc_type lthread.ExceptionClass?

@@ -11,8 +11,9 @@ C_FILES = $(TREE) $(SPEC_C) $(wildcard bench/*.[ch] examples/*.[ch])
 ## lint            all checks: builds without a warning, linters, the rules of the house, the rockspec
 lint: $(LINT_BUILDS) $(LINT_SOURCES:%=tidy/%) house
 	$(call SAY,LINT $(ROCKSPEC))$(LUA) tools/rockspec.lua $(ROCKSPEC)
+	$(call SAY,LINT lib/lua_modules.c)$(LUA) tools/embed.lua lib/lua_modules.c
 	$(call SAY,LINT the format of the C files)clang-format --dry-run -Werror $(C_FILES)
-	$(call SAY,LINT the Lua files)luacheck --quiet --no-color $(wildcard lua spec examples bench tools/*.lua)
+	$(call SAY,LINT the Lua files)luacheck --quiet --no-color $(wildcard lua lib spec examples bench tools/*.lua)
 
 ## house           the floors (no include from above, no circle of files) and the names (none is in two files)
 house:
@@ -40,4 +41,8 @@ format:
 rockspec:
 	$(NEED_LUA)$(LUA) tools/rockspec.lua --write $(ROCKSPEC)
 
-.PHONY: lint house $(LINT_BUILDS) build-all format rockspec
+## embed           write the modules in Lua, lib/*.lua, into lib/lua_modules.c (the build does it, too)
+embed:
+	$(NEED_LUA)$(LUA) tools/embed.lua --write lib/lua_modules.c
+
+.PHONY: embed lint house $(LINT_BUILDS) build-all format rockspec

@@ -1,11 +1,12 @@
--- Draws the figures of other libraries, as they were measured side by side: lua bars.lua > doc/peers.svg
--- Those with a star are from another day, on a machine of the same kind.
+-- Draws the figures of other libraries, as they were measured side by side:
+-- lua bars.lua > doc/peers.svg. Those with a star are from another day, on a machine of the same kind.
 
 local panels = {
   {
     title = "start a thread with the standard libraries, and join it: microseconds",
     { "lthread", 11 }, { "a bare C thread with a state *", 36 }, { "CPython 3.11 _thread", 46 },
-    { "llthreads2", 72 }, { "luv", 149 }, { "Lanes 4.0.1", 232 }, { "effil *", 244 }, { "cqueues", 355 },
+    { "llthreads2", 72 }, { "luv", 149 }, { "Lanes 4.0.1", 232 }, { "effil *", 244 },
+    { "cqueues", 355 },
   },
   {
     title = "get and set a field that threads share: nanoseconds",
@@ -52,4 +53,5 @@ end
 
 local head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img">\n'
 io.write(head:format(width, y + 12), style,
-  "<title>lthread beside other libraries: shorter is better</title>\n", table.concat(parts), "</svg>\n")
+  "<title>lthread beside other libraries: shorter is better</title>\n", table.concat(parts),
+  "</svg>\n")

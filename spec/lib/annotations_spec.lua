@@ -34,16 +34,32 @@ end
 
 local of_lthread = annotations "library/lthread.lua"
 local of_queue = annotations "library/lthread/queue.lua"
+local of_threading = annotations "library/lthread/threading.lua"
+local of_futures = annotations "library/lthread/futures.lua"
+
+-- Without what begins with an underscore, which is the module's own, but for Python's.
+local function public(module)
+  local names = {}
+  for name, value in pairs(module) do
+    if name:sub(1, 1) ~= "_" or name == "_register_atexit" then names[name] = value end
+  end
+  return names
+end
 
 describe("the annotations for editors", function()
-  local modules = { ["library/lthread.lua"] = _thread, ["library/lthread/queue.lua"] = queue }
-  for path, module in pairs(modules) do
+  local modules = {
+    ["library/lthread.lua"] = { "_thread", _thread },
+    ["library/lthread/queue.lua"] = { "queue", queue },
+    ["library/lthread/threading.lua"] = { "threading", public(require "lthread.threading") },
+    ["library/lthread/futures.lua"] = { "futures", public(require "lthread.futures") },
+  }
+  for path, named in pairs(modules) do
+    local name, module = table.unpack(named)
     it("are Lua: " .. path, function()
       assert.is_function(assert(loadfile(path)))
     end)
 
     it("name what the module has, and nothing else: " .. path, function()
-      local name = path:find "queue" and "queue" or "_thread"
       local annotated = annotations(path)[name]
       assert.same(sorted_names(module), sorted_names(annotated.fields, annotated.functions))
     end)
@@ -58,9 +74,27 @@ describe("the annotations for editors", function()
     it("name the methods of the " .. name, function()
       local annotated, methods = of_lthread[name], debug.getmetatable(object).methods
       assert.same(sorted_names(methods), sorted_names(annotated.functions))
-      for field in pairs(annotated.fields) do assert.is_not_nil(object[field], field) end
+      for field in pairs(annotated.fields) do
+        assert.is_true(object[field] ~= nil or field == "native_id", field)
+      end
     end)
   end
+
+  it("name the methods of futures, executors and threads", function()
+    local futures, threading = require "lthread.futures", require "lthread.threading"
+    assert.same(sorted_names(debug.getmetatable(futures.Future()).methods),
+      sorted_names(of_futures.future.functions))
+    for class, annotated in pairs {
+      [futures.ThreadPoolExecutor] = of_futures.executor, [threading.Thread] = of_threading.thread,
+      [threading.Timer] = of_threading.timer,
+    } do
+      local methods = {}
+      for name in pairs(class) do
+        if name:sub(1, 1) ~= "_" then methods[name] = true end
+      end
+      assert.same(sorted_names(methods), sorted_names(annotated.functions))
+    end
+  end)
 
   it("name the methods of queues", function()
     local simple, bounded = of_queue.simple.functions, of_queue.bounded.functions
@@ -91,7 +125,7 @@ describe("the annotations for editors", function()
       return of_queue.simple.functions[name] or of_queue.bounded.functions[name]
     end
     local names = { [""] = "_thread", class = "exception_class" }
-    local variable = of_lthread[names[owner] or owner]
+    local variable = of_lthread[names[owner] or owner] or of_threading[owner] or of_futures[owner]
     return variable and variable.functions[name]
   end
 

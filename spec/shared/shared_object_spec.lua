@@ -499,8 +499,20 @@ describe("The metamethod", function()
     assert.equal("last", (get()))
   end)
 
-  for name, way in pairs { __gc = "a method that releases", __close = "a method that closes",
-    __mode = "is not weak" } do
+  it("__close is called at the end of a scope that asks for it", function()
+    local class = {}
+    function class.__close(self) self.closed = (self.closed or 0) + 1 end
+    local object = _thread.shared({}, class)
+    do
+      local _ <close> = object
+    end
+    threads.start(function()
+      local _ <close> = object
+    end):join()
+    assert.equal(2, object.closed)
+  end)
+
+  for name, way in pairs { __gc = "a method that releases", __mode = "is not weak" } do
     it(name .. " is refused with the way out", function()
       local metatable = { [name] = name == "__mode" and "k" or function() end }
       for _, arguments in ipairs { { setmetatable({}, metatable) }, { {}, metatable } } do

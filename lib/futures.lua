@@ -376,10 +376,10 @@ local map_options = { timeout = true, chunksize = true, buffersize = true, order
 
 -- A walk: the futures of its chunks by their numbers, and the place before the first item of each.
 local function new_walk(pool, f, items, options, most_out)
-  local chunksize = options.chunksize or 1
+  local chunks = type(items) == "table" and chunks_of_list or chunks_of_iterator
   return {
     pool = pool, f = f, most_out = most_out, deadline = deadline_of(options.timeout),
-    next_chunk = (type(items) == "table" and chunks_of_list or chunks_of_iterator)(items, chunksize),
+    next_chunk = chunks(items, options.chunksize or 1),
     futures = {}, before = {}, submitted = 0, given = 0, places = 0,
     finished = options.ordered == false and queue.SimpleQueue() or nil,
   }
