@@ -194,4 +194,36 @@ def poll(count, depth):
     return (now() - begin) / count
 
 
-print(globals()[sys.argv[1]](*map(float, sys.argv[2:])))
+def nothing():
+    pass
+
+
+def identity(n):
+    return n
+
+
+def submit(count):
+    """Seconds for one task of a ThreadPoolExecutor with one thread."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pool.submit(nothing).result()
+        begin = now()
+        for _ in range(int(count)):
+            pool.submit(nothing).result()
+        return (now() - begin) / count
+
+
+def map(count):
+    """Items a second of a map by a ThreadPoolExecutor with two threads."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        pool.submit(nothing).result()
+        begin = now()
+        for _ in pool.map(identity, range(int(count)), chunksize=100):
+            pass
+        return count / (now() - begin)
+
+
+print(globals()[sys.argv[1]](*[float(number) for number in sys.argv[2:]]))

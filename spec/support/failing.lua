@@ -73,6 +73,22 @@ operations.barriers = [[
   assert(not two.broken)
 ]]
 
+operations.futures = [[
+  local futures = require "lthread.futures"
+  local future = futures.Future()
+  local box = _thread.shared { calls = 0 }
+  local done = require "lthread.queue".SimpleQueue()
+  future:add_done_callback(function() box.calls = box.calls + 1 end)
+  future:notify(done, { 1 })
+  future:set_result({ 1, "x" }, 2)
+  assert(#future:result() == 2 and future:done() and not future:cancel())
+  local failed = futures.Future()
+  failed:set_exception(_thread.ValueError "no")
+  assert(not pcall(failed.result, failed) and failed:traceback() == nil)
+  local task = futures.task(function() return 5 end)
+  assert(task() == 5)
+]]
+
 operations.exceptions = [[
   local class = _thread.ValueError:subclass "Wrong"
   local ok, e = pcall(function() error(class("no", { 1 }, 2)) end)
