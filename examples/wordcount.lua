@@ -3,63 +3,62 @@
 --     lua5.4 examples/wordcount.lua [DIR] [THREADS]
 
 local _thread = require "lthread"
-
-local on_terminal = os.execute "test -t 2"
+local futures = require "lthread.futures"
 
 local function read(path)
   local file <close> = io.open(path, "rb")
   return file and file:read "a" or ""
 end
 
--- Every thread runs this function, in a Lua state of its own. The tables it is given are copies;
--- the locks in them are the same for all. Whoever gets a file's `taken` lock counts that file.
+local progress = _thread.shared {bytes = 0}
+
+-- What one task does, in a thread of the pool: the words of some files.
 local function count_words(files)
   local counts = {}
   for _, file in ipairs(files) do
-    if file.taken:acquire(false) then
-      for word in read(file.path):lower():gmatch "[%a\128-\255]+" do
-        counts[word] = (counts[word] or 0) + 1
-      end
-      file.counted:acquire()
+    for word in read(file.path):lower():gmatch "[%a\128-\255]+" do
+      counts[word] = (counts[word] or 0) + 1
     end
+    _thread.add(progress, "bytes", file.size)
   end
   return counts
 end
 
-local function show_progress(threads, files, started, ending)
-  if not on_terminal then return end
-  local done, bytes, seconds = 0, 0, _thread.monotonic() - started
-  for _, file in ipairs(files) do
-    if file.counted:locked() then
-      done, bytes = done + 1, bytes + file.size
-    end
-  end
-  local filled = 24 * bytes // files.size
-  io.stderr:write(("threads: %d [%s%s] %d/%d files  %.1f MB  %.1f MB/s\27[K%s"):format(
-    threads, ("#"):rep(filled), ("-"):rep(24 - filled),
-    done, #files, bytes / 1e6, bytes / 1e6 / seconds, ending))
+-- How wide the terminal is; nil where the bar would go into a file.
+local function find_width()
+  if not os.execute "test -t 2" then return nil end
+  local stty <close> = io.popen "stty size </dev/tty 2>/dev/null"
+  return tonumber(stty:read "a":match "%d+ (%d+)") or 80
 end
 
-local function count_with(threads, files)
-  for _, file in ipairs(files) do
-    file.taken, file.counted = _thread.allocate_lock(), _thread.allocate_lock()
-  end
+local width = find_width()
 
-  local started, workers, totals = _thread.monotonic(), {}, {}
-  for i = 1, threads do
-    workers[i] = _thread.start_joinable_thread(count_words, {args = {files}})
+local function show_progress(threads, all, started, ending)
+  if not width then return end
+  local bytes, seconds = progress.bytes, math.max(_thread.monotonic() - started, 0.001)
+  local figures = ("%d threads  %.1f MB  %.1f MB/s"):format(threads, bytes / 1e6,
+    bytes / 1e6 / seconds)
+  local room = math.max(width - #figures - 4, 1)
+  local filled = room * bytes // all
+  io.stderr:write(("\r[%s%s] %s\27[K%s"):format(("#"):rep(filled), ("-"):rep(room - filled),
+    figures, ending))
+end
+
+-- Counts the files in all batches; returns the counts, and the seconds.
+local function count_with(threads, batches)
+  local pool <close> = futures.ThreadPoolExecutor(threads)
+  local started, tasks, totals = _thread.monotonic(), {}, {}
+  progress.bytes = 0
+  for i, batch in ipairs(batches) do tasks[i] = pool:submit(count_words, batch) end
+  repeat
+    show_progress(threads, batches.size, started, "")
+    local _, left = futures.wait(tasks, 0.1)
+  until #left == 0
+  for _, task in ipairs(tasks) do
+    for word, count in pairs(task:result()) do totals[word] = (totals[word] or 0) + count end
   end
-  for _, worker in ipairs(workers) do
-    while not worker:join(0.1) do
-      show_progress(threads, files, started, "\r")
-    end
-    for word, count in pairs(worker:result()) do
-      totals[word] = (totals[word] or 0) + count
-    end
-  end
-  local seconds = _thread.monotonic() - started
-  show_progress(threads, files, started, "\n")
-  return totals, seconds
+  show_progress(threads, batches.size, started, "\n")
+  return totals, _thread.monotonic() - started
 end
 
 local function fail(message)
@@ -82,7 +81,6 @@ local function default_folders()
   return {(arg[0]:match "^.*/" or "./") .. ".."}
 end
 
--- The largest come first, so that no thread is left with a long one at the end.
 local function find_text_files(folders)
   local files = {size = 0}
   for _, folder in ipairs(folders) do
@@ -97,6 +95,18 @@ local function find_text_files(folders)
   end
   table.sort(files, function(a, b) return a.size > b.size end)
   return files
+end
+
+-- Four batches for each thread, the files, so many times over, dealt out to them in turn, the
+-- largest first.
+local function batches_of(files, threads, rounds)
+  local batches = {size = files.size * rounds}
+  for i = 1, 4 * threads do batches[i] = {} end
+  for i = 0, #files * rounds - 1 do
+    local batch = batches[i % #batches + 1]
+    batch[#batch + 1] = files[i // rounds + 1]
+  end
+  return batches
 end
 
 local function show_most_frequent(counts)
@@ -135,12 +145,18 @@ end
 print(("%d text files, %.1f MB, in %s"):format(
   #files, files.size / 1e6, table.concat(folders, ", ")))
 
-local alone, seconds_alone = count_with(1, files)
-local together, seconds_together = count_with(threads, files)
+-- As often as it takes for a second, so that the figures mean something.
+local rounds = 1
+local alone, seconds_alone = count_with(1, batches_of(files, threads, rounds))
+if seconds_alone < 1 then
+  rounds = math.ceil(1.2 / seconds_alone)
+  alone, seconds_alone = count_with(1, batches_of(files, threads, rounds))
+end
+local together, seconds_together = count_with(threads, batches_of(files, threads, rounds))
 if not (contains(alone, together) and contains(together, alone)) then
   fail "the two runs counted differently"
 end
 
 show_most_frequent(together)
-print(("one thread took %.2f s, all %d took %.2f s: speed-up %.2f"):format(
-  seconds_alone, threads, seconds_together, seconds_alone / seconds_together))
+print(("counted %d times: one thread took %.2f s, %d took %.2f s: speed-up %.2f"):format(
+  rounds, seconds_alone, threads, seconds_together, seconds_alone / seconds_together))

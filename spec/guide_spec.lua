@@ -1,4 +1,4 @@
--- The examples of the guide and of the README do what stands beside them. Those of one section are
+-- The examples of the guide, of the README and of the page for those who come from elsewhere do what stands beside them. Those of one section are
 -- one script.
 local child = require "fixtures.child"
 
@@ -36,7 +36,7 @@ local function check(code, output)
   assert.truthy(output:find("\nstatus 0\n", position, true), output)
 end
 
-for _, path in ipairs { "doc/guide.md", "README.md" } do
+for _, path in ipairs { "doc/guide.md", "README.md", "doc/migrating.md" } do
   describe("the examples of " .. path, function()
     for heading, code in pairs(examples_of(path)) do
       it("in '" .. heading .. "' do what they say", function()
