@@ -1,5 +1,6 @@
 -- Draws the figures of other libraries, as they were measured side by side:
--- lua bars.lua > doc/peers.svg. Those with a star are from another day, on a machine of the same kind.
+-- lua bars.lua > doc/peers.svg. Those with a star are from another day, on a machine of the same
+-- kind.
 
 local panels = {
   {
