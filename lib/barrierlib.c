@@ -81,7 +81,7 @@ static int new_barrier(lua_State *L) {
     lt_message_free(action);
     return lt_raise_memory(L);
   }
-  lt_barrier_init(&barrier->barrier, (size_t)parties);
+  lt_barrier_init(&barrier->barrier, (uint64_t)parties);
   barrier->action = action;
   barrier->patience = patience;
   lt_traced_init(&barrier->traced, &barrier_type);

@@ -191,7 +191,7 @@ static int condition_notify(lua_State *L) {
   lua_Integer count = lua_isnoneornil(L, 2) ? 1 : lt_check_integer(L, 2);
   if (count < 0)
     return lt_arg_error(L, &lt_ValueError, 2, "n is %I, it must not be negative", count);
-  lt_condition_notify(&condition->condition, (size_t)count);
+  lt_condition_notify(&condition->condition, (uint64_t)count);
   return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "lib/socket_class.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -41,13 +42,14 @@ static bool push_method(lua_State *L, int socket, const char *name) {
 }
 
 int lt_socket_descriptor(lua_State *L, int index) {
+  int is_integer;
   lt_check_stack(L, LUA_MINSTACK);
   if (!push_method(L, index, "getfd"))
     return -1;
   lua_call(L, 1, 1);
-  int descriptor = (int)lua_tonumber(L, -1);
+  lua_Integer descriptor = lua_tointegerx(L, -1, &is_integer);
   lua_pop(L, 1);
-  return descriptor;
+  return is_integer && descriptor >= 0 && descriptor <= INT_MAX ? (int)descriptor : -1;
 }
 
 /* The arguments: the socket, the descriptor. */

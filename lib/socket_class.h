@@ -41,7 +41,7 @@ void lt_socket_read(lua_State *L, int index, lt_SocketState *state);
 /* Pushes a socket with this state that is closed. 'rule' is for a state that has no such class. */
 void lt_socket_push(lua_State *L, const lt_SocketState *state, const lthread_Transfer *rule);
 
-/* -1: it is closed. */
+/* -1: it is closed, or has none that is a number of the system. */
 int lt_socket_descriptor(lua_State *L, int index);
 
 /*

@@ -37,5 +37,13 @@ $(OUT)/support/native.so: $(OUT)/spec/support/native.o
 	@mkdir -p $(@D)
 	$(LINK) $(SHARED) -o $@ $^ $(LIBS)
 
-.PHONY: programs
+## cplusplus       lthread.h in C++, alone and before lua.hpp: compiles, links and runs
+cplusplus: $(OUT)/$(STATIC_LIBRARY)
+	$(call NEED,$(CXX))@mkdir -p $(OUT)/hosts
+	$(call SAY,CXX spec/support/face.cc)for defines in '' -DWITH_LUA; do \
+		$(CXX) -std=c++11 -Wall -Wextra -Wpedantic -pthread -I. $(LUA_CFLAGS) $$defines \
+		-o $(OUT)/hosts/face spec/support/face.cc $(OUT)/$(STATIC_LIBRARY) $(LUA_LIB) $(LIBS) && \
+		$(OUT)/hosts/face || exit; done
+
+.PHONY: programs cplusplus
 .SECONDARY: $(HOSTS:%.c=$(OUT)/%.o)

@@ -4,6 +4,7 @@
 */
 #define _GNU_SOURCE
 #define _DARWIN_C_SOURCE
+#define _NETBSD_SOURCE
 
 #include "platform/platform.h"
 

@@ -3,6 +3,7 @@
 */
 #define _GNU_SOURCE
 #define _DARWIN_C_SOURCE
+#define _NETBSD_SOURCE
 
 #include "platform/platform.h"
 
@@ -23,6 +24,16 @@
 #include <unistd.h>
 #if defined(__GLIBC__)
 #include <malloc.h>
+#elif defined(__APPLE__) || defined(__FreeBSD__) || defined(__DragonFly__)
+#include <xlocale.h> /* uselocale */
+#endif
+
+/* Before OpenBSD 7.0 and 7.2. What is pinned is so by its handle alone then. */
+#if !defined(RTLD_NODELETE)
+#define RTLD_NODELETE 0
+#endif
+#if !defined(RTLD_NOLOAD)
+#define RTLD_NOLOAD 0
 #endif
 
 plat_Time plat_now(void) {
@@ -67,7 +78,12 @@ void plat_memory_trim(void) {
 }
 
 void *plat_lines_take(size_t size) {
+#if defined(__APPLE__)
+  void *lines; /* aligned_alloc came with macOS 10.15 */
+  return posix_memalign(&lines, PLAT_CACHE_LINE, size) == 0 ? lines : NULL;
+#else
   return aligned_alloc(PLAT_CACHE_LINE, size);
+#endif
 }
 
 void plat_lines_give(void *lines) {
@@ -136,7 +152,9 @@ void plat_thread_renew(const plat_Origin *origin) {
   own_origin = *origin;
   posix_is_ours = true;
   mask_host_signals(NULL);
+#if !defined(__NetBSD__) /* which has no locale of a thread */
   uselocale(LC_GLOBAL_LOCALE);
+#endif
   fesetenv(FE_DFL_ENV);
 }
 

@@ -6,6 +6,7 @@
 */
 #define _GNU_SOURCE
 #define _DARWIN_C_SOURCE
+#define _NETBSD_SOURCE
 
 #include "platform/platform.h"
 

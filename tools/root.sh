@@ -1,6 +1,6 @@
 #!/bin/sh
 # Puts Lua, busted and LuaSocket of Debian for another processor under a directory, where they
-# disturb nothing of the system: with their libc, and a program 'lua' that runs them.
+# disturb nothing of the system: with their libc, a program 'lua' that runs them, and 'run' for others.
 # usage: sh tools/root.sh i386 | arm64 | s390x DIRECTORY
 
 set -eu
@@ -10,7 +10,7 @@ mkdir -p "$2"
 directory=$(cd "$2" && pwd)
 root=$directory/root
 lua=$directory/lua
-[ -x "$lua" ] && exit
+[ -x "$lua" ] && [ -x "$directory/run" ] && exit
 
 apt() {
   apt-get -qq -o APT::Architecture="$architecture" -o APT::Architectures="$architecture" \
@@ -37,5 +37,6 @@ case $architecture in
   arm64) set -- qemu-aarch64-static -L "$root" ;;
   s390x) set -- qemu-s390x-static -L "$root" ;;
 esac
+printf '#!/bin/sh\nexec %s "$@"\n' "$*" >"$directory/run"
 printf '#!/bin/sh\nexec %s "$@"\n' "$* $root/usr/bin/lua5.4" >"$lua"
-chmod +x "$lua"
+chmod +x "$directory/run" "$lua"

@@ -1,35 +1,41 @@
 #!/bin/sh
 # Installs what `make test` and `make demo` need, where it is missing.
-# usage: sh tools/setup.sh [ci | libraries]
+# usage: [LUA_VERSION=5.5] sh tools/setup.sh [ci | libraries]
 #   ci: also what lint, asan, tsan, models and the rock need
 #   libraries: also what `make libraries` uses in threads, on Debian
 
 set -u
+
+version=${LUA_VERSION:-5.4}
+short=${version%.*}${version#*.}
 
 has() {
   command -v "$1" >/dev/null 2>&1
 }
 
 find_lua() {
-  for lua in lua5.4 lua54 lua-5.4 lua; do
-    "$lua" -e 'os.exit(_VERSION == "Lua 5.4")' 2>/dev/null && return
+  for lua in "lua$version" "lua$short" "lua-$version" lua; do
+    "$lua" -e "os.exit(_VERSION == 'Lua $version')" 2>/dev/null && return
   done
-  lua=lua5.4
+  lua=lua$version
   return 1
 }
 
 has_headers() {
-  for name in lua5.4 lua-5.4 lua54 lua; do
-    pkg-config --exists "$name >= 5.4 $name < 5.5" 2>/dev/null && return
+  for name in "lua$version" "lua-$version" "lua$short" lua; do
+    pkg-config --exists "$name >= $version $name < 5.$((${version#*.} + 1))" 2>/dev/null && return
   done
   return 1
 }
 
+# For Lua 5.5 luassert is enough, also that for 5.4: see spec/support/runner.lua.
 has_busted() {
-  "$lua" -e 'require "busted.runner"' 2>/dev/null
+  "$lua" -e 'require "busted.runner"' 2>/dev/null ||
+    { [ "$version" = 5.5 ] && [ -d /usr/share/lua/5.4/luassert ]; }
 }
 
 has_socket() {
+  [ "$version" = 5.5 ] && has apt-get && return # Debian has none for it
   "$lua" -e 'require "socket"; require "socket.unix"' 2>/dev/null
 }
 
@@ -58,8 +64,8 @@ find_missing() {
   compiles cc || missing="$missing gcc libc6-dev"
   has make || missing="$missing make"
   has pkg-config || missing="$missing pkg-config"
-  find_lua || missing="$missing lua5.4"
-  has_headers || missing="$missing liblua5.4-dev"
+  find_lua || missing="$missing lua$version"
+  has_headers || missing="$missing liblua$version-dev"
   has_busted || missing="$missing lua-busted"
   has_socket || missing="$missing lua-socket"
   if [ "$what" = ci ]; then
@@ -67,6 +73,7 @@ find_missing() {
     has llvm-symbolizer || missing="$missing llvm"
     has clang-tidy || missing="$missing clang-tidy"
     has clang-format || missing="$missing clang-format"
+    has g++ || missing="$missing g++"
     has luacheck || missing="$missing lua-check"
     has spin || missing="$missing spin"
     has luarocks || missing="$missing luarocks"
@@ -97,6 +104,10 @@ apt() {
 }
 
 what=${1:-}
+case $version in
+  5.4 | 5.5) ;;
+  *) fail "LUA_VERSION=$version is unknown (5.4, 5.5)" ;;
+esac
 case $what in
   '' | ci | libraries) ;;
   *) fail "usage: sh tools/setup.sh [ci | libraries]" ;;
@@ -121,20 +132,32 @@ fail_with() {
   exit 1
 }
 
+# What of Lua these systems have:
+#   Fedora: lua, which is 5.4 up to Fedora 44 and 5.5 from 45 on; no busted.
+#   Alpine: one package for each version.
+#   Arch: lua is 5.5, lua54 is 5.4.
+#   Homebrew: lua is 5.5, lua@5.4 is not linked.
+rocks() {
+  printf 'luarocks --lua-version %s %sinstall %s\n' "$version" "$1" busted
+  printf '  luarocks --lua-version %s %sinstall %s\n' "$version" "$1" luasocket
+}
+
 if has dnf; then
-  fail_with 'dnf install gcc make pkgconf-pkg-config lua lua-devel luarocks' \
-    'luarocks --lua-version 5.4 install busted' 'luarocks --lua-version 5.4 install luasocket'
+  fail_with "dnf install gcc make pkgconf-pkg-config lua lua-devel luarocks  # Lua 5.4 up to Fedora 44, then 5.5" \
+    "$(rocks '')"
 elif has apk; then
-  fail_with 'apk add gcc musl-dev make pkgconf lua5.4 lua5.4-dev lua5.4-busted lua5.4-socket'
+  fail_with "apk add gcc musl-dev make pkgconf lua$version lua$version-dev lua$version-busted lua$version-socket"
 elif has pacman; then
-  fail_with 'pacman -S --needed gcc make pkgconf lua54 lua54-busted lua54-socket'
+  [ "$version" = 5.4 ] && prefix=lua54 || prefix=lua
+  fail_with "pacman -S --needed gcc make pkgconf $prefix $prefix-busted $prefix-socket"
 elif has brew || [ "$(uname -s)" = Darwin ]; then
+  [ "$version" = 5.4 ] && formula=lua@5.4 || formula=lua
+  prefix="\$(brew --prefix $formula)"
   fail_with 'xcode-select --install' \
-    'brew install lua@5.4 luarocks pkgconf' \
-    'luarocks --lua-version 5.4 --lua-dir "$(brew --prefix lua@5.4)" install busted' \
-    'luarocks --lua-version 5.4 --lua-dir "$(brew --prefix lua@5.4)" install luasocket' \
-    'export PATH="$(brew --prefix lua@5.4)/bin:$PATH"' \
-    'export PKG_CONFIG_PATH="$(brew --prefix lua@5.4)/lib/pkgconfig"'
+    "brew install $formula luarocks pkgconf" \
+    "$(rocks "--lua-dir \"$prefix\" ")" \
+    "export PATH=\"$prefix/bin:\$PATH\"" \
+    "export PKG_CONFIG_PATH=\"$prefix/lib/pkgconfig\""
 else
-  fail "install Lua 5.4, its headers, busted, LuaSocket, a C compiler, make and pkg-config"
+  fail "install Lua $version, its headers, busted, LuaSocket, a C compiler, make and pkg-config"
 fi

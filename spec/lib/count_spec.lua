@@ -131,6 +131,47 @@ describe("there may be", function()
   end)
 end)
 
+-- Also where sizes have 32 bits.
+describe("a count that no machine reaches", function()
+  local large = { 1 << 31, 1 << 32, (1 << 32) + 1, (1 << 32) + 2, math.maxinteger }
+
+  it("of those who are notified wakes all", function()
+    for _, n in ipairs(large) do
+      local condition, done = _thread.Condition(), queue.SimpleQueue()
+      local handle = start(function()
+        condition:acquire()
+        done:put "ready"
+        local notified = condition:wait(threads.LONG)
+        condition:release()
+        return notified
+      end)
+      done:get { timeout = threads.LONG }
+      condition:acquire()
+      condition:notify(n)
+      condition:release()
+      assert.is_true((handle:result()))
+    end
+  end)
+
+  it("of parties keeps those who come", function()
+    for _, n in ipairs(large) do
+      local barrier = _thread.Barrier(n)
+      assert.equal(n, barrier.parties)
+      raises(_thread.BrokenBarrierError, "", barrier.wait, barrier, 0.001)
+    end
+  end)
+
+  it("of units, of messages that fit, or of rounds that a lock is held, is kept", function()
+    for _, n in ipairs(large) do
+      assert.truthy(tostring(_thread.Semaphore(n)):find(tostring(n), 1, true))
+      assert.truthy(tostring(queue.Queue(n)):find("maxsize=" .. n, 1, true))
+      local rlock = _thread.RLock()
+      rlock:_acquire_restore(n)
+      assert.equal(n, rlock:_recursion_count())
+    end
+  end)
+end)
+
 -- What memory and stack can't hold
 describe("a ValueError names the number of", function()
   it("arguments", function()

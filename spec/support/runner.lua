@@ -1,9 +1,11 @@
 -- A runner for where busted does not load: describe, it, setup, teardown, before_each, after_each
 -- and finally, with luassert. It runs the files one after the other and prints busted's last lines.
--- Arguments: files, folders, --filter=PATTERN, --pattern=PATTERN (of file names, without .lua).
+-- Arguments: files, folders, --filter=PATTERN, --filter-out=PATTERN (any number of them),
+-- --pattern=PATTERN (of file names, without .lua).
 local luassert = require "luassert"
 
 local options = { filter = "", pattern = "_spec" }
+local left_out = {} -- patterns of names
 local counts = { success = 0, failure = 0, error = 0 }
 local problems = {}
 local block -- the describe that is being read
@@ -71,12 +73,19 @@ local function run_test(test, from)
   note(kind, full_name(test.name, from), text)
 end
 
+local function is_wanted(name)
+  for _, pattern in ipairs(left_out) do
+    if name:find(pattern) then return false end
+  end
+  return name:find(options.filter)
+end
+
 local function run_block(run)
   for _, f in ipairs(run.setup) do f() end
   for _, test in ipairs(run.tests) do
     if test.tests then
       run_block(test)
-    elseif full_name(test.name, run):find(options.filter) then
+    elseif is_wanted(full_name(test.name, run)) then
       run_test(test, run)
     end
   end
@@ -136,14 +145,16 @@ end
 local function read_arguments(arguments)
   local paths = {}
   for _, argument in ipairs(arguments) do
-    local option, value = argument:match "^%-%-(%a+)=(.*)$"
+    local option, value = argument:match "^%-%-([%a-]+)=(.*)$"
     if not option then
       table.insert(paths, argument)
+    elseif option == "filter-out" then
+      table.insert(left_out, value)
     elseif options[option] then
       options[option] = value
     else
-      error(("spec/run.lua: unknown option %s (--filter=PATTERN, --pattern=PATTERN)"):format(
-        argument), 0)
+      error(("spec/run.lua: unknown option %s (--filter=PATTERN, --filter-out=PATTERN, "
+        .. "--pattern=PATTERN)"):format(argument), 0)
     end
   end
   return paths

@@ -180,6 +180,17 @@ describe("a socket", function()
     threads.raises(_thread.TypeError, "that is closed", call, nothing, { transfer.move(a) })
   end)
 
+  -- Another library may give its objects the class of a socket.
+  it("is refused when it tells a descriptor that no system has", function()
+    local methods = debug.getmetatable(pair()).__index
+    local getfd = methods.getfd
+    finally(function() methods.getfd = getfd end)
+    for _, told in ipairs { 1 << 31, (1 << 32) + 1, -2, math.maxinteger, 1e300, 0 / 0, 0.5, "x" } do
+      methods.getfd = function() return told end
+      threads.raises(_thread.TypeError, "tcp{client} that is closed", call, nothing, (pair()))
+    end
+  end)
+
   it("is refused with the way out where the module was not required", function()
     local output = child [[
       local socket = require "socket"

@@ -284,7 +284,7 @@ plat_Time lt_check_span(lua_State *L, int arg) {
   if (seconds > LT_TIMEOUT_MAX)
     lt_arg_error(L, &lt_OverflowError, arg, "timeout of %f seconds is too large, TIMEOUT_MAX is %f",
                  seconds, LT_TIMEOUT_MAX);
-  return seconds < 0 ? -1 : (plat_Time)ceil(seconds * (lua_Number)PLAT_SECOND);
+  return seconds < 0 ? -1 : (plat_Time)ceil((double)seconds * (double)PLAT_SECOND);
 }
 
 plat_Time lt_opt_deadline(lua_State *L, int arg) {

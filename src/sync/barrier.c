@@ -6,7 +6,7 @@
 */
 #include "src/sync/barrier.h"
 
-void lt_barrier_init(lt_Barrier *barrier, size_t parties) {
+void lt_barrier_init(lt_Barrier *barrier, uint64_t parties) {
   *barrier = (lt_Barrier){.parties = parties};
   plat_mutex_init(&barrier->guard);
 }

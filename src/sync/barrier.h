@@ -12,7 +12,7 @@ typedef struct lt_BarrierWaiter lt_BarrierWaiter;
 /* All under the guard. */
 typedef struct lt_Barrier {
   plat_Mutex guard;
-  size_t parties;
+  uint64_t parties;
   size_t count;              /* who has come in this round */
   lt_BarrierWaiter *waiters; /* of them, but for the last one; also the address that they park on */
   bool acting;               /* the last one does something */
@@ -41,7 +41,7 @@ typedef enum lt_Arrival {
   LT_ARRIVED_AT_BROKEN
 } lt_Arrival;
 
-void lt_barrier_init(lt_Barrier *barrier, size_t parties);
+void lt_barrier_init(lt_Barrier *barrier, uint64_t parties);
 void lt_barrier_destroy(lt_Barrier *barrier);
 
 lt_Arrival lt_barrier_arrive(lt_Barrier *barrier, lt_BarrierWaiter *waiter);

@@ -77,7 +77,7 @@ lt_Wait lt_condition_wait(lt_ConditionWaiter *waiter, plat_Time deadline) {
 /* So many are woken in one go. */
 #define HANDFUL_OF_WAITERS 32
 
-void lt_condition_notify(lt_Condition *condition, size_t count) {
+void lt_condition_notify(lt_Condition *condition, uint64_t count) {
   size_t woken;
   do {
     const void *addresses[HANDFUL_OF_WAITERS];

@@ -40,6 +40,6 @@ lt_Wait lt_condition_wait(lt_ConditionWaiter *waiter, plat_Time deadline);
 bool lt_condition_leave(lt_ConditionWaiter *waiter);
 
 /* Notifies those that came first, so many of them at most. */
-void lt_condition_notify(lt_Condition *condition, size_t count);
+void lt_condition_notify(lt_Condition *condition, uint64_t count);
 
 #endif
