@@ -18,6 +18,8 @@
 
 static const char module_key;
 
+static int open_lua_module(lua_State *L);
+
 /*
 ** Ending
 */
@@ -143,6 +145,36 @@ static int monotonic(lua_State *L) {
 }
 
 /*
+** generator(f [, {args=, buffer = 16}]) -> generator
+** Runs f(args[1], ...) in a coroutine of a new daemon thread. The generator is called for the values
+** that it yields, and is for a loop: for value in generator(f) do. At most 'buffer' values are made
+** ahead. The loop ends when f does, or yields nil first; what f raises is raised behind its values.
+** Leaving the loop, generator:close() and its collection interrupt the thread. Raises TypeError and
+** ValueError for its arguments, and as start_new_thread does.
+*/
+static int generator(lua_State *L) {
+  static const char *const names[] = {"args", "buffer", NULL};
+  enum { F = 1, ARGS, BUFFER, DEFAULT_BUFFER = 16 };
+  lt_check_callable(L, F);
+  lt_spread_keywords(L, ARGS, names);
+  lua_settop(L, BUFFER + LT_KEYWORD_VALUES);
+  lua_Integer buffer = lua_isnil(L, BUFFER) ? DEFAULT_BUFFER : lt_check_integer(L, BUFFER);
+  if (buffer < 1)
+    return lt_arg_error(L, &lt_ValueError, BUFFER, "buffer is %I, it must be positive", buffer);
+  lua_Integer count = lua_isnil(L, ARGS) ? 0 : lt_check_list(L, ARGS);
+  if (!lt_make_room(L, count))
+    return lt_arg_error(L, &lt_ValueError, ARGS, "too many arguments (%I) for Lua's stack", count);
+  luaL_requiref(L, "lthread.generator", open_lua_module, 0);
+  lua_getfield(L, -1, "generator");
+  lua_pushvalue(L, F);
+  lua_pushinteger(L, buffer);
+  for (lua_Integer i = 1; i <= count; i++)
+    lua_rawgeti(L, ARGS, i);
+  lua_call(L, (int)count + 2, 4);
+  return 4;
+}
+
+/*
 ** Opening
 */
 
@@ -158,6 +190,7 @@ static const luaL_Reg functions[] = {{"exit", exit_thread},
                                      {"isinstance", lt_isinstance},
                                      {"sleep", sleep_thread},
                                      {"monotonic", monotonic},
+                                     {"generator", generator},
                                      {NULL, NULL}};
 
 static void set_class(lua_State *L, lt_Class *class_object, const char *name) {
@@ -169,6 +202,7 @@ static void push_module(lua_State *L) {
   lua_createtable(L, 0, 56);
   lt_set_functions(L, functions);
   lt_set_functions(L, lt_thread_functions);
+  lt_set_functions(L, lt_affinity_functions);
   lt_set_functions(L, lt_interrupt_functions);
   lt_set_functions(L, lt_descriptor_functions);
   lt_set_functions(L, lt_shared_functions);
@@ -201,7 +235,6 @@ static void push_module(lua_State *L) {
 
 static int open_module(lua_State *L);
 static int open_queue_module(lua_State *L);
-static int open_lua_module(lua_State *L);
 static int open_socket_module(lua_State *L);
 
 /*
@@ -219,6 +252,7 @@ static const luaL_Reg own_loaders[] = {{"lthread", open_module},
                                        {"lthread.queue", open_queue_module},
                                        {"lthread.transfer.socket", open_socket_module},
                                        {"lthread.futures", open_lua_module},
+                                       {"lthread.generator", open_lua_module},
                                        {"lthread.threading", open_lua_module},
                                        {NULL, NULL}};
 static const lt_OwnModules own_modules = {own_loaders, is_own_loader};

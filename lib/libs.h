@@ -26,6 +26,9 @@ int lt_isinstance(lua_State *L);
 /* Pushes the table of the module lthread.queue. */
 void lt_push_queue_module(lua_State *L);
 
+/* A list of processors that can be used; false: there is none. */
+bool lt_opt_processors(lua_State *L, int arg, plat_Processors *processors);
+
 /* prepare(f, ...), a function for executors. */
 int lt_prepare_future(lua_State *L);
 
@@ -54,8 +57,8 @@ int lt_try(lua_State *L);
 int lt_opt_globals(lua_State *L, int arg);
 
 /* Functions of the module that have a file of their own. */
-extern const luaL_Reg lt_thread_functions[], lt_interrupt_functions[], lt_descriptor_functions[],
-    lt_shared_functions[], lt_transfer_functions[], lt_call_functions[], lt_copy_functions[],
-    lt_raw_functions[];
+extern const luaL_Reg lt_affinity_functions[], lt_thread_functions[], lt_interrupt_functions[],
+    lt_descriptor_functions[], lt_shared_functions[], lt_transfer_functions[], lt_call_functions[],
+    lt_copy_functions[], lt_raw_functions[];
 
 #endif

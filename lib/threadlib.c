@@ -98,7 +98,8 @@ static int start_new_thread(lua_State *L) {
 
 /*
 ** start_joinable_thread(f [, handle [, daemon = true]]) -> handle
-** start_joinable_thread(f, {args=, kwargs=, handle=, daemon=, name=, globals=, report=}) -> handle
+** start_joinable_thread(f, {args=, kwargs=, handle=, daemon=, name=, globals=, report=,
+** affinity=}) -> handle
 ** As start_new_thread, but returns a handle to join the thread with. 'handle' is an unstarted
 ** one to be used for it. A thread that is not a daemon is waited for when the main state closes.
 ** 'name' is what the thread is called; with 'report' as false, the excepthook is not called with what
@@ -106,19 +107,22 @@ static int start_new_thread(lua_State *L) {
 ** already started". Follows _thread.start_joinable_thread.
 */
 static int start_joinable_thread(lua_State *L) {
-  static const char *const names[] = {"handle", "daemon",  "args",   "kwargs",
-                                      "name",   "globals", "report", NULL};
-  enum { F = 1, HANDLE, DAEMON, ARGS, KWARGS, NAME, GLOBALS, REPORT };
+  static const char *const names[] = {"handle",  "daemon", "args",     "kwargs", "name",
+                                      "globals", "report", "affinity", NULL};
+  enum { F = 1, HANDLE, DAEMON, ARGS, KWARGS, NAME, GLOBALS, REPORT, AFFINITY };
+  plat_Processors processors;
   lt_Thread *self = lt_self(L);
   lt_check_callable(L, F);
   check_options(L, HANDLE);
   lt_spread_keywords(L, HANDLE, names);
-  lua_settop(L, REPORT + LT_KEYWORD_VALUES);
+  lua_settop(L, AFFINITY + LT_KEYWORD_VALUES);
   lt_ThreadStart start = {.daemon = lt_opt_flag(L, DAEMON, true),
                           .is_quiet = !lt_opt_flag(L, REPORT, true)};
   if (!lua_isnil(L, NAME))
     start.name = lt_check_string(L, NAME, NULL);
   start.globals = lt_opt_globals(L, GLOBALS);
+  if (lt_opt_processors(L, AFFINITY, &processors))
+    start.processors = &processors;
   if (lua_isnil(L, HANDLE)) {
     start.thread = push_new_thread(L);
     lua_replace(L, HANDLE);

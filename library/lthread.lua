@@ -64,6 +64,7 @@ function exception_class:subclass(name) end
 ---@field name? string
 ---@field globals? false|string[] Which globals go along: none, or exactly these.
 ---@field report? boolean Whether the exception hook is called with what it dies of. True by default.
+---@field affinity? integer[] The processors that it may run on.
 
 ---Calls `f(args[1], ..., args[n] [, kwargs])` in a new daemon thread. Python: `_thread.start_new_thread`.
 ---@param f function
@@ -123,6 +124,27 @@ function handle:interrupt(exception) end
 ---@param ident integer
 ---@return lthread.ThreadHandle
 function _thread._make_thread_handle(ident) end
+
+---@class lthread.Generator
+---@overload fun(): any
+local generator_class = {}
+
+---Ends the thread: no more values come.
+function generator_class:close() end
+
+---Runs `f` in a coroutine of a daemon thread: `for value in _thread.generator(f) do`.
+---@param f function
+---@param options? { args?: any[], buffer?: integer }
+---@return lthread.Generator
+function _thread.generator(f, options) end
+
+---The calling thread runs only on these processors from now on. Python: `os.sched_setaffinity`.
+---@param processors integer[]
+function _thread.set_affinity(processors) end
+
+---The processors that the calling thread may run on. Python: `os.sched_getaffinity`.
+---@return integer[]
+function _thread.get_affinity() end
 
 -- Identity
 

@@ -70,6 +70,26 @@ uint64_t plat_native_id(void) {
   return (uint64_t)syscall(SYS_gettid);
 }
 
+int plat_get_affinity(plat_Processors *processors) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0)
+    return errno;
+  *processors = (plat_Processors){{0}};
+  for (unsigned i = 0; i < PLAT_PROCESSORS; i++)
+    if (CPU_ISSET(i, &set))
+      processors->words[i / 64] |= (uint64_t)1 << i % 64;
+  return 0;
+}
+
+int plat_set_affinity(const plat_Processors *processors) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (unsigned i = 0; i < PLAT_PROCESSORS; i++)
+    if (processors->words[i / 64] >> i % 64 & 1)
+      CPU_SET(i, &set);
+  return sched_setaffinity(0, sizeof(set), &set) == 0 ? 0 : errno;
+}
+
 unsigned plat_cpu_count(void) {
   cpu_set_t usable;
   if (sched_getaffinity(0, sizeof(usable), &usable) == 0)

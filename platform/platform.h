@@ -198,6 +198,19 @@ void plat_set_thread_name(const char *name); /* per system */
 uint64_t plat_native_id(void);               /* per system */
 unsigned plat_cpu_count(void);               /* per system */
 
+/*
+** A set of processors: a bit for each, by the system's numbers. Those on which the calling thread may
+** run; PLAT_NOT_SUPPORTED where a system does not let one choose, or another errno (per system).
+*/
+enum { PLAT_PROCESSORS = 1024, PLAT_PROCESSOR_WORDS = PLAT_PROCESSORS / 64 };
+
+typedef struct plat_Processors {
+  uint64_t words[PLAT_PROCESSOR_WORDS];
+} plat_Processors;
+
+int plat_get_affinity(plat_Processors *processors);
+int plat_set_affinity(const plat_Processors *processors);
+
 /* The processor that the calling thread is on; -1 where that can't be told (per system). */
 int plat_processor(void);
 void plat_describe_error(int error, char *buffer, size_t length); /* what an errno means */

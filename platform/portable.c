@@ -143,6 +143,16 @@ uint64_t plat_native_id(void) {
 
 #endif
 
+int plat_get_affinity(plat_Processors *processors) {
+  (void)processors;
+  return PLAT_NOT_SUPPORTED;
+}
+
+int plat_set_affinity(const plat_Processors *processors) {
+  (void)processors;
+  return PLAT_NOT_SUPPORTED;
+}
+
 unsigned plat_cpu_count(void) {
   long online = sysconf(_SC_NPROCESSORS_ONLN);
   return online > 0 ? (unsigned)online : 1;

@@ -38,6 +38,7 @@ typedef struct plat_Origin {
 } plat_Origin;
 
 #define PLAT_NO_MEMORY ENOMEM
+#define PLAT_NOT_SUPPORTED ENOTSUP
 #define PLAT_BROKEN_OFF EINTR /* a system call, by a poke or another signal */
 #define PLAT_SIGINT SIGINT
 

@@ -235,6 +235,23 @@ uint64_t plat_native_id(void) {
   return GetCurrentThreadId();
 }
 
+/* Within the group of processors in which the thread is: up to 64 of them. */
+int plat_get_affinity(plat_Processors *processors) {
+  GROUP_AFFINITY group;
+  if (!GetThreadGroupAffinity(GetCurrentThread(), &group))
+    return EINVAL;
+  *processors = (plat_Processors){{group.Mask}};
+  return 0;
+}
+
+int plat_set_affinity(const plat_Processors *processors) {
+  for (int i = 1; i < PLAT_PROCESSOR_WORDS; i++)
+    if (processors->words[i] != 0)
+      return EINVAL;
+  return SetThreadAffinityMask(GetCurrentThread(), (DWORD_PTR)processors->words[0]) != 0 ? 0
+                                                                                         : EINVAL;
+}
+
 /* A process with processors of several groups has no mask. */
 unsigned plat_cpu_count(void) {
   DWORD_PTR usable = 0;

@@ -31,6 +31,7 @@ typedef void *plat_Process;        /* a handle */
 typedef char plat_Origin; /* nothing: there are no masks of signals */
 
 #define PLAT_NO_MEMORY ENOMEM
+#define PLAT_NOT_SUPPORTED ENOTSUP
 #define PLAT_BROKEN_OFF EINVAL /* what C's runtime makes of ERROR_OPERATION_ABORTED */
 #define PLAT_SIGINT 2
 

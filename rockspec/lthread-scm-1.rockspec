@@ -30,6 +30,7 @@ local function lthread(defines, libraries, ...)
             incdirs = { "." },
             libraries = libraries,
             sources = {
+               "lib/affinitylib.c",
                "lib/atomiclib.c",
                "lib/barrierlib.c",
                "lib/calllib.c",
@@ -119,6 +120,7 @@ local function lthread(defines, libraries, ...)
                "src/sync/lock.c",
                "src/sync/park.c",
                "src/sync/semaphore.c",
+               "src/thread/affinity.c",
                "src/thread/at_exit.c",
                "src/thread/excepthook.c",
                "src/thread/fork.c",

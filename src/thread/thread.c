@@ -47,6 +47,7 @@ static void thread_destroy(lt_Object *object) {
     lt_coroutines_free(thread->coroutines);
   plat_event_close(&thread->pending);
   plat_mutex_destroy(&thread->guard);
+  free(thread->processors);
   lt_parker_release(thread->parker);
   if (thread->runtime != NULL)
     lt_runtime_release(thread->runtime);

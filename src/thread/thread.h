@@ -54,8 +54,9 @@ struct lt_Thread {
   atomic_uint_least64_t ident; /* 0 before it is started */
   bool daemon;
   bool is_main;
-  bool is_quiet;       /* the excepthook is not called with what it dies of */
-  lt_Runtime *runtime; /* a reference, from its start on */
+  bool is_quiet;               /* the excepthook is not called with what it dies of */
+  plat_Processors *processors; /* that it is to run on; NULL: any */
+  lt_Runtime *runtime;         /* a reference, from its start on */
   lt_Parker *parker;
   unsigned slot;         /* in the biased locks; of its own once it runs */
   atomic_bool must_end;  /* SystemExit is raised again and again */

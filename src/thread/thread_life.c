@@ -8,6 +8,7 @@
 #include "src/thread/thread_life.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/base/protected_call.h"
@@ -17,6 +18,7 @@
 #include "src/object/exception.h"
 #include "src/state/files.h"
 #include "src/state/state.h"
+#include "src/thread/affinity.h"
 #include "src/thread/excepthook.h"
 #include "src/thread/home.h"
 #include "src/thread/inherited_libraries.h"
@@ -194,6 +196,7 @@ static void run_thread(lt_Worker *worker, void **kept, void *argument) {
       *kept != NULL ? *kept : lt_state_make(lt_own_modules->loaders, forget_thread, false);
   *kept = NULL;
   lt_thread_show_name(thread);
+  lt_affinity_begin(thread);
   if (fresh == NULL) {
     run_without_state(thread);
   } else if (!lt_home_enter(thread)) {
@@ -284,6 +287,8 @@ static void make_unstarted(lua_State *L, lt_Thread *thread) {
   thread->message = NULL;
   thread->package = NULL;
   thread->libraries = NULL;
+  free(thread->processors);
+  thread->processors = NULL;
   lt_interrupt_clear(L, thread, true);
   thread->runtime = NULL;
   atomic_store(&thread->ident, 0);
@@ -308,14 +313,30 @@ static _Noreturn void start_failed(lua_State *L, lt_Thread *thread, int error) {
   lt_raise(L, &lt_RuntimeError, "can't start new thread: %s", reason);
 }
 
+/* NULL: it may run on any. */
+static plat_Processors *copy_processors(lua_State *L, const lt_ThreadStart *start,
+                                        const Baggage *baggage) {
+  if (start->processors == NULL)
+    return NULL;
+  plat_Processors *copy = malloc(sizeof(*copy));
+  if (copy == NULL) {
+    drop_baggage(L, baggage);
+    lt_raise_memory(L);
+  }
+  *copy = *start->processors;
+  return copy;
+}
+
 void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_ThreadStart *start) {
   lt_Thread *thread = start->thread;
   int unstarted = LT_UNSTARTED;
   if (lt_thread_status(thread) != LT_UNSTARTED)
     lt_raise(L, &lt_RuntimeError, "thread already started");
   Baggage baggage = pack_start(L, start);
+  plat_Processors *processors = copy_processors(L, start, &baggage);
   if (!atomic_compare_exchange_strong(&thread->status, &unstarted, LT_STARTING)) {
     drop_baggage(L, &baggage);
+    free(processors);
     lt_raise(L, &lt_RuntimeError, "thread already started");
   }
   thread->message = baggage.message;
@@ -323,6 +344,7 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_ThreadStart *
   thread->libraries = baggage.libraries;
   thread->daemon = start->daemon;
   thread->is_quiet = start->is_quiet;
+  thread->processors = processors;
   if (start->name != NULL)
     lt_thread_set_name(thread, start->name);
   if (!lt_runtime_threads_enter(self->runtime, thread))

@@ -16,9 +16,10 @@ typedef struct lt_ThreadStart {
   lt_Thread *thread;
   int argument_count;
   bool daemon;
-  bool is_quiet;    /* the excepthook is not called */
-  const char *name; /* NULL: a name is made */
-  int globals;      /* where on the stack the choice is which go along, see message.h */
+  bool is_quiet;                     /* the excepthook is not called */
+  const char *name;                  /* NULL: a name is made */
+  const plat_Processors *processors; /* NULL: any */
+  int globals; /* where on the stack the choice is which go along, see message.h */
 } lt_ThreadStart;
 
 void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_ThreadStart *start);
