@@ -9,6 +9,7 @@
 #include "src/base/library_functions.h"
 #include "src/diagnose/diagnosis.h"
 #include "src/shared/shared_table.h"
+#include "src/state/lua_traits.h"
 #include "src/thread/at_exit.h"
 #include "src/thread/excepthook.h"
 #include "src/thread/inherited_package.h"
@@ -284,6 +285,7 @@ static int open_module(lua_State *L) {
   static plat_Once once = PLAT_ONCE_INIT;
   luaL_checkversion(L);
   if (lt_thread_of(L) == NULL) {
+    lt_lua_traits_learn(L);
     plat_once(&once, join_floors);
     lt_main_state_open(L);
     preload_others(L);

@@ -3,10 +3,9 @@
 */
 #include "lib/libs.h"
 
-#include <limits.h>
-
 #include "lib/shared_fields.h"
 #include "lib/shared_object.h"
+#include "src/base/lua_version.h"
 #include "src/base/shared_memory.h"
 #include "src/shared/to_shared.h"
 
@@ -21,7 +20,7 @@ static void tell_lua(lua_State *L, size_t bytes) {
   if (untold < ENOUGH)
     return;
   if (lua_gc(L, LUA_GCISRUNNING))
-    lua_gc(L, LUA_GCSTEP, untold / 1024 < INT_MAX ? (int)(untold / 1024) : INT_MAX);
+    lt_collector_step(L, untold);
   untold = 0;
 }
 

@@ -32,6 +32,10 @@ $(OUT)/hosts/%: $(OUT)/spec/hosts/%.o $(OUT)/$(STATIC_LIBRARY)
 	@mkdir -p $(@D)
 	$(LINK) $(EXPORT) -o $@ $^ $(LUA_LIB) $(LIBS)
 
+# A Lua that does some things otherwise.
+OTHERWISE = lua_dump lua_load $(if $(filter 5.4,$(LUA_VERSION)),lua_resetthread lua_gc,lua_closethread)
+$(OUT)/hosts/other_lua: EXPORT += $(patsubst %,-Wl$(comma)--wrap=%,$(OTHERWISE))
+
 # What the specs want of the system.
 $(OUT)/support/native.so: $(OUT)/spec/support/native.o
 	@mkdir -p $(@D)

@@ -7,7 +7,8 @@
 ** at once, so a state that sends on and on would collect with every message.
 **
 ** A collection for want of memory makes it forget the count, too. Then it is started as if it had
-** been stopped: what it would do at once, with many finalizers, might fail for want of memory.
+** been stopped: what it would do at once, with many finalizers, might fail for want of memory. A Lua
+** 5.4 that can't be told so is stopped, too.
 **
 ** Lua 5.5 can't be told so. There the collector is stopped, but only when something comes for which
 ** Lua allocates; no step is due before. When it is started again it is given a step at once that is
@@ -18,6 +19,7 @@
 #include <stddef.h>
 
 #include "src/base/protected_call.h"
+#include "src/state/lua_traits.h"
 
 /* One that was stopped, or that waits for a finalizer that calls this, does nothing anyway. */
 static bool is_running(lua_State *L) {
@@ -63,7 +65,7 @@ static void step(lua_State *L, lt_AllocationNotes *notes) {
            size < LEAST_STEP  ? LEAST_STEP
            : size > MOST_STEP ? MOST_STEP
                               : (int)size);
-  lua_gc(L, LUA_GCSTEP, 0);
+  lua_gc(L, LUA_GCSTEP, (size_t)0);
   if (usual >= LEAST_STEP)
     lua_gc(L, LUA_GCPARAM, LUA_GCPSTEPSIZE, usual);
   notes->bytes_before = bytes_in_use(L);
@@ -79,13 +81,17 @@ static void end_quiet(lua_State *L, const lt_QuietCall *quiet) {
 
 #else
 
-/* More than memory holds, in kilobytes: even if several calls within each other add theirs. */
-#define KILOBYTES (sizeof(ptrdiff_t) > 4 ? 1 << 30 : 1 << 19)
+static void hold(lua_State *L) {
+  if (lt_lua_has(LT_LUA_PUTS_STEPS_OFF))
+    lua_gc(L, LUA_GCSTEP, -LT_ENDLESS_STEP);
+  else
+    lua_gc(L, LUA_GCSTOP);
+}
 
 static void begin_quiet(lua_State *L, lt_QuietCall *quiet) {
   quiet->holds = is_running(L);
   if (quiet->holds)
-    lua_gc(L, LUA_GCSTEP, -KILOBYTES);
+    hold(L);
 }
 
 /* It has waited from the beginning. */
@@ -96,14 +102,16 @@ void lt_quiet_hold_now(lua_State *L, lt_QuietCall *quiet) {
 
 void lt_quiet_call_again(lua_State *L, const lt_QuietCall *quiet) {
   if (quiet->notes != NULL && is_running(L))
-    lua_gc(L, LUA_GCSTEP, -KILOBYTES);
+    hold(L);
 }
 
 static void end_quiet(lua_State *L, const lt_QuietCall *quiet) {
   if (!quiet->holds)
     return;
-  if (quiet->notes == NULL || !lt_quiet_memory_was_short(quiet)) {
-    lua_gc(L, LUA_GCSTEP, KILOBYTES);
+  if (!lt_lua_has(LT_LUA_PUTS_STEPS_OFF)) {
+    lua_gc(L, LUA_GCRESTART);
+  } else if (quiet->notes == NULL || !lt_quiet_memory_was_short(quiet)) {
+    lua_gc(L, LUA_GCSTEP, LT_ENDLESS_STEP);
   } else if (is_running(L)) {
     lua_gc(L, LUA_GCRESTART);
     if (quiet->notes->quiet_calls > 0) /* this call was made within another */

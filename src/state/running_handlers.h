@@ -3,8 +3,8 @@
 **
 ** Nobody pays but who is interrupted. Half of it is for handlers that run after an error or in
 ** coroutine.close: 7 of the 16 ways into a handler in spec/thread/interrupt_handler_spec.lua. It
-** holds for Lua 5.4.0 to 5.4.8; but up to 5.4.2 any hook, one of the script too, breaks off a
-** handler in coroutine.close, since Lua takes the coroutine for one that the hook has suspended.
+** holds from Lua 5.4.4 on. Before, any hook breaks off a handler in coroutine.close, since Lua takes
+** the coroutine for one that the hook has suspended: lua_traits.c refuses those.
 */
 #ifndef lt_running_handlers_h
 #define lt_running_handlers_h

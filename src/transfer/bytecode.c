@@ -10,6 +10,7 @@
 
 #include "src/base/stack_room.h"
 #include "src/object/exception.h"
+#include "src/transfer/bytecode_trial.h"
 
 static const char cache_key;
 
@@ -68,8 +69,12 @@ void lt_bytecode_dump(lua_State *L, int index, const lt_UpvalueSet *globals, voi
   lua_pop(L, 1);
   lt_Bytecode *code = *target;
   code->globals = *globals;
-  if (!lt_global_names_find(code->bytes, code->size, globals, &code->names))
+  lt_BytecodeTrial trial = lt_bytecode_trial();
+  if (trial == LT_BYTECODE_UNTRIED ||
+      !lt_global_names_find(code->bytes, code->size, globals, &code->names))
     lt_raise_memory(L);
+  if (trial == LT_BYTECODE_UNKNOWN)
+    lt_global_names_forget(&code->names);
 }
 
 lt_Bytecode *lt_bytecode_find(lua_State *L, int index, const lt_UpvalueSet *globals) {

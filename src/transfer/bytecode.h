@@ -17,9 +17,6 @@ typedef struct lt_Bytecode {
   unsigned char bytes[]; /* what lua_dump wrote */
 } lt_Bytecode;
 
-/* Strings of Lua up to this length are constants of which a state has only one of the same text. */
-#define LT_LONGEST_SHORT_STRING 40
-
 /*
 ** The code of the Lua function at 'index', 'globals' being the upvalues that stand for the globals:
 ** the state's, without a reference for the caller, or NULL where it has none yet.

@@ -482,6 +482,12 @@ static bool put_guesses_last(Names *names) {
   return true;
 }
 
+void lt_global_names_forget(lt_GlobalNames *names) {
+  names->count = 0;
+  names->are_known = false;
+  memset(&names->assigned, 0xff, sizeof(names->assigned));
+}
+
 bool lt_global_names_find(const unsigned char *bytes, size_t size, const lt_UpvalueSet *globals,
                           lt_GlobalNames *found) {
   Names names = {.reader = {.bytes = bytes, .size = size}};
@@ -489,13 +495,14 @@ bool lt_global_names_find(const unsigned char *bytes, size_t size, const lt_Upva
   for (int i = 1; i < REGISTERS; i++)
     if (lt_upvalue_set_has(globals, i))
       upvalues.of[i - 1] = (lt_Globals)i;
-  if (lt_dump_begin(&names.reader) && !read_whole(&names, NULL, &upvalues))
-    names.count = 0;
+  bool are_known = lt_dump_begin(&names.reader) && read_whole(&names, NULL, &upvalues);
   lt_dump_end(&names.reader);
   if (names.reader.no_memory || !put_guesses_last(&names)) {
     free(names.list);
     return false;
   }
-  *found = (lt_GlobalNames){names.list, names.count, upvalues.assigned};
+  *found = (lt_GlobalNames){names.list, names.count, are_known, upvalues.assigned};
+  if (!are_known)
+    lt_global_names_forget(found);
   return true;
 }

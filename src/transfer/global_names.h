@@ -45,7 +45,9 @@ static inline void lt_upvalue_set_add(lt_UpvalueSet *set, int upvalue) {
 typedef struct lt_GlobalNames {
   lt_GlobalName *list; /* those that are guessed last */
   size_t count;
-  lt_UpvalueSet assigned; /* upvalues, by the function or by one within it */
+  bool are_known; /* false: the dump is not of the format that is known, and the list empty */
+  lt_UpvalueSet
+      assigned; /* upvalues, by the function or by one within it; all if that's not known */
 } lt_GlobalNames;
 
 /*
@@ -54,5 +56,8 @@ typedef struct lt_GlobalNames {
 */
 bool lt_global_names_find(const unsigned char *bytes, size_t size, const lt_UpvalueSet *globals,
                           lt_GlobalNames *names);
+
+/* What was found is not to be trusted. The list is still to be freed. */
+void lt_global_names_forget(lt_GlobalNames *names);
 
 #endif

@@ -9,6 +9,7 @@
 #include "src/base/stack_room.h"
 #include "src/object/exception.h"
 #include "src/state/files.h"
+#include "src/state/lua_traits.h"
 
 /*
 ** Lua functions
@@ -34,6 +35,23 @@ static const lt_Bytecode *add_code(lua_State *L, lt_Packer *packer, int function
   return known;
 }
 
+/* Whether there are globals that it may name. */
+static bool has_environment(const lt_UpvalueSet *globals) {
+  static const lt_UpvalueSet none;
+  return memcmp(globals, &none, sizeof(none)) != 0;
+}
+
+static _Noreturn void refuse_unknown(lua_State *L, lt_Packer *packer) {
+  lt_pack_refuse_advised(
+      L, packer, &lt_TypeError, "a function that has globals",
+      lua_pushfstring(
+          L, "which ones can't be told, since the bytecode of this Lua is not that of %s%s",
+          LUA_VERSION,
+          packer->may_choose ? ": {globals = {\"name\"}} takes those of a list along, "
+                               "{globals = false} none"
+                             : ""));
+}
+
 const lt_Bytecode *lt_pack_code(lua_State *L, lt_Packer *packer, int function, int *upvalue_count,
                                 uint32_t *reference) {
   packer->has_function = true;
@@ -46,7 +64,12 @@ const lt_Bytecode *lt_pack_code(lua_State *L, lt_Packer *packer, int function, i
     lt_pack_refuse_depth(L, packer);
   lt_UpvalueSet globals;
   *upvalue_count = lt_pack_environment_find(L, packer, function, &globals);
-  return packer->starts_over ? NULL : add_code(L, packer, function, &globals, reference);
+  if (packer->starts_over)
+    return NULL;
+  const lt_Bytecode *code = add_code(L, packer, function, &globals, reference);
+  if (!code->names.are_known && has_environment(&globals) && lua_isnil(L, LT_CHOICE_PLACE))
+    refuse_unknown(L, packer);
+  return code;
 }
 
 static void pack_open_function(lua_State *L, lt_Packer *packer) {
@@ -139,7 +162,9 @@ static bool is_standard(lua_State *L, const char *name) {
 ** in the sender's list, and Lua keeps equal ones as one string. Of a long one it says nothing: NULL.
 */
 static const void *address_of_name(lua_State *L) {
-  return lua_rawlen(L, -1) <= LT_LONGEST_SHORT_STRING ? lua_tostring(L, -1) : NULL;
+  bool is_one =
+      lt_lua_has(LT_LUA_SHARES_SHORT_STRINGS) && lua_rawlen(L, -1) <= LT_LONGEST_SHORT_STRING;
+  return is_one ? lua_tostring(L, -1) : NULL;
 }
 
 /* The beginning of a global. */
