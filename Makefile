@@ -171,4 +171,4 @@ FORCE:
 NEED = $(foreach program,$(1),$(if $(shell command -v $(program)),,\
 	$(error no $(program): sh tools/setup.sh ci installs what is missing)))
 
-include make/doc.mk make/install.mk make/matrix.mk make/programs.mk make/sanitize.mk make/chance.mk make/model.mk make/bench.mk make/libraries.mk make/lint.mk
+include make/doc.mk make/install.mk make/matrix.mk make/lua55.mk make/programs.mk make/sanitize.mk make/chance.mk make/model.mk make/bench.mk make/libraries.mk make/lint.mk

@@ -62,8 +62,8 @@ describe("In a Lua that breaks off __close handlers in coroutine.close", functio
   it("lthread can't be required, and says why and what to do", function()
     local output = run("handlers", "print 'loaded'")
     assert.matches("^lthread can't run in this Lua %(" .. _VERSION:gsub("%.", "%%.")
-      ..
-      "[%d.]*%): it breaks off __close handlers .* use Lua 5%.4%.4 or later\nstatus 1\n$", output)
+      .. "[%d.]*%): it breaks off __close handlers .* use Lua 5%.4%.4 or "
+      .. "later\nstatus 1\n$", output)
   end)
 end)
 

@@ -175,6 +175,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "%s: not enough memory\n", program);
     return EXIT_FAILURE;
   }
+  lua_warning(L, "@off", 0); /* as lua.c does; a new state of Lua 5.5 has them on */
   if (argc > 0) {
     program = argv[0];
   }

@@ -97,8 +97,9 @@ describe("shield", function()
       count = count - 10
       ok, e = pcall(shield, table.unpack, {}, 1, count)
     until not tostring(e):find("to unpack", 1, true)
-    assert.is_false(ok)
-    assert.truthy(tostring(e):find("ValueError: too many results (" .. count .. ")", 1, true), e)
+    -- after unpack's errors the stack of later releases has room for all of them
+    assert.truthy(ok
+      or tostring(e):find("ValueError: too many results (" .. count .. ")", 1, true), e)
     raised(_thread.KeyboardInterrupt, function()
       _thread.interrupt_main()
       for _ = 1, 1000000 do end
