@@ -200,12 +200,13 @@ static void set_class(lua_State *L, lt_Class *class_object, const char *name) {
 }
 
 static void push_module(lua_State *L) {
-  lua_createtable(L, 0, 56);
+  lua_createtable(L, 0, 57);
   lt_set_functions(L, functions);
   lt_set_functions(L, lt_thread_functions);
   lt_set_functions(L, lt_affinity_functions);
   lt_set_functions(L, lt_interrupt_functions);
   lt_set_functions(L, lt_descriptor_functions);
+  lt_set_functions(L, lt_wait_any_functions);
   lt_set_functions(L, lt_shared_functions);
   lt_set_functions(L, lt_copy_functions);
   lt_set_functions(L, lt_transfer_functions);

@@ -247,6 +247,7 @@ static const luaL_Reg barrier_methods[] = {
 static const luaL_Reg barrier_metamethods[] = {
     {"__index", barrier_index}, {"__tostring", barrier_tostring}, {NULL, NULL}};
 
-static const lt_Face barrier_face = {&lt_BarrierType, barrier_methods, barrier_metamethods, NULL};
+static const lt_Face barrier_face = {&lt_BarrierType, barrier_methods, barrier_metamethods, NULL,
+                                     NULL};
 static const lt_Type barrier_type = {"_thread.Barrier", &barrier_face, barrier_destroy,
                                      &barrier_tracing};

@@ -90,7 +90,7 @@ static const luaL_Reg class_methods[] = {{"subclass", class_subclass}, {NULL, NU
 static const luaL_Reg class_metamethods[] = {
     {"__call", class_call}, {"__index", class_index}, {"__tostring", class_tostring}, {NULL, NULL}};
 
-const lt_Face lt_class_face = {NULL, class_methods, class_metamethods, NULL};
+const lt_Face lt_class_face = {NULL, class_methods, class_metamethods, NULL, NULL};
 
 static lt_Class *class_at(lua_State *L, int index) {
   return (lt_Class *)lt_object_of_type(L, index, &lt_class_type);

@@ -270,6 +270,6 @@ static const luaL_Reg condition_metamethods[] = {
     {"__tostring", condition_tostring}, {"__close", condition_refuse_close}, {NULL, NULL}};
 
 static const lt_Face condition_face = {&lt_ConditionType, condition_methods, condition_metamethods,
-                                       NULL};
+                                       NULL, NULL};
 static const lt_Type condition_type = {"_thread.Condition", &condition_face, condition_destroy,
                                        NULL};

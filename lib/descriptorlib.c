@@ -2,6 +2,7 @@
 ** Functions of the module for descriptors: waiting for one, and the one by which an event loop sees
 ** an interrupt.
 */
+#include "lib/descriptors.h"
 #include "lib/libs.h"
 
 #include <limits.h>
@@ -27,11 +28,11 @@ static bool can_be_indexed(lua_State *L, int index) {
   return true;
 }
 
-/* Calls the first of these methods that the first argument has. The result is on the top. */
-static const char *call_method(lua_State *L, const char *const *names) {
-  for (; *names != NULL && can_be_indexed(L, 1); names++) {
-    if (lua_getfield(L, 1, *names) != LUA_TNIL) {
-      lua_pushvalue(L, 1);
+/* Calls the first of these methods that the value has. The result is on the top. */
+static const char *call_method(lua_State *L, int index, const char *const *names) {
+  for (; *names != NULL && can_be_indexed(L, index); names++) {
+    if (lua_getfield(L, index, *names) != LUA_TNIL) {
+      lua_pushvalue(L, index);
       lua_call(L, 1, 1);
       return *names;
     }
@@ -40,42 +41,54 @@ static const char *call_method(lua_State *L, const char *const *names) {
   return NULL;
 }
 
-static int check_number(lua_State *L, int index, const char *source) {
+static int check_number(lua_State *L, int index, const char *where, const char *source) {
   int is_integer;
   lua_Integer number = lua_tointegerx(L, index, &is_integer);
   if (!is_integer)
-    lt_arg_error(L, &lt_ValueError, 1, "%s gave no descriptor, but %s; is it closed?", source,
-                 luaL_tolstring(L, index, NULL));
+    lt_arg_error(L, &lt_ValueError, 1, "%s%s gave no descriptor, but %s; is it closed?", where,
+                 source, luaL_tolstring(L, index, NULL));
   if (number < 0 || number > INT_MAX)
-    lt_arg_error(L, &lt_ValueError, 1, "no descriptor has the number %I%s", number,
+    lt_arg_error(L, &lt_ValueError, 1, "%sno descriptor has the number %I%s", where, number,
                  number == -1 ? "; is it closed?" : "");
   return (int)number;
 }
 
-static int check_file(lua_State *L, luaL_Stream *stream) {
+static int check_file(lua_State *L, luaL_Stream *stream, const char *where) {
   if (stream->closef == NULL)
-    lt_arg_error(L, &lt_ValueError, 1, "the file is closed");
+    lt_arg_error(L, &lt_ValueError, 1, "%sthe file is closed", where);
   int descriptor = PLAT_FILE_DESCRIPTOR(stream->f);
   if (descriptor < 0)
     lt_arg_error(L, &lt_NotSupportedError, 1,
-                 "this system waits for sockets only, not for files; read in a thread of its own");
+                 "%sthis system waits for sockets only, not for files; read in a thread of its own",
+                 where);
   return descriptor;
 }
 
-static int check_descriptor(lua_State *L) {
+bool lt_descriptor_of(lua_State *L, int index, const char *where, int *descriptor) {
   static const char *const methods[] = {"getfd", "fileno", "pollfd", NULL};
-  luaL_Stream *stream = luaL_testudata(L, 1, LUA_FILEHANDLE);
-  if (stream != NULL)
-    return check_file(L, stream);
-  if (lua_type(L, 1) == LUA_TNUMBER) {
-    lt_check_integer(L, 1);
-    return check_number(L, 1, "");
+  luaL_Stream *stream = luaL_testudata(L, index, LUA_FILEHANDLE);
+  if (stream != NULL) {
+    *descriptor = check_file(L, stream, where);
+    return true;
   }
-  const char *method = call_method(L, methods);
+  if (lua_type(L, index) == LUA_TNUMBER) {
+    *descriptor = check_number(L, index, where, "the number");
+    return true;
+  }
+  const char *method = call_method(L, index, methods);
   if (method == NULL)
-    lt_arg_type_error(L, 1, "number, file, or object with a method getfd, fileno or pollfd");
-  int descriptor = check_number(L, -1, method);
+    return false;
+  *descriptor = check_number(L, -1, where, method);
   lua_pop(L, 1);
+  return true;
+}
+
+static int check_descriptor(lua_State *L) {
+  int descriptor;
+  if (lua_type(L, 1) == LUA_TNUMBER)
+    lt_check_integer(L, 1);
+  if (!lt_descriptor_of(L, 1, "", &descriptor))
+    lt_arg_type_error(L, 1, "number, file, or object with a method getfd, fileno or pollfd");
   return descriptor;
 }
 
@@ -90,14 +103,19 @@ static short check_events(lua_State *L) {
   return PLAT_READABLE | PLAT_WRITABLE;
 }
 
-/* Whether the object has bytes in its own buffer, as luasocket's may. */
-static bool is_dirty(lua_State *L) {
+bool lt_descriptor_is_dirty(lua_State *L, int index) {
   static const char *const methods[] = {"dirty", NULL};
-  if (lua_type(L, 1) == LUA_TNUMBER || call_method(L, methods) == NULL)
+  if (lua_type(L, index) == LUA_TNUMBER || call_method(L, index, methods) == NULL)
     return false;
   bool dirty = lua_type(L, -1) == LUA_TBOOLEAN && lua_toboolean(L, -1);
   lua_pop(L, 1);
   return dirty;
+}
+
+_Noreturn int lt_raise_no_descriptor(lua_State *L, const char *what, int error) {
+  char reason[128];
+  plat_describe_error(error, reason, sizeof(reason));
+  lt_raise(L, &lt_RuntimeError, "%s: %s", what, reason);
 }
 
 /*
@@ -124,11 +142,8 @@ static void wait_until_ready(lua_State *L, lt_Thread *self, DescriptorWait *desc
                   .polled_count = 2,
                   .what = "descriptor"};
   int error = deadline == PLAT_AT_ONCE ? 0 : lt_parker_enable_polling(self->parker);
-  if (error != 0) {
-    char reason[128];
-    plat_describe_error(error, reason, sizeof(reason));
-    lt_raise(L, &lt_RuntimeError, "can't wait for a descriptor: %s", reason);
-  }
+  if (error != 0)
+    lt_raise_no_descriptor(L, "can't wait for a descriptor", error);
   lt_wait(L, self, &wait);
 }
 
@@ -165,7 +180,7 @@ static int wait_fd(lua_State *L) {
   short events = check_events(L);
   plat_Time deadline = lt_opt_deadline(L, 3);
   DescriptorWait wait = {.polled = {{.fd = -1}, {.fd = check_descriptor(L), .events = events}}};
-  bool dirty = (events & PLAT_READABLE) && is_dirty(L);
+  bool dirty = (events & PLAT_READABLE) && lt_descriptor_is_dirty(L, 1);
   if (!descriptor_is_ready(&wait) && !dirty)
     wait_until_ready(L, self, &wait, deadline);
   return push_ready(L, &wait.polled[1], dirty);
@@ -181,11 +196,8 @@ static int wait_fd(lua_State *L) {
 static int interrupt_fileno(lua_State *L) {
   int descriptor;
   int error = lt_interrupt_descriptor(lt_self(L), &descriptor);
-  if (error != 0) {
-    char reason[128];
-    plat_describe_error(error, reason, sizeof(reason));
-    return lt_raise(L, &lt_RuntimeError, "can't make a descriptor: %s", reason);
-  }
+  if (error != 0)
+    lt_raise_no_descriptor(L, "can't make a descriptor", error);
   lua_pushinteger(L, descriptor);
   return 1;
 }

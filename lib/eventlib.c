@@ -83,6 +83,10 @@ static int event_tostring(lua_State *L) {
   return 1;
 }
 
+static lt_Sight event_sight(lt_Object *object) {
+  return lt_event_sight(&((EventObject *)object)->event);
+}
+
 static const luaL_Reg event_methods[] = {{"set", event_set},
                                          {"clear", event_clear},
                                          {"is_set", event_is_set},
@@ -91,6 +95,7 @@ static const luaL_Reg event_methods[] = {{"set", event_set},
 
 static const luaL_Reg event_metamethods[] = {{"__tostring", event_tostring}, {NULL, NULL}};
 
-static const lt_Face event_face = {&lt_EventType, event_methods, event_metamethods, NULL};
+static const lt_Face event_face = {&lt_EventType, event_methods, event_metamethods, NULL,
+                                   event_sight};
 
 static const lt_Type event_type = {"_thread.Event", &event_face, event_destroy, NULL};

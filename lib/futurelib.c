@@ -541,6 +541,10 @@ static int future_tostring(lua_State *L) {
   return 1;
 }
 
+static lt_Sight future_sight(lt_Object *object) {
+  return lt_future_sight((lt_Future *)object);
+}
+
 static const luaL_Reg future_methods[] = {{"result", future_result},
                                           {"exception", future_exception},
                                           {"traceback", future_traceback},
@@ -559,6 +563,7 @@ static const luaL_Reg future_methods[] = {{"result", future_result},
 
 static const luaL_Reg future_metamethods[] = {{"__tostring", future_tostring}, {NULL, NULL}};
 
-static const lt_Face future_face = {&lt_FutureType, future_methods, future_metamethods, NULL};
+static const lt_Face future_face = {&lt_FutureType, future_methods, future_metamethods, NULL,
+                                    future_sight};
 static const lt_Type future_type = {"concurrent.futures.Future", &future_face, lt_future_destroy,
                                     &lt_future_tracing};

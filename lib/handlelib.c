@@ -133,6 +133,10 @@ static int handle_tostring(lua_State *L) {
   return 1;
 }
 
+static lt_Sight handle_sight(lt_Object *object) {
+  return lt_thread_sight((lt_Thread *)object);
+}
+
 static const luaL_Reg handle_methods[] = {{"join", handle_join},
                                           {"is_done", handle_is_done},
                                           {"result", handle_result},
@@ -142,4 +146,5 @@ static const luaL_Reg handle_methods[] = {{"join", handle_join},
 static const luaL_Reg handle_metamethods[] = {
     {"__index", handle_index}, {"__tostring", handle_tostring}, {NULL, NULL}};
 
-const lt_Face lt_handle_face = {&lt_HandleType, handle_methods, handle_metamethods, NULL};
+const lt_Face lt_handle_face = {&lt_HandleType, handle_methods, handle_metamethods, NULL,
+                                handle_sight};

@@ -97,6 +97,6 @@ static const luaL_Reg local_metamethods[] = {
     {"__gc", local_gc},       {"__index", local_index},       {"__newindex", local_newindex},
     {"__pairs", local_pairs}, {"__tostring", local_tostring}, {NULL, NULL}};
 
-static const lt_Face local_face = {&lt_LocalType, NULL, local_metamethods, NULL};
+static const lt_Face local_face = {&lt_LocalType, NULL, local_metamethods, NULL, NULL};
 
 const lt_Type lt_local_type = {"_thread._local", &local_face, local_destroy, NULL};

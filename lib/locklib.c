@@ -472,7 +472,7 @@ static const luaL_Reg lock_methods[] = {{"acquire", lock_acquire},
 static const luaL_Reg lock_metamethods[] = {
     {"__tostring", lock_tostring}, {"__close", refuse_close}, {NULL, NULL}};
 
-static const lt_Face lock_face = {&lt_LockType, lock_methods, lock_metamethods, NULL};
+static const lt_Face lock_face = {&lt_LockType, lock_methods, lock_metamethods, NULL, NULL};
 
 const lt_Type lt_lock_type = {"_thread.lock", &lock_face, lock_destroy, NULL};
 
@@ -492,6 +492,6 @@ static const luaL_Reg rlock_methods[] = {{"acquire", rlock_acquire},
 static const luaL_Reg rlock_metamethods[] = {
     {"__tostring", rlock_tostring}, {"__close", refuse_close}, {NULL, NULL}};
 
-static const lt_Face rlock_face = {&lt_RLockType, rlock_methods, rlock_metamethods, NULL};
+static const lt_Face rlock_face = {&lt_RLockType, rlock_methods, rlock_metamethods, NULL, NULL};
 
 const lt_Type lt_rlock_type = {"_thread.RLock", &rlock_face, lock_destroy, NULL};

@@ -297,7 +297,8 @@ static const luaL_Reg per_thread_metamethods[] = {{"__call", per_thread_call},
                                                   {"__tostring", per_thread_tostring},
                                                   {NULL, NULL}};
 
-static const lt_Face per_thread_face = {&lt_PerThreadType, NULL, per_thread_metamethods, NULL};
+static const lt_Face per_thread_face = {&lt_PerThreadType, NULL, per_thread_metamethods, NULL,
+                                        NULL};
 
 const lt_Type lt_per_thread_type = {"_thread.per_thread", &per_thread_face, per_thread_destroy,
                                     &per_thread_tracing};

@@ -60,4 +60,7 @@ int lt_queue_method_try_get(lua_State *L);
 int lt_queue_method_get_many(lua_State *L);
 int lt_queue_method_each(lua_State *L);
 
+/* The function that gets from several. */
+int lt_queue_select(lua_State *L);
+
 #endif

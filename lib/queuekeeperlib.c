@@ -63,6 +63,6 @@ LT_CLASS(lt_QueueKeeperType, "lthread.QueueKeeper", NULL, new_queue_keeper);
 
 static const luaL_Reg no_methods[] = {{NULL, NULL}};
 
-static const lt_Face queue_keeper_face = {&lt_QueueKeeperType, no_methods, no_methods, NULL};
+static const lt_Face queue_keeper_face = {&lt_QueueKeeperType, no_methods, no_methods, NULL, NULL};
 static const lt_Type queue_keeper_type = {"lthread.QueueKeeper", &queue_keeper_face,
                                           queue_keeper_destroy, &queue_keeper_tracing};

@@ -2,8 +2,10 @@
 ** The module lthread.queue: queues, as Lua sees them. All kinds share their methods, but a
 ** SimpleQueue has only some of them. Those that put, and get, are in files of their own.
 */
+#include "lib/descriptors.h"
 #include "lib/queue_methods.h"
 
+#include <errno.h>
 #include <string.h>
 
 static const lt_Type simple_queue_type, queue_type, lifo_queue_type, priority_queue_type;
@@ -102,6 +104,25 @@ static int queue_full(lua_State *L) {
 }
 
 /*
+** queue:fileno() -> integer
+** A descriptor that is readable while get would not wait: while there is a message, or the queue is
+** shut down. For event loops, which wait for it. It is a hint, as another thread may be faster: take
+** with get_nowait or try_get, and expect nothing. It is the queue's, made at the first call, is the
+** same for all threads, and is closed with the queue; nobody else reads from it or closes it; programs that are
+** executed do not have it. Raises RuntimeError if the process has no descriptor left.
+*/
+static int queue_fileno(lua_State *L) {
+  int descriptor;
+  int error = lt_queue_descriptor(lt_queue_check(L), &descriptor);
+  if (error == ENOMEM)
+    return lt_raise_memory(L);
+  if (error != 0)
+    lt_raise_no_descriptor(L, "can't make a descriptor", error);
+  lua_pushinteger(L, descriptor);
+  return 1;
+}
+
+/*
 ** queue:task_done()
 ** Says that the work on a message that was got is done. Raises ValueError if it is called more
 ** often than messages were put. Follows Queue.task_done.
@@ -149,6 +170,10 @@ static int queue_tostring(lua_State *L) {
   return 1;
 }
 
+static lt_Sight queue_sight(lt_Object *object) {
+  return lt_queue_sight((lt_Queue *)object);
+}
+
 /* clang-format off */
 #define METHODS_OF_ALL                      \
   {"put", lt_queue_method_put},             \
@@ -159,6 +184,7 @@ static int queue_tostring(lua_State *L) {
   {"try_get", lt_queue_method_try_get},     \
   {"get_many", lt_queue_method_get_many},   \
   {"each", lt_queue_method_each},           \
+  {"fileno", queue_fileno},                 \
   {"qsize", queue_qsize},                   \
   {"empty", queue_empty}
 /* clang-format on */
@@ -172,24 +198,29 @@ static const luaL_Reg queue_methods[] = {
 static const luaL_Reg queue_metamethods[] = {{"__tostring", queue_tostring}, {NULL, NULL}};
 
 static const lt_Face simple_queue_face = {&simple_queue_class, simple_queue_methods,
-                                          queue_metamethods, NULL};
+                                          queue_metamethods, NULL, queue_sight};
 static const lt_Type simple_queue_type = {"queue.SimpleQueue", &simple_queue_face, lt_queue_destroy,
                                           &lt_queue_tracing};
-static const lt_Face queue_face = {&queue_class, queue_methods, queue_metamethods, NULL};
+static const lt_Face queue_face = {&queue_class, queue_methods, queue_metamethods, NULL,
+                                   queue_sight};
 static const lt_Type queue_type = {"queue.Queue", &queue_face, lt_queue_destroy, &lt_queue_tracing};
-static const lt_Face lifo_queue_face = {&lifo_queue_class, queue_methods, queue_metamethods, NULL};
+static const lt_Face lifo_queue_face = {&lifo_queue_class, queue_methods, queue_metamethods, NULL,
+                                        queue_sight};
 static const lt_Type lifo_queue_type = {"queue.LifoQueue", &lifo_queue_face, lt_queue_destroy,
                                         &lt_queue_tracing};
 static const lt_Face priority_queue_face = {&priority_queue_class, queue_methods, queue_metamethods,
-                                            NULL};
+                                            NULL, queue_sight};
 static const lt_Type priority_queue_type = {"queue.PriorityQueue", &priority_queue_face,
                                             lt_queue_destroy, &lt_queue_tracing};
+
+static const luaL_Reg queue_functions[] = {{"select", lt_queue_select}, {NULL, NULL}};
 
 void lt_push_queue_module(lua_State *L) {
   static lt_Class *const classes[] = {&simple_queue_class, &queue_class, &lifo_queue_class,
                                       &priority_queue_class};
   static lt_Class *const exceptions[] = {&lt_Empty, &lt_Full, &lt_ShutDown};
-  lua_createtable(L, 0, 7);
+  lua_createtable(L, 0, 8);
+  lt_set_functions(L, queue_functions);
   for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
     lt_object_push(L, &classes[i]->object);
     lua_setfield(L, -2, strchr(classes[i]->name, '.') + 1);

@@ -189,6 +189,10 @@ static int semaphore_refuse_close(lua_State *L) {
                   "local _ <close> = semaphore:hold()");
 }
 
+static lt_Sight semaphore_sight(lt_Object *object) {
+  return lt_semaphore_sight(&((SemaphoreObject *)object)->semaphore);
+}
+
 static const luaL_Reg semaphore_methods[] = {{"acquire", semaphore_acquire},
                                              {"release", semaphore_release},
                                              {"hold", semaphore_hold},
@@ -199,11 +203,11 @@ static const luaL_Reg semaphore_metamethods[] = {
     {"__tostring", semaphore_tostring}, {"__close", semaphore_refuse_close}, {NULL, NULL}};
 
 static const lt_Face semaphore_face = {&lt_SemaphoreType, semaphore_methods, semaphore_metamethods,
-                                       NULL};
+                                       NULL, semaphore_sight};
 static const lt_Type semaphore_type = {"_thread.Semaphore", &semaphore_face, semaphore_destroy,
                                        NULL};
 
 static const lt_Face bounded_semaphore_face = {&lt_BoundedSemaphoreType, semaphore_methods,
-                                               semaphore_metamethods, NULL};
+                                               semaphore_metamethods, NULL, semaphore_sight};
 static const lt_Type bounded_semaphore_type = {"_thread.BoundedSemaphore", &bounded_semaphore_face,
                                                semaphore_destroy, NULL};

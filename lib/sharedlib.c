@@ -167,4 +167,4 @@ static const luaL_Reg shared_metamethods[] = {
     {"__pairs", lt_shared_pairs}, {"__tostring", shared_tostring},    {NULL, NULL}};
 
 const lt_Face lt_shared_face = {&lt_SharedType, NULL, shared_metamethods,
-                                lt_shared_object_push_metatable};
+                                lt_shared_object_push_metatable, NULL};

@@ -92,6 +92,6 @@ static int task_call(lua_State *L) {
 static const luaL_Reg task_methods[] = {{NULL, NULL}};
 static const luaL_Reg task_metamethods[] = {{"__call", task_call}, {NULL, NULL}};
 
-static const lt_Face task_face = {&lt_TaskType, task_methods, task_metamethods, NULL};
+static const lt_Face task_face = {&lt_TaskType, task_methods, task_metamethods, NULL, NULL};
 static const lt_Type task_type = {"concurrent.futures.task", &task_face, task_destroy,
                                   &task_tracing};

@@ -608,6 +608,15 @@ function _thread.monotonic() end
 ---@overload fun(fd: integer|file*|table, mode: "r"|"w"|"rw", names: { timeout: number }): "r"|"w"|"rw"|nil
 function _thread.wait_fd(fd, mode, timeout) end
 
+---Waits until one of several queues, handles, futures, events, semaphores, descriptors is ready. Takes nothing. Python:
+---`multiprocessing.connection.wait`.
+---@param list any[]
+---@param timeout? number
+---@return any object nil when the time is up
+---@return integer? place
+---@overload fun(list: any[], names: { timeout: number }): any, integer?
+function _thread.wait_any(list, timeout) end
+
 -- What crosses
 
 ---Whether the value is an object of the class, or of one of the list.

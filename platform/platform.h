@@ -161,8 +161,6 @@ void plat_unpark(plat_Parker *parker);
 ** A plat_Polled has the fields 'fd', 'events' (PLAT_READABLE, PLAT_WRITABLE) and 'revents', where
 ** there may also be PLAT_FAILED and PLAT_NOT_OPEN.
 */
-#define PLAT_MOST_POLLED 2 /* entries */
-
 int plat_parker_enable_polling(plat_Parker *parker); /* 0 or an errno; any number of calls */
 plat_Wake plat_park_polling(plat_Parker *parker, plat_Polled *polled, unsigned count,
                             plat_Time deadline);

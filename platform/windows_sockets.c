@@ -10,6 +10,7 @@
 #include <windows.h>
 
 #include <limits.h>
+#include <stdlib.h>
 
 #define POLL_MILLISECOND (PLAT_SECOND / 1000)
 #define LONGEST_POLL ((plat_Time)INT_MAX)
@@ -77,11 +78,8 @@ static int poll_natives(WSAPOLLFD *natives, unsigned count, plat_Time deadline) 
   return ready;
 }
 
-/* What can't be polled is not waited for: whoever uses it is told why. */
-int plat_poll_until(plat_Polled *polled, unsigned count, plat_Time deadline) {
-  WSAPOLLFD natives[PLAT_MOST_POLLED];
+static int poll_in(WSAPOLLFD *natives, plat_Polled *polled, unsigned count, plat_Time deadline) {
   int lost = 0;
-  need_winsock();
   for (unsigned i = 0; i < count; i++) {
     polled[i].revents = 0;
     if (!is_socket(polled[i].fd)) {
@@ -96,6 +94,23 @@ int plat_poll_until(plat_Polled *polled, unsigned count, plat_Time deadline) {
   for (unsigned i = 0; i < count; i++)
     polled[i].revents = ready < 0 ? PLAT_FAILED : ready_of(&natives[i]);
   return ready < 0 ? (int)count : ready;
+}
+
+/* What can't be polled is not waited for: whoever uses it is told why. */
+int plat_poll_until(plat_Polled *polled, unsigned count, plat_Time deadline) {
+  enum { FEW = 8 };
+  WSAPOLLFD few[FEW];
+  WSAPOLLFD *natives = count <= FEW ? few : malloc(count * sizeof(*natives));
+  need_winsock();
+  if (natives == NULL) {
+    for (unsigned i = 0; i < count; i++)
+      polled[i].revents = PLAT_FAILED;
+    return (int)count;
+  }
+  int ready = poll_in(natives, polled, count, deadline);
+  if (natives != few)
+    free(natives);
+  return ready;
 }
 
 /*

@@ -78,6 +78,10 @@ function simple:get_many(max, timeout) end
 ---@overload fun(self, names: { task_done?: boolean, timeout?: number }): fun(loop: any, i: integer): integer, any
 function simple:each(task_done, timeout) end
 
+---A descriptor that is readable while `get` would not wait: for event loops. A hint: take with `try_get`.
+---@return integer
+function simple:fileno() end
+
 ---@return integer
 function simple:qsize() end
 
@@ -103,5 +107,14 @@ function bounded:join(timeout) end
 ---@param immediate? boolean drops the messages that are left
 ---@overload fun(self, names: { immediate: boolean })
 function bounded:shutdown(immediate) end
+
+---Takes the next message from the first queue that has one; nil when the time is up. Raises ShutDown when all are.
+---@param queues lthread.SimpleQueue[]
+---@param timeout? number
+---@return lthread.SimpleQueue? queue
+---@return any message
+---@return integer place
+---@overload fun(queues: lthread.SimpleQueue[], names: { timeout: number }): lthread.SimpleQueue?, any, integer
+function queue.select(queues, timeout) end
 
 return queue

@@ -13,7 +13,7 @@ describe("the module lthread.queue", function()
     end
     table.sort(names)
     assert.same({ "Empty", "Full", "LifoQueue", "PriorityQueue", "Queue", "ShutDown",
-      "SimpleQueue" }, names)
+      "SimpleQueue", "select" }, names)
   end)
 
   it("is the same in a thread, where it needs no search", function()

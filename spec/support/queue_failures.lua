@@ -53,6 +53,13 @@ for _, class in ipairs { queue.Queue, queue.LifoQueue, queue.PriorityQueue } do
     local what = class.__name__ .. ", " .. kind .. ", "
     try(what .. "get", filled, function(q) q:get() return 1 end)
     try(what .. "try_get", filled, function(q) return q:try_get() and 1 end)
+    try(what .. "select", filled, function(q)
+      return select(2, queue.select { queue.Queue(), q }) ~= nil and 1
+    end)
+    try(what .. "wait_any and fileno", filled, function(q)
+      q:fileno()
+      return _thread.wait_any { queue.Queue(), q } == q and 0
+    end)
     try(what .. "each", filled, function(q)
       for i in q:each() do
         if i > 0 then return 1 end

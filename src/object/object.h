@@ -16,6 +16,8 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "src/sync/look.h"
+
 typedef struct lt_Object lt_Object;
 typedef struct lt_Class lt_Class;
 typedef struct lt_Tracing lt_Tracing;
@@ -24,13 +26,15 @@ typedef struct lt_Tracing lt_Tracing;
 ** The face of a type: what its objects are in Lua. '__name' and, where they are absent, '__gc' and
 ** '__index' come by themselves; the methods are also in the metatable's field 'methods'.
 ** 'push_metatable' is for types of which objects may have a metatable of their own: it pushes that,
-** or returns false. It may run code of the state.
+** or returns false. It may run code of the state. 'sight' is for types whose objects wait_any waits
+** for.
 */
 typedef struct lt_Face {
   lt_Class *class_object; /* see exception.h; or NULL */
   const luaL_Reg *methods;
   const luaL_Reg *metamethods;
   bool (*push_metatable)(lua_State *L, lt_Object *object); /* or NULL */
+  lt_Sight (*sight)(lt_Object *object);                    /* or NULL */
 } lt_Face;
 
 typedef struct lt_Type {

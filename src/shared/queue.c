@@ -29,9 +29,12 @@
 ** waiter that does not park after all, or gives up, takes itself off if 'waiting' is not 0; it does
 ** so still under the mutex, else it might take off another one that has parked in between.
 **
+** Who only looks, see look.h, counts for nothing there: it sets a bit of 'waiting', in place of being
+** counted, and whoever takes that out wakes all lookers, besides the one waiter for each change.
+**
 ** Invariant: never more are parked than are counted in 'waiting' or about to be unparked. So no
 ** wake-up is lost; an unpark that finds nobody does no harm. Checked by
-** spec/model/queue_waiting.pml.
+** spec/model/queue_waiting.pml, and for lookers by lookers.pml.
 **
 ** The collector takes the head's lock while it holds the tail's; nobody does the opposite.
 */
@@ -92,6 +95,7 @@ lt_Queue *lt_queue_new(const lt_Type *type, lt_QueueOrder order, uint64_t maxsiz
 void lt_queue_destroy(lt_Object *object) {
   lt_Queue *queue = (lt_Queue *)object;
   lt_traced_finish(&queue->traced);
+  lt_queue_signal_free(queue);
   if (queue->order == LT_FIRST_FIRST)
     lt_segments_free(&queue->head.place,
                      lt_queue_count_at(&queue->tail) - lt_queue_count_at(&queue->head));
@@ -104,14 +108,24 @@ void lt_queue_destroy(lt_Object *object) {
 ** Waking
 */
 
-void lt_queue_wake(lt_QueueEnd *end, uint64_t changes) {
+/* What nobody waits for, looks at or has a descriptor of leaves this at once. */
+void lt_queue_wake(lt_Queue *queue, lt_QueueEnd *end, uint64_t changes) {
   unsigned waiting = atomic_load(&end->waiting);
+  if (waiting == 0 || changes == 0)
+    return;
   unsigned called;
-  do
-    called = waiting < changes ? waiting : (unsigned)changes;
-  while (called > 0 && !atomic_compare_exchange_weak(&end->waiting, &waiting, waiting - called));
+  unsigned next;
+  do {
+    called = waiting / LT_QUEUE_WAITER;
+    called = called < changes ? called : (unsigned)changes;
+    next = (waiting - called * LT_QUEUE_WAITER) & ~LT_QUEUE_LOOKED_AT;
+  } while (next != waiting && !atomic_compare_exchange_weak(&end->waiting, &waiting, next));
+  if (waiting & LT_QUEUE_SIGNALS)
+    lt_queue_signal(queue);
   for (; called > 0; called--)
     lt_unpark_one(&end->waiting, NULL, NULL);
+  if (waiting & LT_QUEUE_LOOKED_AT)
+    lt_look_wake(&end->waiting);
 }
 
 /*
@@ -176,9 +190,9 @@ lt_QueueOutcome lt_queue_put(lt_Queue *queue, lt_Parker *parker, const lt_Messag
     lt_queue_publish_count(tail, lt_queue_count_at(tail) + *put);
   }
   lt_lock_release(&tail->lock);
-  lt_queue_wake(tail, *put);
+  lt_queue_wake(queue, tail, *put);
   if (outcome == LT_QUEUE_NO_MEMORY || outcome == LT_QUEUE_UNORDERED)
-    lt_queue_wake(&queue->head, 1);
+    lt_queue_wake(queue, &queue->head, 1);
   return outcome;
 }
 
@@ -225,7 +239,7 @@ lt_QueueOutcome lt_queue_get(lt_Queue *queue, lt_Parker *parker, lt_HeapEntry *g
     take_item(queue, got);
   lt_lock_release(lt_queue_head_lock(queue));
   if (outcome == LT_QUEUE_DONE)
-    lt_queue_wake(&queue->head, 1);
+    lt_queue_wake(queue, &queue->head, 1);
   return outcome;
 }
 
@@ -266,7 +280,7 @@ void lt_queue_drop_all(lt_Queue *queue, lt_Parker *parker) {
       take_item(queue, &entry);
     lt_lock_release(lt_queue_head_lock(queue));
     if (got) {
-      lt_queue_wake(&queue->head, 1);
+      lt_queue_wake(queue, &queue->head, 1);
       lt_queue_free_got(&entry);
       lt_queue_task_done(queue);
     }
@@ -284,6 +298,9 @@ void lt_queue_shut_down(lt_Queue *queue, lt_Parker *parker, bool immediate) {
     lt_queue_drop_all(queue, parker);
   lt_unpark_all(&queue->tail.waiting);
   lt_unpark_all(&queue->head.waiting);
+  if (atomic_load(&queue->tail.waiting) & LT_QUEUE_SIGNALS)
+    lt_queue_signal(queue);
+  lt_look_wake(&queue->tail.waiting);
 }
 
 /*
@@ -293,17 +310,21 @@ void lt_queue_shut_down(lt_Queue *queue, lt_Parker *parker, bool immediate) {
 /* Each look takes a cache line from the one who is awaited. */
 #define BETWEEN_LOOKS ((plat_Time)100)
 
-static bool must_wait(const lt_QueueUse *use) {
-  const lt_Queue *queue = use->queue;
+static bool must_wait(const lt_Queue *queue, const lt_QueueEnd *end) {
   uint64_t got =
       lt_queue_read_count(&queue->head); /* first, so that it is not above what was put */
   uint64_t size = lt_queue_read_count(&queue->tail) - got;
-  bool in_vain = use->end == &queue->tail ? size == 0 : size >= queue->maxsize;
+  bool in_vain = end == &queue->tail ? size == 0 : size >= queue->maxsize;
   return in_vain && lt_queue_closing(queue) == LT_QUEUE_OPEN;
 }
 
+bool lt_queue_is_readable(const lt_Queue *queue) {
+  return !must_wait(queue, &queue->tail);
+}
+
 static bool is_worth_a_try(void *context) {
-  return !must_wait(context);
+  const lt_QueueUse *use = context;
+  return !must_wait(use->queue, use->end);
 }
 
 static bool spin_at_end(lt_Parker *parker, const lt_Wait *wait) {
@@ -313,14 +334,15 @@ static bool spin_at_end(lt_Parker *parker, const lt_Wait *wait) {
 static void leave_waiting(void *context) {
   lt_QueueEnd *end = ((lt_QueueUse *)context)->end;
   unsigned waiting = atomic_load(&end->waiting);
-  while (waiting > 0 && !atomic_compare_exchange_weak(&end->waiting, &waiting, waiting - 1))
+  while (waiting >= LT_QUEUE_WAITER &&
+         !atomic_compare_exchange_weak(&end->waiting, &waiting, waiting - LT_QUEUE_WAITER))
     ;
 }
 
 static bool count_waiter(void *context) {
   const lt_QueueUse *use = context;
-  atomic_fetch_add(&use->end->waiting, 1);
-  bool waits = must_wait(use);
+  atomic_fetch_add(&use->end->waiting, LT_QUEUE_WAITER);
+  bool waits = must_wait(use->queue, use->end);
   if (!waits)
     leave_waiting(context);
   return waits;
@@ -362,4 +384,25 @@ lt_Wait lt_queue_wait_until_done(lt_Queue *queue, plat_Time deadline) {
                    .deadline = deadline,
                    .what = "queue join",
                    .shown = queue};
+}
+
+/*
+** Looking
+*/
+
+static bool queue_is_seen(const lt_Sight *sight) {
+  return lt_queue_is_readable(sight->thing);
+}
+
+static bool announce_queue_looker(const lt_Sight *sight) {
+  lt_Queue *queue = sight->thing;
+  atomic_fetch_or(&queue->tail.waiting, LT_QUEUE_LOOKED_AT);
+  return !lt_queue_is_readable(queue);
+}
+
+lt_Sight lt_queue_sight(lt_Queue *queue) {
+  return (lt_Sight){.address = &queue->tail.waiting,
+                    .thing = queue,
+                    .is_ready = queue_is_seen,
+                    .announce = announce_queue_looker};
 }

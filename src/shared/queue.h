@@ -86,15 +86,30 @@ bool lt_queue_task_done(lt_Queue *queue);
 /* From now on nothing can be put; with 'immediate', what is there is dropped and counts as done. */
 void lt_queue_shut_down(lt_Queue *queue, lt_Parker *parker, bool immediate);
 
+/* Whether a getter would not wait: there is an item, or it is shut down. */
+bool lt_queue_is_readable(const lt_Queue *queue);
+lt_Sight lt_queue_sight(lt_Queue *queue);
+
+/*
+** A descriptor that is readable while a getter would not wait; it is the queue's. Made at the first
+** call. 0 or an errno.
+*/
+int lt_queue_descriptor(lt_Queue *queue, int *descriptor);
+void lt_queue_signals_after_fork(void);
+
 /*
 ** For the files of the queue alone
 */
+
+/* Puts the descriptor right, once that is asked for in 'waiting'. */
+void lt_queue_signal(lt_Queue *queue);
+void lt_queue_signal_free(lt_Queue *queue);
 
 /*
 ** After so many changes of an end are published, or by somebody who leaves without having taken
 ** what he may have been woken for, which is still there: another one is woken in his place.
 */
-void lt_queue_wake(lt_QueueEnd *end, uint64_t changes);
+void lt_queue_wake(lt_Queue *queue, lt_QueueEnd *end, uint64_t changes);
 
 /*
 ** With the head's lock: how many items may be got, as far as so many are wanted; if none, 'outcome'

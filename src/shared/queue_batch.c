@@ -46,7 +46,7 @@ lt_QueueOutcome lt_queue_get_batch(lt_Queue *queue, lt_Parker *parker, size_t ma
     return state == LT_QUEUE_OPEN ? LT_QUEUE_EMPTY : LT_QUEUE_SHUT_DOWN;
   if (!allocate_batch(queue, size < max ? (size_t)size : max, batch)) {
     batch->count = 0;
-    lt_queue_wake(&queue->tail, 1);
+    lt_queue_wake(queue, &queue->tail, 1);
     return LT_QUEUE_NO_MEMORY;
   }
   lt_lock_acquire_brief(lt_queue_head_lock(queue), parker);
@@ -55,7 +55,7 @@ lt_QueueOutcome lt_queue_get_batch(lt_Queue *queue, lt_Parker *parker, size_t ma
     batch->count = (size_t)count;
   take_batch(queue, batch);
   lt_lock_release(lt_queue_head_lock(queue));
-  lt_queue_wake(&queue->head, batch->count);
+  lt_queue_wake(queue, &queue->head, batch->count);
   if (batch->count == 0)
     free_room(batch);
   return outcome;
@@ -112,7 +112,7 @@ void lt_queue_batch_put_back(lt_Queue *queue, lt_Parker *parker, lt_QueueBatch *
     put_back_items(queue, parker, batch, but);
   else
     put_back_entries(queue, parker, batch, but);
-  lt_queue_wake(&queue->tail, batch->count);
+  lt_queue_wake(queue, &queue->tail, batch->count);
   if (lt_queue_closing(queue) == LT_QUEUE_CLOSED)
     lt_queue_drop_all(queue, parker);
 }

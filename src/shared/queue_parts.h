@@ -11,16 +11,29 @@
 #include "src/shared/heap.h"
 #include "src/shared/segments.h"
 #include "src/sync/lock.h"
+#include "src/sync/look.h"
 
 typedef enum lt_QueueOrder { LT_FIRST_FIRST, LT_LAST_FIRST, LT_LEAST_FIRST } lt_QueueOrder;
 
 typedef struct lt_QueueEnd {
   alignas(PLAT_CACHE_LINE) lt_Lock lock;
   lt_SegmentPlace place; /* where the next item goes, or is */
-  atomic_uint waiting;   /* parked here, and not yet about to be unparked */
+  atomic_uint waiting;   /* the bits below */
   alignas(PLAT_CACHE_LINE) _Atomic(uint64_t) count;
   uint64_t seen; /* what the count of the other end was */
 } lt_QueueEnd;
+
+/*
+** The bits of 'waiting':
+**
+**   LT_QUEUE_LOOKED_AT  somebody may look at this end: who changes it takes the bit out, and looks
+**   LT_QUEUE_SIGNALS    it has a descriptor, which whoever changes the end puts right
+**   the rest            how many are parked here and not yet about to be unparked,
+**                       LT_QUEUE_WAITER for each
+*/
+#define LT_QUEUE_LOOKED_AT 1u
+#define LT_QUEUE_SIGNALS 2u
+#define LT_QUEUE_WAITER 4u
 
 typedef enum lt_QueueClosing { LT_QUEUE_OPEN, LT_QUEUE_NO_PUTS, LT_QUEUE_CLOSED } lt_QueueClosing;
 
@@ -45,6 +58,7 @@ typedef struct lt_Queue {
   alignas(PLAT_CACHE_LINE) _Atomic(uint64_t) done; /* of the items ever put */
   uint64_t returned;                               /* how many items were ever put back */
   lt_QueueCursor cursor;
+  _Atomic(struct lt_QueueSignal *) signal; /* NULL: it has no descriptor */
 } lt_Queue;
 
 static inline lt_Lock *lt_queue_head_lock(lt_Queue *queue) {

@@ -1,7 +1,8 @@
 /*
 ** Shared state: the word of an event. A waiter parks only if it finds or sets LT_EVENT_WAITED in a
 ** word without the flag, under the mutex of its bucket; who sets the flag takes that bit out in the
-** same step, and if it was there unparks all under the same mutex: so he can't miss one.
+** same step, and if it was there unparks all under the same mutex: so he can't miss one. Who looks
+** announces himself by the same bit, under the mutex of those who look.
 */
 #include "src/sync/event.h"
 
@@ -21,8 +22,10 @@ void lt_event_set(lt_Event *event) {
     /* Release: who finds the flag, or that it was set, sees what was done before. */
   } while (!atomic_compare_exchange_weak_explicit(&event->state, &state, next, memory_order_release,
                                                   memory_order_relaxed));
-  if (state & LT_EVENT_WAITED)
+  if (state & LT_EVENT_WAITED) {
     lt_unpark_all(&event->state);
+    lt_look_wake(&event->state);
+  }
 }
 
 void lt_event_clear(lt_Event *event) {
@@ -80,4 +83,26 @@ lt_Wait lt_event_wait(lt_EventWaiter *waiter, plat_Time deadline) {
                    .deadline = deadline,
                    .what = "Event",
                    .shown = waiter->event};
+}
+
+/*
+** Looking
+*/
+
+static bool event_is_seen(const lt_Sight *sight) {
+  lt_EventWaiter waiter = {sight->thing, sight->since};
+  return event_has_come(&waiter);
+}
+
+static bool announce_event_looker(const lt_Sight *sight) {
+  lt_EventWaiter waiter = {sight->thing, sight->since};
+  return announce_event_waiter(&waiter);
+}
+
+lt_Sight lt_event_sight(lt_Event *event) {
+  return (lt_Sight){.address = &event->state,
+                    .thing = event,
+                    .is_ready = event_is_seen,
+                    .announce = announce_event_looker,
+                    .since = lt_event_waiter(event).times};
 }

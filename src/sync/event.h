@@ -5,13 +5,13 @@
 #ifndef lt_event_h
 #define lt_event_h
 
-#include "src/sync/park.h"
+#include "src/sync/look.h"
 
 /*
 ** The bits of the word:
 **
 **   LT_EVENT_SET     the flag
-**   LT_EVENT_WAITED  somebody may be parked on the word: who sets the flag has to look
+**   LT_EVENT_WAITED  somebody may be parked on the word, or look at it: who sets the flag has to look
 **   the rest         how often it was set
 */
 #define LT_EVENT_SET ((uint64_t)1)
@@ -44,5 +44,8 @@ lt_EventWaiter lt_event_waiter(lt_Event *event);
 
 /* For lt_wait. The waiter must stay where it is until then. */
 lt_Wait lt_event_wait(lt_EventWaiter *waiter, plat_Time deadline);
+
+/* Ready if it is set, or has been since. */
+lt_Sight lt_event_sight(lt_Event *event);
 
 #endif

@@ -142,6 +142,10 @@ void lt_parker_ask(lt_Parker *parker) {
   plat_unpark(&parker->native);
 }
 
+void lt_parker_wake(lt_Parker *parker) {
+  plat_unpark(&parker->native);
+}
+
 unsigned lt_parker_blocked(const lt_Parker *parker) {
   return atomic_load(&parker->blocked);
 }
@@ -170,6 +174,11 @@ static bool is_interrupted(const lt_Parker *parker, const lt_Wait *wait) {
          (urgency == LT_MUST_END || wait->deaf == LT_HEARS_ALL);
 }
 
+/* Acquire: what was done before it was set is seen. */
+static bool may_have_come_elsewhere(const lt_Wait *wait) {
+  return wait->elsewhere != NULL && atomic_load_explicit(wait->elsewhere, memory_order_acquire);
+}
+
 static plat_Time attend(Waiter *waiter, const lt_Wait *wait, lt_Occasion occasion) {
   lt_Parker *parker = waiter->parker;
   if (parker->attend == NULL || wait->deaf == LT_BRIEF)
@@ -194,6 +203,10 @@ static lt_Parked stay_parked(Bucket *bucket, Waiter *waiter, const lt_Wait *wait
       result = LT_INTERRUPTED;
     if (result != LT_UNPARKED)
       return give_up(bucket, waiter, wait) ? result : LT_UNPARKED;
+    if (may_have_come_elsewhere(wait)) {
+      give_up(bucket, waiter, wait);
+      return LT_UNPARKED;
+    }
     plat_Time until = look < wait->deadline ? look : wait->deadline;
     plat_Wake wake = sleep_until(parker, wait, until);
     if (wake == PLAT_READY) {
@@ -219,7 +232,8 @@ static lt_Parked park(lt_Parker *parker, const lt_Wait *wait, intptr_t *handed) 
   waiter.since = wait->since;
   waiter.handed = 0;
   waiter.waker = -1;
-  waiter.counted = wait->deadline == PLAT_FOREVER && wait->deaf != LT_BRIEF && wait->polled == NULL;
+  waiter.counted = wait->deadline == PLAT_FOREVER && wait->deaf != LT_BRIEF &&
+                   wait->polled == NULL && wait->elsewhere == NULL;
   atomic_init(&waiter.woken, false);
   plat_mutex_lock(&bucket->mutex);
   bool proceed = wait->validate == NULL || wait->validate(wait->context);

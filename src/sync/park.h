@@ -87,6 +87,9 @@ void lt_parker_interrupt(lt_Parker *parker, lt_Urgency urgency);
 /* Makes a waiting thread attend. */
 void lt_parker_ask(lt_Parker *parker);
 
+/* Makes one that waits look at its 'elsewhere', see lt_Wait. */
+void lt_parker_wake(lt_Parker *parker);
+
 /*
 ** Odd while its thread waits without a deadline and nobody has woken it. It is another
 ** number each time, so who finds it unchanged knows that the thread has waited all along.
@@ -130,6 +133,8 @@ struct lt_Wait {
   plat_Time deadline;    /* PLAT_FOREVER for none; if it has passed, nothing is waited for */
   plat_Polled *polled;   /* NULL, or descriptors that are waited for besides: see below */
   unsigned polled_count; /* with the first one, which is the parker's */
+  const atomic_bool
+      *elsewhere; /* NULL, or set by one who then wakes the parker: it may have come */
   lt_Deafness deaf;
 
   /* For diagnostics; the last three may be NULL. */

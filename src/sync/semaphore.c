@@ -8,6 +8,10 @@
 ** unparks one waiter for each of them, as long as there are any. A waiter that was unparked always
 ** tries to take one, even if its time is up. Whoever was faster has a release of his own to come.
 **
+** Who looks announces himself by the same bit, under the mutex of those who look. Whoever has found
+** the bit, and so may take it out, wakes them after that: one who has set it before is woken, and
+** sets it again.
+**
 ** Now and then a release hands a unit over: see fairness.h.
 */
 #include "src/sync/semaphore.h"
@@ -63,6 +67,25 @@ lt_Wait lt_semaphore_wait(lt_Semaphore *semaphore, plat_Time deadline) {
 }
 
 /*
+** Looking
+*/
+
+static bool semaphore_is_seen(const lt_Sight *sight) {
+  return has_unit(sight->thing);
+}
+
+static bool announce_semaphore_looker(const lt_Sight *sight) {
+  return announce_semaphore_waiter(sight->thing);
+}
+
+lt_Sight lt_semaphore_sight(lt_Semaphore *semaphore) {
+  return (lt_Sight){.address = &semaphore->state,
+                    .thing = semaphore,
+                    .is_ready = semaphore_is_seen,
+                    .announce = announce_semaphore_looker};
+}
+
+/*
 ** Releasing
 */
 
@@ -90,10 +113,13 @@ bool lt_semaphore_release(lt_Semaphore *semaphore, uint64_t count) {
     /* Release: who gets a unit sees what was done before. */
   } while (!atomic_compare_exchange_weak_explicit(&semaphore->state, &state, next,
                                                   memory_order_release, memory_order_relaxed));
+  bool waited = (next & LT_SEMAPHORE_WAITED) != 0;
   /* Relaxed: who sets the bit later has found no unit. */
   for (; count > 0 && next > LT_SEMAPHORE_UNIT && (next & LT_SEMAPHORE_WAITED) != 0; count--) {
     lt_unpark_one(&semaphore->state, hand_unit_over, semaphore);
     next = atomic_load_explicit(&semaphore->state, memory_order_relaxed);
   }
+  if (waited)
+    lt_look_wake(&semaphore->state);
   return true;
 }

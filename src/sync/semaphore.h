@@ -5,12 +5,12 @@
 #ifndef lt_semaphore_h
 #define lt_semaphore_h
 
-#include "src/sync/park.h"
+#include "src/sync/look.h"
 
 /*
 ** The word: how many units there are, LT_SEMAPHORE_UNIT each, and
 **
-**   LT_SEMAPHORE_WAITED  somebody may be parked on the word: the release has to look
+**   LT_SEMAPHORE_WAITED  somebody may be parked on the word, or look at it: the release has to look
 */
 #define LT_SEMAPHORE_WAITED ((uint64_t)1)
 #define LT_SEMAPHORE_UNIT ((uint64_t)2)
@@ -26,6 +26,9 @@ void lt_semaphore_init(lt_Semaphore *semaphore, uint64_t count, uint64_t limit);
 
 /* The wait that takes a unit, for lt_wait. */
 lt_Wait lt_semaphore_wait(lt_Semaphore *semaphore, plat_Time deadline);
+
+/* Ready if there is a unit. */
+lt_Sight lt_semaphore_sight(lt_Semaphore *semaphore);
 
 /* Gives so many units, or, if there would be more than the limit, none: false. */
 bool lt_semaphore_release(lt_Semaphore *semaphore, uint64_t count);

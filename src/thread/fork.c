@@ -2,8 +2,10 @@
 
 #include "platform/platform.h"
 #include "src/object/cycles.h"
+#include "src/shared/queue.h"
 #include "src/state/lent_string.h"
 #include "src/sync/biased_lock.h"
+#include "src/sync/look.h"
 #include "src/sync/park.h"
 #include "src/thread/home.h"
 #include "src/thread/observer.h"
@@ -16,7 +18,9 @@ static void in_child(void) {
   plat_pokes_after_fork();
   lt_observer->after_fork();
   lt_park_after_fork();
+  lt_look_after_fork();
   lt_lent_strings_after_fork();
+  lt_queue_signals_after_fork();
   lt_repeated_pokes_after_fork();
   lt_bias_slots_after_fork();
   lt_workers_after_fork();

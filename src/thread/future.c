@@ -166,8 +166,11 @@ static void end(lt_Future *future, lt_FutureState state, lt_FutureListener **lis
   *listeners = take_listeners(future);
   /* Release: who finds it sees the result. */
   atomic_store_explicit(&future->state, state, memory_order_release);
+  bool is_looked_at = future->is_looked_at;
   plat_mutex_unlock(&future->guard);
   lt_unpark_all(&future->state);
+  if (is_looked_at)
+    lt_look_wake(&future->state);
 }
 
 bool lt_future_cancel(lt_Future *future, lt_FutureListener **listeners) {
@@ -236,4 +239,28 @@ lt_Wait lt_future_wait(lt_Future *future, plat_Time deadline) {
                    .deadline = deadline,
                    .what = "Future",
                    .shown = future};
+}
+
+/*
+** Looking
+*/
+
+static bool future_is_seen(const lt_Sight *sight) {
+  return lt_future_is_done(sight->thing);
+}
+
+static bool announce_future_looker(const lt_Sight *sight) {
+  lt_Future *future = sight->thing;
+  plat_mutex_lock(&future->guard);
+  future->is_looked_at = true;
+  bool waits = guarded_state(future) < LT_FUTURE_CANCELLED;
+  plat_mutex_unlock(&future->guard);
+  return waits;
+}
+
+lt_Sight lt_future_sight(lt_Future *future) {
+  return (lt_Sight){.address = &future->state,
+                    .thing = future,
+                    .is_ready = future_is_seen,
+                    .announce = announce_future_looker};
 }

@@ -9,6 +9,7 @@
 #ifndef lt_future_h
 #define lt_future_h
 
+#include "src/sync/look.h"
 #include "src/thread/thread.h"
 
 typedef enum lt_FutureState {
@@ -33,6 +34,7 @@ typedef struct lt_Future {
   atomic_int state;
   bool cancel_is_told; /* set_running_or_notify_cancel has returned false */
   bool failed;         /* the result is an error and its traceback */
+  bool is_looked_at;   /* since it was made: who completes it wakes those who look */
   lt_Message *call;    /* what is to be run, a function and its arguments; or NULL */
   lt_Message *result;  /* NULL: none yet, or no memory for it */
   lt_Thread *runner;   /* that runs the task at this moment, and can be interrupted in it */
@@ -82,5 +84,6 @@ void lt_future_free_listener(lt_FutureListener *listener);
 
 /* Until it is done. */
 lt_Wait lt_future_wait(lt_Future *future, plat_Time deadline);
+lt_Sight lt_future_sight(lt_Future *future);
 
 #endif

@@ -75,7 +75,7 @@ void lt_runtime_threads_leave(lt_Runtime *runtime, lt_Thread *thread, lt_ThreadS
   runtime->count -= !thread->is_main;
   atomic_store(&thread->status, status);
   plat_mutex_unlock(&runtime->guard);
-  lt_unpark_all(&thread->status);
+  lt_thread_tell_status(thread);
   lt_unpark_all(runtime);
   if (clears)
     clear_globals(runtime, thread->parker);

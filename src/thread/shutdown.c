@@ -73,7 +73,7 @@ void lt_shutdown(lua_State *L, lt_Thread *main) {
   lt_Wait wait;
   lt_interrupt_accept(main); /* in the child of a fork its function has ended, which accepts none */
   atomic_store(&main->status, LT_DONE); /* for those who have joined it */
-  lt_unpark_all(&main->status);
+  lt_thread_tell_status(main);
   do { /* an interrupt ends the patience with threads that are no daemons */
     wait = wait_for_others(&others, PLAT_FOREVER);
     parked = lt_wait_unless_interrupted(L, main, &wait);

@@ -154,6 +154,12 @@ static inline void lt_thread_come_home(lt_Thread *thread) {
     lt_thread_move(thread);
 }
 
+/* Wakes all who wait for the status to change, which it has. */
+static inline void lt_thread_tell_status(const lt_Thread *thread) {
+  lt_unpark_all(&thread->status);
+  lt_look_wake(&thread->status);
+}
+
 /* The thread to which the state L belongs; NULL before lthread is open in it, and after. */
 lt_Thread *lt_thread_of(lua_State *L);
 

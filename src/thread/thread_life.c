@@ -293,7 +293,7 @@ static void make_unstarted(lua_State *L, lt_Thread *thread) {
   thread->runtime = NULL;
   atomic_store(&thread->ident, 0);
   atomic_store(&thread->status, LT_UNSTARTED);
-  lt_unpark_all(&thread->status);
+  lt_thread_tell_status(thread);
   if (runtime != NULL)
     lt_runtime_release(runtime);
 }
@@ -392,4 +392,17 @@ lt_Wait lt_thread_join(lt_Thread *thread, plat_Time deadline) {
                    .what = "join",
                    .ender = ident_of,
                    .relation = "of"};
+}
+
+static bool end_is_seen(const lt_Sight *sight) {
+  return is_done(sight->thing);
+}
+
+static bool expect_end(const lt_Sight *sight) {
+  return will_be_done(sight->thing);
+}
+
+lt_Sight lt_thread_sight(lt_Thread *thread) {
+  return (lt_Sight){
+      .address = &thread->status, .thing = thread, .is_ready = end_is_seen, .announce = expect_end};
 }

@@ -4,6 +4,7 @@
 #ifndef lt_thread_life_h
 #define lt_thread_life_h
 
+#include "src/sync/look.h"
 #include "src/thread/thread.h"
 
 /*
@@ -26,5 +27,8 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_ThreadStart *
 
 /* The wait until the thread is done, or turns out not to be started. */
 lt_Wait lt_thread_join(lt_Thread *thread, plat_Time deadline);
+
+/* Ready when that wait would be over. */
+lt_Sight lt_thread_sight(lt_Thread *thread);
 
 #endif
