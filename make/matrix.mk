@@ -8,13 +8,13 @@ CROSS_i386 = i686-linux-gnu-gcc -Wno-psabi
 CROSS_arm64 = aarch64-linux-gnu-gcc
 CROSS_s390x = s390x-linux-gnu-gcc
 FOREIGN = i386 arm64 s390x
-MATRIX = musl $(FOREIGN)
+MATRIX = lua54 lua55 musl $(FOREIGN)
 
-## matrix          the specs with musl, on i386, arm64 and s390x; prints what passed. Also one by one: matrix-i386 (ARGS as above)
+## matrix          the specs with Lua 5.4 and 5.5, musl, on i386, arm64 and s390x; prints what passed. Also one by one: matrix-i386 (ARGS as above)
 matrix:
-	@failed=0; for target in $(MATRIX); do \
+	@mkdir -p build; failed=0; for target in $(MATRIX); do \
 		$(MAKE) --no-print-directory matrix-$$target >build/matrix-$$target.log 2>&1 || failed=1; \
-		printf '%-7s %s\n' $$target "$$(grep -a '^[0-9]* success' build/matrix-$$target.log || echo 'did not end: build/matrix-$$target.log')"; \
+		printf '%-7s %s\n' $$target "$$(grep -a '^[0-9]* success' build/matrix-$$target.log || echo did not end: build/matrix-$$target.log)"; \
 	done; exit $$failed
 
 # What an emulator or an old libc breaks is left out by name; spec/left_out.txt says why.
@@ -47,5 +47,8 @@ matrix-musl:
 	@$(MAKE) --no-print-directory test VARIANT=musl LUA=$(MUSL)/lua \
 		CC='musl-gcc -idirafter $(MUSL)/kernel' LUA_INCDIR=$(MUSL)/include LUA_LIB=$(MUSL)/liblua.a \
 		LUA_PATH='/usr/share/lua/5.4/?.lua;/usr/share/lua/5.4/?/init.lua' LUA_CPATH='$(MUSL)/lib/?.so' ARGS="$(call left_out,musl) $(ARGS)"
+
+matrix-lua54: test
+matrix-lua55: lua55
 
 .PHONY: matrix $(MATRIX:%=matrix-%)

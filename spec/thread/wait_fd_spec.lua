@@ -350,7 +350,8 @@ status 0
         for i = 1, 4 do files[i]:close() end
         print(_thread.wait_fd(pipe, "r", 0.001))
         print(_thread.interrupt_fileno() > 2)
-      ]]):format(path), "ulimit -n 30;"))
+      ]]):format(path), "ulimit -n 30;"):gsub("No file descriptors available", -- musl
+        "Too many open files"), nil)
     end)
   end)
 
