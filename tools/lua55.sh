@@ -25,5 +25,6 @@ if ! apt update || ! (cd "$directory" && apt download liblua5.5-dev); then
 fi
 dpkg -x "$directory"/liblua5.5-dev_*.deb "$directory/root"
 cp -R "$directory"/root/usr/include/lua5.5 "$directory/include"
+find "$directory/root/usr/include" -name 'lua5.5-*.h' -exec cp {} "$directory/include" \;
 find "$directory/root" -name liblua5.5.a -exec cp {} "$directory/liblua5.5.a" \;
 rm -rf "$directory"/*.deb "$directory/state" "$directory/cache" "$directory/root"

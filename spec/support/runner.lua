@@ -106,6 +106,7 @@ end
 
 _G.setup, _G.teardown = adder "setup", adder "teardown"
 _G.before_each, _G.after_each = adder "before", adder "after"
+_G.assert = luassert
 package.loaded.busted = { describe = _G.describe, it = _G.it, setup = _G.setup,
   teardown = _G.teardown, before_each = _G.before_each, after_each = _G.after_each }
 
@@ -120,18 +121,12 @@ local function restore(t, saved)
   for key, value in next, saved do rawset(t, key, value) end
 end
 
--- What a file sees besides the globals, as with busted. They are not Lua's own globals, of which a
--- thread would inherit them.
-local function environment()
-  return setmetatable({ assert = luassert }, { __index = _G })
-end
-
 -- What a file sets in _G and loads does not reach the next one.
 local function run_file(path)
   local globals, loaded = copy(_G), copy(package.loaded)
   block = open_block()
   local kind, text = attempt(function()
-    assert(loadfile(path, "t", environment()))()
+    assert(loadfile(path))()
     run_block(block)
   end)
   if kind ~= "success" then note("error", path, text) end

@@ -83,7 +83,7 @@ static void drop_finalizable(lua_State *L, int *count) {
 /* Many times what the state has, so that the collector goes round when it does not wait. */
 static void allocate_much(lua_State *L) {
   for (int i = 0; i < 16; i++) {
-    lua_newuserdatauv(L, 4096, 0);
+    lua_newuserdatauv(L, 1024, 0);
     lua_pop(L, 1);
   }
 }

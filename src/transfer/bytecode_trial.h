@@ -3,7 +3,7 @@
 ** has changed, or a later one, may have another, and then a function would lose its globals. Then
 ** functions that have globals don't cross, unless the sender names those.
 **
-** Tried once in a process, when a function is sent for the first time, which takes 60 us.
+** Tried once in a process, when a function is sent for the first time, which takes 0.1 ms.
 */
 #ifndef lt_bytecode_trial_h
 #define lt_bytecode_trial_h
