@@ -1,5 +1,5 @@
--- The examples of the guide, of the README and of the page for those who come from elsewhere do what
--- stands beside them. Those of one section are one script.
+-- The examples of the guide, of the README and of the page for those who come from elsewhere do
+-- what stands beside them. Those of one section are one script.
 local child = require "fixtures.child"
 
 -- The code of each section of a file, by the section's heading.
