@@ -156,10 +156,11 @@ static int close_protected(lua_State *L) {
 ** Whether the object goes on in other threads, and may come back: then its proxy, whose finalizer
 ** comes next, strands the box. While the proxy is in use, the state is being closed. A box that is
 ** garbage after its proxy belongs to an object that is no more; its life tells so where a script has
-** taken the box from its proxy.
+** taken the box from its proxy. Both may be garbage that waits for its finalizers when the state is
+** closed, and Lua finalizes nothing twice then.
 */
 static bool may_come_back(lua_State *L, const Box *box) {
-  if (box->has_lost_proxy || lt_life_is_over(box->life))
+  if (lt_context_base(L)->closing || box->has_lost_proxy || lt_life_is_over(box->life))
     return false;
   bool in_use = lt_object_push_known(L, box->object);
   lua_settop(L, in_use ? -2 : -1);

@@ -204,6 +204,37 @@ describe("A value of per_thread", function()
     assert.same({ "made x", "closed x", "made x", "closed x" }, drain(log))
   end)
 
+  -- In some of these rounds the collector has found the object's proxy and value to be garbage, but
+  -- not called their finalizers, when the thread ends.
+  it("is closed if its thread ends in the midst of a collection", function()
+    local globals = _thread.globals
+    globals.closed_values = 0
+    finally(function() globals.closed_values = nil end)
+    local object = _thread.per_thread(function()
+      return { close = function() _thread.add(_thread.globals, "closed_values", 1) end }
+    end, { close = true })
+    local rounds, has_ended = 0, false
+    while not has_ended do
+      rounds = rounds + 1
+      has_ended = call(function(own)
+        if _VERSION == "Lua 5.4" then
+          collectgarbage("incremental", 200, 100, 6) -- small steps
+        else
+          collectgarbage "incremental"
+          collectgarbage("param", "stepsize", 64)
+        end
+        own()
+        own = nil
+        for _ = 1, 100 do setmetatable({}, { __gc = function() end }) end
+        for _ = 1, rounds do
+          if collectgarbage("step", 0) then return true end
+        end
+        return false
+      end, object)
+      assert.equal(rounds, globals.closed_values)
+    end
+  end)
+
   it("is closed before what it consists of is finalized", function()
     local log = queue.SimpleQueue()
     local object = _thread.per_thread(function()

@@ -285,12 +285,13 @@ describe("interrupts of a loop over a queue", function()
   for _, small in ipairs { true, false } do
     it("lose no message, and count each as done: " .. (small and "small" or "large"), function()
       local STRIKES <const> = os.getenv "LTHREAD_SANITIZER" and 500 or 3000
-      local q, given = queue.Queue(), queue.SimpleQueue()
+      local q, given, there = queue.Queue(), queue.SimpleQueue(), held()
       local function work()
         local current
         local _ <close> = setmetatable({}, { __close = function()
           if current then given:put(current) end
         end })
+        there:release()
         for _, message in q:each { task_done = true } do
           current = message
           _thread.shield(function()
@@ -299,16 +300,22 @@ describe("interrupts of a loop over a queue", function()
           end)
         end
       end
-      local worker, strikes, count = start(work), 0, 0
+      -- A worker that were struck while it begins would never come to a round.
+      local function begin()
+        local worker = start(work)
+        assert.is_true(await(there))
+        return worker
+      end
+      local worker, strikes, count = begin(), 0, 0
       while strikes < STRIKES or given:empty() do
-        for _ = 1, 3 do
+        for _ = 1, 1 + strikes % 8 do
           count = count + 1
           q:put(small and count or { count })
         end
         if worker:interrupt(Strike) then
           strikes = strikes + 1
         end
-        if worker:is_done() then worker = start(work) end
+        if worker:is_done() then worker = begin() end
       end
       q:shutdown()
       worker:join()

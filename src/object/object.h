@@ -161,6 +161,7 @@ typedef struct lt_Owned lt_Owned;
 
 typedef struct lt_ContextBase {
   lt_Owned *owned; /* memory of the state */
+  bool closing; /* its finalizers are called for the last time; not told of a main state */
   bool ended;
   const void *raised; /* the last exception that was sent to the thread, only to be compared */
 } lt_ContextBase;

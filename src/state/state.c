@@ -138,6 +138,7 @@ static void trim_memory(size_t freed) {
 bool lt_state_close(lt_FreshState *fresh) {
   bool renewable = lt_pool_has_snapshot(fresh->pool);
   size_t large = lt_pool_most_large(fresh->pool);
+  fresh->context->lender.base.closing = true;
   lua_close(fresh->L);
   trim_memory(large);
   fresh->L = NULL;
