@@ -136,3 +136,19 @@ describe("a class", function()
     assert.equal(100, count)
   end)
 end)
+
+describe("a class that comes twice at a time", function()
+  it("is what it is at home, both times", function()
+    local Class, Messenger, other = {}, {}, queue.SimpleQueue()
+    Class.__index = Class
+    other:put(setmetatable({}, Class))
+    -- What makes the messenger gets an object of the class while another one is on its way.
+    function Messenger.__transfer() return function() return { got = other:get() } end end
+    local messenger = setmetatable({}, Messenger)
+    local first, second = _thread.start_joinable_thread(function(object, made)
+      return object, made.got
+    end, { args = { setmetatable({}, Class), messenger } }):result()
+    assert.equal(Class, getmetatable(first))
+    assert.equal(Class, getmetatable(second))
+  end)
+end)

@@ -210,6 +210,18 @@ static void take_news(lua_State *L, const lt_ClassIdentity *identity, uint64_t v
   lua_settop(L, base);
 }
 
+/*
+** Whether what came, on the top, is not yet what this state has of the identity. A finalizer may have
+** received the same class meanwhile: then the state has it twice, and keeps to what came now.
+*/
+static bool needs_record(lua_State *L, lt_ClassIdentity *identity, uint64_t version) {
+  if (!lt_class_push_known(L, identity))
+    return true;
+  bool is_other = !lua_rawequal(L, -1, -2);
+  lua_pop(L, 1);
+  return is_other && version != IS_VARIABLE;
+}
+
 void lt_received_class_settle(lua_State *L, int list, lua_Integer number) {
   lt_check_stack(L, LUA_MINSTACK);
   push_field(L, list, number, CLASS_IDENTITY);
@@ -224,12 +236,12 @@ void lt_received_class_settle(lua_State *L, int list, lua_Integer number) {
     return;
   }
   lua_pop(L, 1);
-  if (lt_class_push_known(L, identity)) /* by code that has run meanwhile */
-    lua_pop(L, 1);
-  else if (version == IS_VARIABLE)
-    lt_class_record_receive_variable(L, -1, identity);
-  else
-    lt_class_record_receive(L, -1, identity, version);
+  if (needs_record(L, identity, version)) {
+    if (version == IS_VARIABLE)
+      lt_class_record_receive_variable(L, -1, identity);
+    else
+      lt_class_record_receive(L, -1, identity, version);
+  }
   lua_pop(L, 1);
 }
 
