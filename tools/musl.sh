@@ -6,6 +6,7 @@
 
 set -eu
 
+tools=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 directory=$(cd "$1" && pwd)
 lua=$directory/lua
@@ -23,15 +24,13 @@ unpack() {
   tar -xzf "$directory/$1"_*.orig.tar.gz -C "$directory/$1" --strip-components=1
 }
 
-mkdir -p "$directory/lists/partial" "$directory/include" "$directory/kernel" \
-  "$directory/lib/socket" "$directory/lib/mime"
+mkdir -p "$directory/lists/partial" "$directory/include" "$directory/kernel"
 cd "$directory"
 # shellcheck disable=SC2016
 apt-get indextargets --format 'deb-src $(REPO_URI) $(RELEASE) $(COMPONENT)' \
   'Created-By: Packages' | sort -u >sources.list
 apt update
 unpack lua5.4
-unpack luasocket
 
 for name in lua.h luaconf.h lualib.h lauxlib.h; do
   cp "lua5.4/src/$name" include/
@@ -49,17 +48,6 @@ ln -sfn "/usr/include/$(gcc -print-multiarch)/asm" kernel/asm
   ar rcs "$directory/liblua.a" l*.o
 )
 
-# module OUTPUT sources...
-module() {
-  output=$directory/lib/$1
-  shift
-  (cd luasocket/src && musl-gcc -O2 -fPIC -shared -D_GNU_SOURCE -DLUASOCKET_NODEBUG \
-    -idirafter "$directory/kernel" -I"$directory/include" -o "$output" "$@")
-}
-module socket/core.so luasocket.c timeout.c buffer.c io.c auxiliar.c compat.c options.c inet.c \
-  usocket.c except.c select.c tcp.c udp.c
-module socket/unix.so buffer.c auxiliar.c options.c timeout.c io.c usocket.c unixstream.c \
-  unixdgram.c compat.c unix.c
-module mime/core.so mime.c compat.c
+CC=musl-gcc CFLAGS="-idirafter $directory/kernel" sh "$tools/luasocket.sh" "$directory" "$directory/include"
 
 musl-gcc -O2 -Wl,-E -o "$lua" lua5.4/src/main.o liblua.a -lm -ldl

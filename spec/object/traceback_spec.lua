@@ -38,8 +38,8 @@ local function deep(depth, f, ...)
   return first, second
 end
 
--- In kilobytes, for each of many calls of pcall(f, ...). A collection takes away what Lua keeps ready
--- for calls so deep, so there is a call after it that is not counted.
+-- In kilobytes, for each of many calls of pcall(f, ...). A collection takes away what Lua keeps
+-- ready for calls so deep, so there is a call after it that is not counted.
 local function memory_of_failing(f, ...)
   local count = 100
   pcall(f, ...)

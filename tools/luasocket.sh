@@ -1,0 +1,38 @@
+#!/bin/sh
+# Builds LuaSocket of Debian's source for a Lua that Debian has none for, under a directory: its
+# modules in C come into lib/. Those in Lua are the same for every Lua: lua-socket's.
+# usage: CC=compiler CFLAGS=flags sh tools/luasocket.sh DIRECTORY INCLUDES
+
+set -eu
+
+directory=$(cd "$1" && pwd)
+includes=$2
+[ -f "$directory/lib/mime/core.so" ] && exit
+
+apt() {
+  apt-get -qq -o APT::Sandbox::User=root -o Dir::Etc::sourcelist="$directory/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+    -o Dir::State::Lists="$directory/lists" "$@"
+}
+
+mkdir -p "$directory/lists/partial" "$directory/lib/socket" "$directory/lib/mime" "$directory/luasocket"
+cd "$directory"
+# shellcheck disable=SC2016
+apt-get indextargets --format 'deb-src $(REPO_URI) $(RELEASE) $(COMPONENT)' \
+  'Created-By: Packages' | sort -u >sources.list
+apt update
+# What the package adds to the source for Debian is not needed.
+apt --download-only source luasocket || true
+tar -xzf luasocket_*.orig.tar.gz -C luasocket --strip-components=1
+
+# module OUTPUT sources...
+module() {
+  output=$directory/lib/$1
+  shift
+  # shellcheck disable=SC2086
+  (cd luasocket/src && ${CC:-cc} -O2 -fPIC -shared -D_GNU_SOURCE -DLUASOCKET_NODEBUG ${CFLAGS:-} -I"$includes" -o "$output" "$@")
+}
+module socket/core.so luasocket.c timeout.c buffer.c io.c auxiliar.c compat.c options.c inet.c \
+  usocket.c except.c select.c tcp.c udp.c
+module socket/unix.so buffer.c auxiliar.c options.c timeout.c io.c usocket.c unixstream.c \
+  unixdgram.c compat.c unix.c
+module mime/core.so mime.c compat.c
