@@ -207,6 +207,22 @@ describe("What a script has put into a library", function()
     end) })
   end)
 
+  it("raises why it can't be made there, and what else there is is there", function()
+    package.loaded["lt_spec.gone"] = { rename = function() end, list = {} }
+    finally(function() package.loaded["lt_spec.gone"] = nil end)
+    local gone = package.loaded["lt_spec.gone"]
+    with_field(os, "rename", gone.rename)
+    with_field(_G, "utf8", gone.list)
+    with_field(package.loaded, "utf8", gone.list)
+    with_field(os, "remove", function(name) return "removed " .. name end)
+    assert.equal("removed x", call(load "return os.remove 'x'"))
+    for name, code in pairs { rename = "os.rename('a', 'b')", utf8 = "return utf8.char" } do
+      local message = call(function() return tostring(select(2, pcall(load(code)))) end)
+      assert.matches("the thread's '" .. name .. "' could not be made from that of its starter: "
+        .. "RuntimeError: cannot receive lt_spec%.gone", message)
+    end
+  end)
+
   it("may be a searcher among Lua's own", function()
     local searchers = { table.unpack(package.searchers) }
     table.insert(searchers, 2, function(name)

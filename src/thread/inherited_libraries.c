@@ -11,6 +11,7 @@
 
 #include "src/base/stack_room.h"
 #include "src/base/table_digest.h"
+#include "src/object/error_text.h"
 #include "src/object/exception.h"
 #include "src/state/hidden_functions.h"
 #include "src/thread/inherited_searchers.h"
@@ -28,16 +29,29 @@ enum {
   PLAN_PARTS
 };
 
+/* A value by itself. 'message' is NULL if it is that of a field before, too. */
+typedef struct SingleValue {
+  lt_Message *message;
+  lua_Integer first; /* the field */
+  bool is_function;
+} SingleValue;
+
 typedef struct Plan {
   lt_Object object;
   lt_Message *message;
-  lt_Message *values; /* of the fields that are replaced, in their order */
+  lt_Message *values;  /* of the fields that are replaced, in their order */
+  SingleValue *single; /* the same, for a thread that can't make all of them */
+  lua_Integer single_count;
 } Plan;
 
 static void plan_destroy(lt_Object *object) {
-  lt_message_free(((Plan *)object)->message);
-  lt_message_free(((Plan *)object)->values);
-  free(object);
+  Plan *plan = (Plan *)object;
+  lt_message_free(plan->message);
+  lt_message_free(plan->values);
+  for (lua_Integer i = 0; i < plan->single_count; i++)
+    lt_message_free(plan->single[i].message);
+  free(plan->single);
+  free(plan);
 }
 
 static const lt_Type plan_type = {"libraries", NULL, plan_destroy, NULL};
@@ -186,6 +200,38 @@ static bool is_empty_plan(lua_State *L, const lt_LibraryComparison *comparison) 
          lua_toboolean(L, -PLAN_PARTS + PLAN_HAS_STRINGS);
 }
 
+/* Pushes for each value which one of the list it is, the first if it is there twice. */
+static void push_first_places(lua_State *L, int values, int count) {
+  lua_createtable(L, 0, count);
+  for (int i = count; i >= 1; i--) {
+    lua_rawgeti(L, values, i);
+    lua_pushinteger(L, i);
+    lua_rawset(L, -3);
+  }
+}
+
+static void pack_single_values(lua_State *L, Plan *plan, int values, int count) {
+  plan->single = calloc((size_t)count, sizeof(*plan->single));
+  if (plan->single == NULL)
+    lt_raise_memory(L);
+  plan->single_count = count;
+  push_first_places(L, values, count);
+  int places = lua_gettop(L);
+  for (int i = 1; i <= count; i++) {
+    SingleValue *single = &plan->single[i - 1];
+    lua_rawgeti(L, values, i);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, places);
+    single->first = lua_tointeger(L, -1);
+    single->is_function = lua_isfunction(L, -2);
+    lua_pop(L, 1);
+    if (single->first == i)
+      single->message = lt_pack(L, 1, LT_COPY_STRINGS, NULL);
+    lua_settop(L, places);
+  }
+  lua_pop(L, 1);
+}
+
 /* Pops the parts, and pushes the proxy of a plan, or nil for one in which there is nothing. */
 static void make_plan(lua_State *L, const lt_LibraryComparison *comparison) {
   if (is_empty_plan(L, comparison)) {
@@ -205,6 +251,8 @@ static void make_plan(lua_State *L, const lt_LibraryComparison *comparison) {
   for (int i = 1; i <= count; i++)
     lua_rawgeti(L, comparison->values, i);
   plan->values = lt_pack(L, count, LT_COPY_STRINGS, NULL);
+  if (count > 0)
+    pack_single_values(L, plan, comparison->values, count);
 }
 
 /* Pops a key and a value, and enters them in the list below. */
@@ -334,14 +382,73 @@ static void remove_library_fields(lua_State *L, int tables, int list) {
   }
 }
 
-/* Those that can't be made here, for want of a module, the thread does not have. */
-static void replace_fields(lua_State *L, int tables, int list, const lt_Message *values) {
+/*
+** What can't be made here
+*/
+
+static int raise_not_made(lua_State *L) {
+  return lt_raise(L, &lt_RuntimeError, "%s", lua_tostring(L, lua_upvalueindex(1)));
+}
+
+/* The error, on the top, becomes what raises it, for whoever calls what is missing, or looks into it. */
+static void make_missing(lua_State *L, int list, lua_Integer i, bool is_function) {
+  lua_rawgeti(L, list, 2 * i);
+  lt_error_text_push(L, -2);
+  lua_pushfstring(L, "the thread's '%s' could not be made from that of its starter: %s",
+                  lua_tostring(L, -2), lua_tostring(L, -1));
+  lua_pushcclosure(L, raise_not_made, 1);
+  if (!is_function) {
+    lua_createtable(L, 0, 0);
+    lua_createtable(L, 0, 2);
+    lua_pushvalue(L, -3);
+    lua_setfield(L, -2, "__index");
+    lua_pushvalue(L, -3);
+    lua_setfield(L, -2, "__call");
+    lua_setmetatable(L, -2);
+    lua_replace(L, -2);
+  }
+  lua_replace(L, -4);
+  lua_pop(L, 2);
+}
+
+/* Whether the error on the top is of the thread, and not of what is made. */
+static bool is_of_thread(lua_State *L) {
+  return lt_ends_thread(L, -1) || lua_type(L, -1) == LUA_TSTRING;
+}
+
+/* Pushes the value, or what stands for it. */
+static void push_single(lua_State *L, int list, const SingleValue *single) {
+  if (lt_try_unpack(L, single->message, LT_KEEP_GLOBALS) == LUA_OK)
+    return;
+  if (is_of_thread(L))
+    lt_throw(L);
+  make_missing(L, list, single->first, single->is_function);
+}
+
+static void replace_one_by_one(lua_State *L, int tables, int list, const Plan *plan) {
+  lua_createtable(L, (int)plan->single_count, 0);
+  int made = lua_gettop(L);
+  for (lua_Integer i = 1; i <= plan->single_count; i++) {
+    const SingleValue *single = &plan->single[i - 1];
+    if (single->first == i) {
+      push_single(L, list, single);
+      lua_rawseti(L, made, i);
+    }
+    lua_rawgeti(L, made, single->first);
+    set_field_of(L, tables, list, i);
+  }
+  lua_settop(L, made - 1);
+}
+
+/* What can't be made here, for want of a module, is told by what stands in its place. */
+static void replace_fields(lua_State *L, int tables, int list, const Plan *plan) {
   remove_library_fields(L, tables, list);
   int top = lua_gettop(L);
-  if (lt_try_unpack(L, values, LT_KEEP_GLOBALS) != LUA_OK) {
-    if (lt_ends_thread(L, -1) || lua_type(L, -1) == LUA_TSTRING)
+  if (lt_try_unpack(L, plan->values, LT_KEEP_GLOBALS) != LUA_OK) {
+    if (is_of_thread(L))
       lt_throw(L);
     lua_settop(L, top);
+    replace_one_by_one(L, tables, list, plan);
     return;
   }
   int count = lua_gettop(L) - top;
@@ -378,6 +485,6 @@ void lt_inherited_libraries_apply(lua_State *L, lt_Object *libraries) {
     lt_inherited_searchers_set(L, tables + LT_STOCK_LIBRARIES, parts + PLAN_SEARCHERS);
   if (!lua_toboolean(L, parts + PLAN_HAS_STRINGS))
     remove_strings(L);
-  replace_fields(L, tables, parts + PLAN_REPLACED, plan->values);
+  replace_fields(L, tables, parts + PLAN_REPLACED, plan);
   lua_settop(L, top);
 }
