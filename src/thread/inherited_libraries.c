@@ -425,16 +425,20 @@ static void push_single(lua_State *L, int list, const SingleValue *single) {
   make_missing(L, list, single->first, single->is_function);
 }
 
+/* None is set before all are made: a module that is loaded meanwhile finds none of them. */
 static void replace_one_by_one(lua_State *L, int tables, int list, const Plan *plan) {
   lua_createtable(L, (int)plan->single_count, 0);
   int made = lua_gettop(L);
   for (lua_Integer i = 1; i <= plan->single_count; i++) {
     const SingleValue *single = &plan->single[i - 1];
-    if (single->first == i) {
+    if (single->first == i)
       push_single(L, list, single);
-      lua_rawseti(L, made, i);
-    }
-    lua_rawgeti(L, made, single->first);
+    else
+      lua_rawgeti(L, made, single->first);
+    lua_rawseti(L, made, i);
+  }
+  for (lua_Integer i = 1; i <= plan->single_count; i++) {
+    lua_rawgeti(L, made, i);
     set_field_of(L, tables, list, i);
   }
   lua_settop(L, made - 1);
