@@ -8,13 +8,15 @@ CROSS_i386 = i686-linux-gnu-gcc -Wno-psabi
 CROSS_arm64 = aarch64-linux-gnu-gcc
 CROSS_s390x = s390x-linux-gnu-gcc
 FOREIGN = i386 arm64 s390x
-MATRIX = lua54 lua55 musl $(FOREIGN)
+MATRIX = lua54 sid54 lua55 musl $(FOREIGN)
 
-## matrix          the specs with Lua 5.4 and 5.5, musl, on i386, arm64 and s390x; prints what passed. Also one by one: matrix-i386 (ARGS as above)
+## matrix          the specs with Lua 5.4, that of Debian sid, and 5.5, with musl, on i386, arm64 and s390x; prints what passed. Also one by one: matrix-i386 (ARGS as above)
 matrix:
 	@mkdir -p build; failed=0; for target in $(MATRIX); do \
-		$(MAKE) --no-print-directory matrix-$$target >build/matrix-$$target.log 2>&1 || failed=1; \
-		printf '%-7s %s\n' $$target "$$(grep -a '^[0-9]* success' build/matrix-$$target.log || echo did not end: build/matrix-$$target.log)"; \
+		log=build/matrix-$$target.log; begin=$$(date +%s); \
+		$(MAKE) --no-print-directory matrix-$$target >$$log 2>&1 || failed=1; \
+		found=$$(sed -n 's/^\([0-9]* success.*\) : .*/\1/p' $$log | tail -n 1); \
+		printf '%-7s %4d s  %s\n' $$target $$(($$(date +%s) - begin)) "$${found:-did not end: $$log}"; \
 	done; exit $$failed
 
 # What an emulator or an old libc breaks is left out by name; spec/left_out.txt says why.
@@ -50,5 +52,11 @@ matrix-musl:
 
 matrix-lua54: test
 matrix-lua55: lua55
+
+SID = $(CURDIR)/build/lua-5.4-sid
+
+matrix-sid54:
+	@sh tools/sid.sh 5.4 $(SID)
+	@$(MAKE) --no-print-directory run-host VARIANT=sid54 LUA_INCDIR=$(SID)/include LUA_LIB=$(SID)/liblua5.4.a
 
 .PHONY: matrix $(MATRIX:%=matrix-%)

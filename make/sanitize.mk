@@ -1,7 +1,7 @@
 # The sanitizers watch an interpreter that has lthread inside: spec/support/host.c.
 
 SANITIZE_CC ?= $(or $(shell command -v clang),$(CC))
-RUN_HOST = @$(MAKE) --no-print-directory run-host VARIANT=$@ CC='$(SANITIZE_CC)' CFLAGS='-O1 -g -fno-omit-frame-pointer'
+RUN_HOST = @$(MAKE) --no-print-directory run-host VARIANT=$(or $(VARIANT_OF_ASAN),$@) CC='$(SANITIZE_CC)' CFLAGS='-O1 -g -fno-omit-frame-pointer'
 RUNNER = spec/run.lua
 
 ## asan            the specs under the address, leak and undefined-behaviour sanitizers (ARGS as above)
@@ -19,6 +19,6 @@ tsan:
 FIXED_ADDRESSES = $(shell setarch $$(uname -m) -R true 2>/dev/null && echo setarch $$(uname -m) -R)
 
 run-host: $(OUT)/lua $(OUT)/lthread.so programs
-	$(call SAY,RUN $(RUNNER) $(ARGS))$(RUN) $(PROGRAMS) LTHREAD_LUA='$(CURDIR)/$<' LTHREAD_SANITIZER=$(VARIANT) $(FIXED_ADDRESSES) '$(CURDIR)/$<' $(RUNNER) $(ARGS)
+	$(call SAY,RUN $(RUNNER) $(ARGS))$(RUN) $(PROGRAMS) LTHREAD_LUA='$(CURDIR)/$<' LTHREAD_HOSTED=yes $(if $(SANITIZE),LTHREAD_SANITIZER=$(lastword $(subst -, ,$(VARIANT)))) $(FIXED_ADDRESSES) '$(CURDIR)/$<' $(RUNNER) $(ARGS)
 
 .PHONY: asan tsan run-host

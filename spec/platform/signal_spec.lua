@@ -273,7 +273,7 @@ end)
 
 -- The host of the sanitizers has a handler for SIGUSR2 of its own, and a function that tells how
 -- often it ran, and how often in another thread than the one that has the main state.
-local hosted = os.getenv "LTHREAD_SANITIZER" and it or function() end
+local hosted = os.getenv "LTHREAD_HOSTED" and it or function() end
 
 describe("a handler of the host", function()
   hosted("runs by interrupt_main, in the main thread", function()
