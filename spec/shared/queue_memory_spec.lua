@@ -2,12 +2,18 @@ local _thread = require "lthread"
 local queue = require "lthread.queue"
 local raised = require "support.raised"
 
--- How many traced objects there are, when all garbage is gone.
+-- How many traced objects there are, when all garbage is gone: also what other files have left, and
+-- finalizers bring back for a while.
 local function count_objects()
-  collectgarbage()
-  collectgarbage()
-  local collection = _thread.collect()
-  return collection.objects - collection.freed
+  local last, count
+  repeat
+    last = count
+    collectgarbage()
+    collectgarbage()
+    local collection = _thread.collect()
+    count = collection.objects - collection.freed
+  until count == last
+  return count
 end
 
 -- What f leaves behind.
