@@ -4,6 +4,7 @@
 */
 #include "lthread.h"
 
+#include "lib/host_options.h"
 #include "lib/libs.h"
 #include "lib/lua_modules.h"
 #include "src/base/library_functions.h"
@@ -282,21 +283,35 @@ static void preload_others(lua_State *L) {
   lua_pop(L, 1);
 }
 
-static int open_module(lua_State *L) {
+/* Before anything can be raised. */
+static void prepare_library(lua_State *L) {
   static plat_Once once = PLAT_ONCE_INIT;
   luaL_checkversion(L);
-  if (lt_thread_of(L) == NULL) {
-    lt_lua_traits_learn(L);
-    plat_once(&once, join_floors);
-    lt_main_state_open(L);
-    preload_others(L);
-  }
+  plat_once(&once, join_floors);
+}
+
+static void open_runtime(lua_State *L, const lt_RuntimeOptions *options) {
+  lt_lua_traits_learn(L);
+  lt_main_state_open(L, options);
+  preload_others(L);
+}
+
+static void push_opened_module(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) == LUA_TTABLE)
-    return 1;
+    return;
   lua_pop(L, 1);
   push_module(L);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
+}
+
+static int open_module(lua_State *L) {
+  prepare_library(L);
+  if (lt_thread_of(L) == NULL) {
+    lt_RuntimeOptions defaults = lt_check_host_options(L, NULL);
+    open_runtime(L, &defaults);
+  }
+  push_opened_module(L);
   return 1;
 }
 
@@ -344,4 +359,60 @@ int luaopen_lthread_threading(lua_State *L) {
 int luaopen_lthread_futures(lua_State *L) {
   luaL_requiref(L, "lthread.futures", open_lua_module, 0);
   return 1;
+}
+
+/*
+** For hosts
+*/
+
+const char *lthread_version(void) {
+  return LTHREAD_VERSION;
+}
+
+int lthread_is_open(lua_State *L) {
+  luaL_checkstack(L, 4, "lthread_is_open");
+  return lt_thread_of(L) != NULL;
+}
+
+void lthread_checkversion_(lua_State *L, int version, size_t size_of_options) {
+  luaL_checkversion(L);
+  if (version / 100 != LTHREAD_VERSION_NUMBER / 100 || size_of_options > sizeof(lthread_Options))
+    luaL_error(L, "the host was compiled with lthread.h of version %d.%d.%d, the library is %s",
+               version / 10000, version / 100 % 100, version % 100, LTHREAD_VERSION);
+}
+
+/* So that scripts get this one, and no other copy from a file. */
+static void enter_into_loaded(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, "lthread") == LUA_TNIL) {
+    lua_pushvalue(L, -3);
+    lua_setfield(L, -3, "lthread");
+  }
+  lua_pop(L, 2);
+}
+
+int lthread_open(lua_State *L, const lthread_Options *options) {
+  prepare_library(L);
+  luaL_checkstack(L, LUA_MINSTACK, "lthread_open");
+  const lt_Thread *thread = lt_thread_of(L);
+  lt_RuntimeOptions wanted = lt_check_host_options(L, options);
+  if (thread == NULL)
+    open_runtime(L, &wanted);
+  else if (options != NULL && !lt_runtime_options_equal(&wanted, &thread->runtime->options))
+    return lt_raise(L, &lt_RuntimeError,
+                    "lthread is already open here, with other options: they are given to "
+                    "lthread_open before anybody requires lthread");
+  push_opened_module(L);
+  enter_into_loaded(L);
+  return 1;
+}
+
+static int open_with_options(lua_State *L) {
+  return lthread_open(L, (const lthread_Options *)lua_touserdata(L, 1));
+}
+
+int lthread_try_open(lua_State *L, const lthread_Options *options) {
+  lua_pushcfunction(L, open_with_options);
+  lua_pushlightuserdata(L, (void *)options);
+  return lua_pcall(L, 1, 1, 0) == LUA_OK ? LTHREAD_OK : LTHREAD_ERROR;
 }

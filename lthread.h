@@ -6,6 +6,8 @@
 **   luaL_requiref(L, "lthread", luaopen_lthread, 0);
 **   lua_pop(L, 1);
 **
+** lthread_open does the same with options for the runtime.
+**
 ** The state, and the OS thread that runs this, become the main ones of a runtime of their own.
 ** Closing the state ends the runtime: threads that are not daemons are waited for, the others
 ** are stopped. Threads find in package.preload what the state that started them has there, so a
@@ -13,6 +15,8 @@
 */
 #ifndef lthread_h
 #define lthread_h
+
+#include <stddef.h>
 
 #ifdef __cplusplus
 #include <lua.hpp>
@@ -25,6 +29,7 @@ extern "C" {
 #endif
 
 #define LTHREAD_VERSION "0.1.0"
+#define LTHREAD_VERSION_NUMBER 100 /* major * 10000 + minor * 100 + patch */
 
 #if defined(_WIN32)
 #define LTHREAD_API __declspec(dllexport)
@@ -49,6 +54,69 @@ LTHREAD_API int luaopen_lthread_futures(lua_State *L);
 
 /* The same for the module lthread.transfer.socket, which requires LuaSocket. */
 LTHREAD_API int luaopen_lthread_transfer_socket(lua_State *L);
+
+/*
+** For hosts. Each function tells, as Lua's manual does, how many values it pops and pushes and when
+** it raises ([-o, +p, e]), and who may call it.
+*/
+
+/* What the functions return that do not raise. With LTHREAD_ERROR, the error is on the top. */
+enum { LTHREAD_OK, LTHREAD_TIMEOUT, LTHREAD_SHUTDOWN, LTHREAD_CLOSED, LTHREAD_ERROR };
+
+/*
+** What a host may say of the runtime that it opens. Zero is the default of each field, so a host
+** clears the structure, sets the size, and then what it wants:
+**
+**   lthread_Options options = {sizeof(options)};
+**   options.grace_period = 0.5;
+**   lthread_open(L, &options);
+**
+** A program that was compiled with an older header goes on working with a newer library.
+*/
+typedef struct lthread_Options {
+  size_t size;   /* sizeof(lthread_Options) */
+  void *context; /* for the functions below */
+
+  /*
+  ** Called once for each Lua thread of the runtime but the main one, on its OS thread, before its
+  ** state is made, and after that has been closed and before anybody who joins it returns: for
+  ** names, JNI, COM. An OS thread may run several Lua threads one after the other. They can't use
+  ** Lua, and run in several threads at once.
+  */
+  void (*on_thread_start)(void *context);
+  void (*on_thread_end)(void *context);
+
+  /*
+  ** Seconds that threads have to end when the runtime does, before what still runs in foreign C
+  ** code is left alone. 0: two; negative: none, they are asked to end and left.
+  */
+  double grace_period;
+} lthread_Options;
+
+/*
+** [-0, +1, e] Owner of L. As luaopen_lthread, but the runtime that it makes has these options (NULL: the
+** defaults), and scripts may require it, for it is in package.loaded. Where lthread is open already it raises RuntimeError if the options are others.
+** Raises ValueError for a wrong size, for an option that the library does not know, and for a grace
+** period beyond TIMEOUT_MAX.
+*/
+LTHREAD_API int lthread_open(lua_State *L, const lthread_Options *options);
+
+/* [-0, +1, -] Owner of L. The same, but returns LTHREAD_OK with the module, or LTHREAD_ERROR. */
+LTHREAD_API int lthread_try_open(lua_State *L, const lthread_Options *options);
+
+/* [-0, +0, m] Owner of L. Whether L, main state or thread, belongs to a runtime that has not ended. */
+LTHREAD_API int lthread_is_open(lua_State *L);
+
+/* Any OS thread. The version of the library that is linked; LTHREAD_VERSION is the header's. */
+LTHREAD_API const char *lthread_version(void);
+
+/*
+** [-0, +0, v] Owner of L. Raises an error, a string, if this header and the library do not go together:
+** they must have the same major and minor version. Also does what luaL_checkversion does.
+*/
+#define lthread_checkversion(L)                                                                    \
+  lthread_checkversion_(L, LTHREAD_VERSION_NUMBER, sizeof(lthread_Options))
+LTHREAD_API void lthread_checkversion_(lua_State *L, int version, size_t size_of_options);
 
 /*
 ** How values of one userdata type cross from state to state. A C module that wants its userdata to

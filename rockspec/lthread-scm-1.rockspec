@@ -45,6 +45,7 @@ local function lthread(defines, libraries, ...)
                "lib/guard.c",
                "lib/handlelib.c",
                "lib/holding.c",
+               "lib/host_options.c",
                "lib/interruptlib.c",
                "lib/locallib.c",
                "lib/locklib.c",

@@ -6,12 +6,20 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 int main() {
   lua_State *L = luaL_newstate();
   if (L == nullptr)
     return EXIT_FAILURE;
   luaL_openlibs(L);
+  lthread_checkversion(L);
+  static lthread_Options options = {};
+  options.size = sizeof(options);
+  options.grace_period = 0.5;
+  if (lthread_is_open(L) || lthread_try_open(L, &options) != LTHREAD_OK || !lthread_is_open(L) ||
+      std::strcmp(lthread_version(), LTHREAD_VERSION) != 0)
+    return EXIT_FAILURE;
   luaL_requiref(L, "lthread", luaopen_lthread, 0);
   luaL_requiref(L, "lthread.queue", luaopen_lthread_queue, 0);
   lua_settop(L, 0);

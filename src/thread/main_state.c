@@ -75,7 +75,7 @@ static int adopt_main(lua_State *L) {
 }
 
 /* False without memory. */
-static bool enter_new_runtime(lt_Thread *main) {
+static bool enter_new_runtime(lt_Thread *main, const lt_RuntimeOptions *options) {
   lt_SharedTable *globals = lt_shared_table_new(true);
   lt_SharedTable *registry = lt_shared_table_new(false);
   lt_Runtime *runtime = globals == NULL || registry == NULL ? NULL : lt_runtime_new();
@@ -86,6 +86,7 @@ static bool enter_new_runtime(lt_Thread *main) {
       lt_object_release(&registry->traced.object);
     return false;
   }
+  runtime->options = *options;
   runtime->globals = &globals->traced.object;
   runtime->registry = &registry->traced.object;
   strcpy(main->name, "MainThread");
@@ -95,13 +96,13 @@ static bool enter_new_runtime(lt_Thread *main) {
   return true;
 }
 
-void lt_main_state_open(lua_State *L) {
+void lt_main_state_open(lua_State *L, const lt_RuntimeOptions *options) {
   lt_check_stack(L, 4);
   lt_biased_lock_setup();
   lt_Thread *main = lt_thread_new();
   if (main == NULL)
     lt_raise_memory(L);
-  if (!enter_new_runtime(main)) {
+  if (!enter_new_runtime(main, options)) {
     lt_object_release(&main->object);
     lt_raise_memory(L);
   }

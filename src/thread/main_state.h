@@ -7,10 +7,12 @@
 
 #include <lua.h>
 
+#include "src/thread/runtime_options.h"
+
 /*
-** Opens a runtime whose main thread uses L, where there is none. It ends when L is closed, after
+** Opens a runtime with these options whose main thread uses L, where there is none. It ends when L is closed, after
 ** all its threads. Raises RuntimeError, and for want of memory.
 */
-void lt_main_state_open(lua_State *L);
+void lt_main_state_open(lua_State *L, const lt_RuntimeOptions *options);
 
 #endif

@@ -16,6 +16,7 @@
 
 #include "platform/platform.h"
 #include "src/object/object.h"
+#include "src/thread/runtime_options.h"
 
 typedef struct lt_Thread lt_Thread;
 typedef struct lt_Runtime lt_Runtime;
@@ -26,6 +27,7 @@ struct lt_Runtime {
   bool is_first;
   bool is_forked; /* in the child of a fork: threads that are not there may hold locks */
   uint64_t main_ident;
+  lt_RuntimeOptions options;  /* never change */
   atomic_size_t stack_size;   /* bytes, 0: the default */
   atomic_bool deadlocked;     /* its deadlock has been reported */
   plat_Mutex guard;           /* of what follows; a thread's guard may be taken within it */

@@ -5,16 +5,19 @@
 #include "src/thread/wait.h"
 
 /*
-** How long threads have to end, and how often they are asked. A thread that goes on, because it
-** catches SystemExit or is in a handler, must end once it has heard so many requests that it could
-** have ended: one that gets no processor hears none. Towards the end of the grace all must. One
-** whose on_interrupt has taken the request has all the grace, but for the time that its handlers
-** may need.
+** How often threads are asked to end in the grace that the runtime's options give them. A thread
+** that goes on, because it catches SystemExit or is in a handler, must end once it has heard so many
+** requests that it could have ended: one that gets no processor hears none. Towards the end of the
+** grace all must. One whose on_interrupt has taken the request has all the grace, but for the time
+** that its handlers may need.
 */
-#define GRACE (2 * PLAT_SECOND)
-#define PATIENCE (PLAT_SECOND / 4)
+#define MOST_PATIENCE (PLAT_SECOND / 4)
 #define AGAIN (PLAT_SECOND / 50)
-#define HEARD_ENOUGH (PATIENCE / AGAIN)
+#define HEARD_ENOUGH (MOST_PATIENCE / AGAIN)
+
+static plat_Time patience_in(plat_Time grace) {
+  return grace / 8 < MOST_PATIENCE ? grace / 8 : MOST_PATIENCE;
+}
 
 typedef struct OtherThreads {
   lt_Thread *self;
@@ -48,15 +51,17 @@ static void count_heard(lt_Thread *thread) {
 }
 
 static void ask_to_end(lt_Thread *thread, plat_Time since_begin) {
+  plat_Time grace = thread->runtime->options.grace;
+  plat_Time patience = patience_in(grace);
   int taken = LT_TAKEN;
-  if (since_begin >= GRACE - 2 * PATIENCE)
+  if (since_begin >= grace - 2 * patience)
     atomic_compare_exchange_strong(&thread->exit_taken, &taken, LT_TAKEN_LONG);
   if (since_begin > 0 && atomic_load(&thread->exit_taken) != LT_TAKEN)
     count_heard(thread);
   atomic_store(&thread->heard, false);
   lt_interrupt_to_exit(thread,
-                       since_begin >= GRACE - PATIENCE ||
-                           (since_begin >= PATIENCE && thread->exits_heard >= HEARD_ENOUGH));
+                       since_begin >= grace - patience ||
+                           (since_begin >= patience && thread->exits_heard >= HEARD_ENOUGH));
 }
 
 static void ask_others_to_end(lt_Runtime *runtime, const lt_Thread *self, plat_Time since_begin) {
@@ -80,9 +85,12 @@ void lt_shutdown(lua_State *L, lt_Thread *main) {
   } while (!lt_runtime_threads_close(main->runtime, main, parked == LT_INTERRUPTED));
   lt_interrupt_clear(L, main, true);
   others.daemons_too = true;
+  plat_Time grace = main->runtime->options.grace;
   plat_Time begin = plat_now();
   plat_Time now = begin;
-  while (now - begin < GRACE && others_left(&others)) {
+  if (grace == 0) /* they are asked, and left alone */
+    ask_others_to_end(main->runtime, main, 0);
+  while (now - begin < grace && others_left(&others)) {
     ask_others_to_end(main->runtime, main, now - begin);
     wait = wait_for_others(&others, now + AGAIN);
     lt_wait_unless_interrupted(L, main, &wait);

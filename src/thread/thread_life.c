@@ -180,12 +180,19 @@ static void run_without_state(lt_Thread *thread) {
   lt_excepthook_no_memory(thread);
 }
 
+/* What the host wants to be done on the OS thread. Here nothing of Lua is running. */
+static void tell_host(const lt_Thread *thread, void (*event)(void *context)) {
+  if (event != NULL)
+    event(thread->runtime->options.context);
+}
+
 /* Who has joined the thread may start the next one at once, so leaving offers the worker. */
 static void finish(lt_Worker *worker, lt_Thread *thread) {
   lt_home_leave(thread);
   lt_interrupt_forget(thread, true);
   lt_interrupt_descriptor_close(thread);
   lt_parker_end_polling(thread->parker);
+  tell_host(thread, thread->runtime->options.on_thread_end);
   lt_runtime_threads_leave(thread->runtime, thread, LT_DONE, worker);
   lt_object_release(&thread->object);
 }
@@ -197,6 +204,7 @@ static void run_thread(lt_Worker *worker, void **kept, void *argument) {
   *kept = NULL;
   lt_thread_show_name(thread);
   lt_affinity_begin(thread);
+  tell_host(thread, thread->runtime->options.on_thread_start);
   if (fresh == NULL) {
     run_without_state(thread);
   } else if (!lt_home_enter(thread)) {
