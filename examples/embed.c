@@ -38,10 +38,11 @@ int main(void) {
     return EXIT_FAILURE;
   luaL_openlibs(L);
   luaL_requiref(L, "lthread", luaopen_lthread, 0);
+  lua_pop(L, 1);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE); /* every thread finds 'host' here */
   lua_pushcfunction(L, open_host);
   lua_setfield(L, -2, "host");
-  lua_pop(L, 2);
+  lua_pop(L, 1);
   int status = luaL_dostring(L, script);
   if (status != LUA_OK)
     fprintf(stderr, "%s\n", luaL_tolstring(L, -1, NULL)); /* an error may be an object */

@@ -22,7 +22,7 @@ REMOVE = cd '$(DESTDIR)$(1)' 2>/dev/null && rm -f $(notdir $(2)) || true
 REMOVE_FOLDER = if test -d '$(DESTDIR)$(1)'; then rmdir '$(DESTDIR)$(1)'; fi
 
 # What README.md links to stays where it says.
-NOTES = README.md CHANGELOG.md LICENSE
+NOTES = README.md CHANGELOG.md SECURITY.md LICENSE
 DOCUMENTS := $(wildcard doc/*.md doc/*.svg)
 EXAMPLES := $(wildcard examples/*.lua examples/*.c)
 ANNOTATIONS := $(wildcard library/*.lua)

@@ -204,6 +204,8 @@ build = {
    modules = {
       _thread = "lua/_thread.lua",
    },
+   install = { conf = { ["lthread.h"] = "lthread.h" } },
+   copy_directories = { "doc", "examples", "library" },
    platforms = {
       unix = lthread({ "LT_PLATFORM_POSIX" }, { "pthread" }, "platform/posix.c", "platform/events.c", "platform/polling.c", "platform/signals.c", "platform/portable.c"),
       linux = lthread({ "LT_PLATFORM_LINUX" }, { "pthread", "dl" }, "platform/posix.c", "platform/events.c", "platform/polling.c", "platform/signals.c", "platform/linux.c"),

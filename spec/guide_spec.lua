@@ -1,5 +1,6 @@
 -- The examples of the guide, of the README and of the page for those who come from elsewhere do
--- what stands beside them. Those of one section are one script.
+-- what stands beside them. Those of one section are one script. Those in C stand in a file that is
+-- built.
 local child = require "fixtures.child"
 
 -- The code of each section of a file, by the section's heading.
@@ -42,6 +43,33 @@ for _, path in ipairs { "doc/guide.md", "README.md", "doc/migrating.md" } do
       it("in '" .. heading .. "' do what they say", function()
         check(code, child(code))
       end)
+    end
+  end)
+end
+
+-- The lines of all blocks in C of a file.
+local function lines_of_c(path)
+  local lines, is_code = {}, false
+  for line in io.lines(path) do
+    if line == "```c" or line == "```" then
+      is_code = line == "```c"
+    elseif is_code then
+      lines[#lines + 1] = words(line)
+    end
+  end
+  return lines
+end
+
+local built = { ["README.md"] = "examples/embed.c", ["doc/reference.md"] = "lthread.h" }
+
+for path, built_path in pairs(built) do
+  it("the C of " .. path .. " is that of " .. built_path, function()
+    local present = {}
+    for line in io.lines(built_path) do present[words(line)] = true end
+    local lines = lines_of_c(path)
+    assert.truthy(#lines > 0)
+    for _, line in ipairs(lines) do
+      assert.truthy(present[line], ("%s has not: %s"):format(built_path, line))
     end
   end)
 end

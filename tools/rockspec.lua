@@ -1,4 +1,5 @@
--- Compares the files that a rockspec lists with those that are there, or lists them anew.
+-- Compares the files that the rockspec of the tree lists with those that are there, and the rockspec
+-- of the release that lthread.h names with it; or writes both anew.
 -- usage: lua tools/rockspec.lua [--write] file
 local is_writing = arg[1] == "--write"
 local path = arg[is_writing and 2 or 1]
@@ -63,18 +64,43 @@ local function check_platforms(text)
   end
 end
 
-local input <close> = assert(io.open(path))
-local text = input:read "a"
+local function read(file)
+  local input <close> = assert(io.open(file))
+  return input:read "a"
+end
+
+local function write(file, text)
+  local output <close> = assert(io.open(file, "w"))
+  assert(output:write(text))
+end
+
+-- The text with one piece, which it has once, replaced.
+local function replaced(text, old, new)
+  local first, last = text:find(old, 1, true)
+  if not first then error(("%s: no %s"):format(path, old), 0) end
+  return text:sub(1, first - 1) .. new .. text:sub(last + 1)
+end
+
+local text = read(path)
 local wanted = with_lines(text, "sources = {\n", "               ...\n",
   list "lthread.c src/*/*.c lib/*.c", source_line)
 wanted = with_lines(wanted, "build = {\n   type = \"builtin\",\n   modules = {\n", "   },\n",
   list "lua/*.lua", module_line)
 
+-- A release is the tree under its tag.
+local version = read "lthread.h":match '#define LTHREAD_VERSION "([%d.]+)"'
+local release_path = replaced(path, "scm", version)
+local release = replaced(wanted, 'version = "scm-1"', ('version = "%s-1"'):format(version))
+release = replaced(release, '.git",\n}', ('.git",\n   tag = "v%s",\n}'):format(version))
+
 if is_writing then
-  local output <close> = assert(io.open(path, "w"))
-  assert(output:write(wanted))
+  write(path, wanted)
+  write(release_path, release)
 else
   compare(text, wanted)
+  if read(release_path) ~= release then
+    complain("%s is another: make rockspec writes it anew", release_path)
+  end
 end
 check_platforms(wanted)
 os.exit(not failed)
