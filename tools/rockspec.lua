@@ -1,4 +1,4 @@
--- Compares the files that the rockspec of the tree lists with those that are there, and the rockspec
+-- Compares the files that the rockspec of the tree lists with those that are there, and that
 -- of the release that lthread.h names with it; or writes both anew.
 -- usage: lua tools/rockspec.lua [--write] file
 local is_writing = arg[1] == "--write"

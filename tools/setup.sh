@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what `make test` and `make demo` need, where it is missing.
 # usage: [LUA_VERSION=5.5] sh tools/setup.sh [ci | libraries]
-#   ci: also what lint, asan, tsan, models and the rock need
+#   ci: also what lint, asan, tsan, models, the rock and Lua 5.5 need
 #   libraries: also what `make libraries` uses in threads, on Debian
 
 set -u
@@ -78,6 +78,7 @@ find_missing() {
     has spin || missing="$missing spin"
     has luarocks || missing="$missing luarocks"
     has pandoc || missing="$missing pandoc"
+    has dpkg-source || missing="$missing dpkg-dev"
   fi
   [ "$what" = libraries ] && find_missing_libraries
   return 0
