@@ -224,11 +224,7 @@ static int barrier_index(lua_State *L) {
   } else if (strcmp(key, "broken") == 0) {
     lua_pushboolean(L, lt_barrier_is_broken(barrier));
   } else {
-    lua_settop(L, 2);
-    if (luaL_getmetafield(L, 1, "methods") != LUA_TTABLE)
-      return 0;
-    lua_pushvalue(L, 2);
-    lua_rawget(L, -2);
+    lt_object_push_method(L);
   }
   return 1;
 }

@@ -119,11 +119,7 @@ static int handle_index(lua_State *L) {
   lt_Thread *thread = check_handle(L);
   if (lua_type(L, 2) == LUA_TSTRING && push_thread_field(L, thread, lua_tostring(L, 2)))
     return 1;
-  lua_settop(L, 2);
-  if (luaL_getmetafield(L, 1, "methods") != LUA_TTABLE)
-    return 0;
-  lua_pushvalue(L, 2);
-  lua_rawget(L, -2);
+  lt_object_push_method(L);
   return 1;
 }
 

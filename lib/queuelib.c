@@ -161,6 +161,25 @@ static int queue_shutdown(lua_State *L) {
   return 0;
 }
 
+/*
+** queue.maxsize, queue.unfinished_tasks, queue.is_shutdown
+** At most how many messages the queue holds, 0 if it has no bound; how many that were put are not
+** done yet, and whether it is shut down, at this moment. Follow the attributes of queue.Queue.
+*/
+static int queue_index(lua_State *L) {
+  if (lt_object_push_method(L))
+    return 1;
+  const lt_Queue *queue = lt_queue_check(L);
+  const char *field = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (strcmp(field, "maxsize") == 0)
+    lua_pushinteger(L, (lua_Integer)lt_queue_maxsize(queue));
+  else if (strcmp(field, "unfinished_tasks") == 0)
+    lua_pushinteger(L, (lua_Integer)lt_queue_unfinished(queue));
+  else if (strcmp(field, "is_shutdown") == 0)
+    lua_pushboolean(L, lt_queue_is_shut_down(queue));
+  return 1;
+}
+
 static int queue_tostring(lua_State *L) {
   lt_Queue *queue = lt_queue_check(L);
   lua_Integer maxsize = (lua_Integer)lt_queue_maxsize(queue);
@@ -195,10 +214,13 @@ static const luaL_Reg queue_methods[] = {
     METHODS_OF_ALL,       {"full", queue_full},         {"task_done", queue_task_done},
     {"join", queue_join}, {"shutdown", queue_shutdown}, {NULL, NULL}};
 
-static const luaL_Reg queue_metamethods[] = {{"__tostring", queue_tostring}, {NULL, NULL}};
+static const luaL_Reg simple_queue_metamethods[] = {{"__tostring", queue_tostring}, {NULL, NULL}};
+
+static const luaL_Reg queue_metamethods[] = {
+    {"__index", queue_index}, {"__tostring", queue_tostring}, {NULL, NULL}};
 
 static const lt_Face simple_queue_face = {&simple_queue_class, simple_queue_methods,
-                                          queue_metamethods, NULL, queue_sight};
+                                          simple_queue_metamethods, NULL, queue_sight};
 static const lt_Type simple_queue_type = {"queue.SimpleQueue", &simple_queue_face, lt_queue_destroy,
                                           &lt_queue_tracing};
 static const lt_Face queue_face = {&queue_class, queue_methods, queue_metamethods, NULL,

@@ -89,6 +89,9 @@ function simple:qsize() end
 function simple:empty() end
 
 ---@class lthread.Queue: lthread.SimpleQueue Python: `queue.Queue`.
+---@field maxsize integer 0: without bound.
+---@field unfinished_tasks integer How many of the messages that were put are not done.
+---@field is_shutdown boolean
 local bounded = {}
 
 ---@return boolean

@@ -195,6 +195,26 @@ static void register_type(lua_State *L, const lt_Type *type) {
   lua_pop(L, 1);
 }
 
+/* Into the metatable on the top: an __index function has the methods as its second upvalue. */
+static void set_metamethods(lua_State *L, const luaL_Reg *metamethods) {
+  lt_set_functions(L, metamethods);
+  lua_CFunction index =
+      lua_getfield(L, -1, "__index") == LUA_TFUNCTION ? lua_tocfunction(L, -1) : NULL;
+  lua_pop(L, 1);
+  if (index == NULL)
+    return;
+  lt_context_push(L);
+  lua_getfield(L, -2, "methods");
+  lua_pushcclosure(L, index, 2);
+  lua_setfield(L, -2, "__index");
+}
+
+bool lt_object_push_method(lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushvalue(L, 2);
+  return lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL;
+}
+
 void lt_object_push_metatable(lua_State *L, const lt_Type *type) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, type) == LUA_TTABLE)
     return;
@@ -209,7 +229,7 @@ void lt_object_push_metatable(lua_State *L, const lt_Type *type) {
   lua_pushcfunction(L, lt_object_collect);
   lua_setfield(L, -2, "__gc");
   if (type->face != NULL && type->face->metamethods != NULL)
-    lt_set_functions(L, type->face->metamethods);
+    set_metamethods(L, type->face->metamethods);
   lua_pushstring(L, type->name);
   lua_setfield(L, -2, "__name");
   register_type(L, type);

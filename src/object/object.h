@@ -86,6 +86,9 @@ void lt_object_forget_proxies(lua_State *L, int metatable);
 /* Pushes the metatable that the proxies of a type have, but for those with one of their own. */
 void lt_object_push_metatable(lua_State *L, const lt_Type *type);
 
+/* In an __index function, with its arguments: pushes the method of that name; false, and a nil, if there is none. */
+bool lt_object_push_method(lua_State *L);
+
 /* The __gc of a proxy; a type that has its own calls this at its end. */
 int lt_object_collect(lua_State *L);
 
@@ -161,7 +164,7 @@ typedef struct lt_Owned lt_Owned;
 
 typedef struct lt_ContextBase {
   lt_Owned *owned; /* memory of the state */
-  bool closing; /* its finalizers are called for the last time; not told of a main state */
+  bool closing;    /* its finalizers are called for the last time; not told of a main state */
   bool ended;
   const void *raised; /* the last exception that was sent to the thread, only to be compared */
 } lt_ContextBase;

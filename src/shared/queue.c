@@ -266,9 +266,19 @@ bool lt_queue_task_done(lt_Queue *queue) {
   return true;
 }
 
+/* That of one moment: what is done is counted before what was put, and is never above it. */
+uint64_t lt_queue_unfinished(const lt_Queue *queue) {
+  uint64_t done = atomic_load(&queue->done);
+  return lt_queue_read_count(&queue->tail) - done;
+}
+
 /*
 ** Shutting down
 */
+
+bool lt_queue_is_shut_down(const lt_Queue *queue) {
+  return lt_queue_closing(queue) != LT_QUEUE_OPEN;
+}
 
 void lt_queue_drop_all(lt_Queue *queue, lt_Parker *parker) {
   lt_HeapEntry entry = {.number = 0};

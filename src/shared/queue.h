@@ -82,9 +82,11 @@ lt_Wait lt_queue_wait_until_done(lt_Queue *queue, plat_Time deadline);
 
 /* Counts an item as done; false if all are. */
 bool lt_queue_task_done(lt_Queue *queue);
+uint64_t lt_queue_unfinished(const lt_Queue *queue);
 
 /* From now on nothing can be put; with 'immediate', what is there is dropped and counts as done. */
 void lt_queue_shut_down(lt_Queue *queue, lt_Parker *parker, bool immediate);
+bool lt_queue_is_shut_down(const lt_Queue *queue);
 
 /* Whether a getter would not wait: there is an item, or it is shut down. */
 bool lt_queue_is_readable(const lt_Queue *queue);
