@@ -101,7 +101,9 @@ describe("the annotations for editors", function()
     local function methods(object) return sorted_names(debug.getmetatable(object).methods) end
     assert.same(methods(queue.SimpleQueue()), sorted_names(simple))
     assert.same(methods(queue.Queue()), sorted_names(simple, bounded))
-    for field in pairs(of_queue.bounded.fields) do assert.is_not_nil(queue.Queue()[field], field) end
+    for field in pairs(of_queue.bounded.fields) do
+      assert.is_not_nil(queue.Queue()[field], field)
+    end
   end)
 
   -- The positional parameters of a signature as the reference writes it: a, b from "a [, b = 1]".

@@ -82,6 +82,26 @@ describe("examples/chat.lua", function()
   end)
 end)
 
+describe("examples/loops.lua", function()
+  for _, kind in ipairs { "luv", "cqueues", "copas" } do
+    it("is told in a loop of " .. kind .. " what a pool has computed", function()
+      local pipe <close> = io.popen(("timeout 60 %s examples/loops.lua %s 10 2>&1"):format(
+        os.getenv "LTHREAD_LUA" or "lua5.4", kind))
+      local output = pipe:read "a"
+      for job = 1, 10 do
+        assert.truthy(output:find(("job %d is done\n"):format(job), 1, true), output)
+      end
+      assert.matches("\n5133 primes below 50000; the loop ticked on: yes\n$", output)
+    end)
+  end
+
+  it("says which loops there are", function()
+    local pipe <close> = io.popen(("%s examples/loops.lua qt 2>&1"):format(
+      os.getenv "LTHREAD_LUA" or "lua5.4"))
+    assert.equal("loops: which loop, luv, cqueues or copas? There is no qt\n", pipe:read "a")
+  end)
+end)
+
 describe("examples/mandelbrot.lua", function()
   it("draws a picture, the same with one thread and with several", function()
     local path = os.tmpname()
