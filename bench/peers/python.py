@@ -84,6 +84,67 @@ def semaphore(count):
     return alone(threading.Semaphore(), count)
 
 
+def event(count):
+    one = threading.Event()
+    begin = now()
+    for _ in range(int(count)):
+        one.set()
+        one.is_set()
+        one.clear()
+    return (now() - begin) / count
+
+
+def rounds_of_two(count, ours, other):
+    """Seconds for a round of two threads, each of which calls its function as often."""
+
+    def run():
+        for _ in range(int(count)):
+            other()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    begin = now()
+    for _ in range(int(count)):
+        ours()
+    taken = now() - begin
+    thread.join()
+    return taken / count
+
+
+def events(count):
+    there, back = threading.Event(), threading.Event()
+
+    def ours():
+        there.set()
+        back.wait()
+        back.clear()
+
+    def other():
+        there.wait()
+        there.clear()
+        back.set()
+
+    return rounds_of_two(count, ours, other)
+
+
+def conditions(count):
+    condition, turns = threading.Condition(), [0]
+
+    def take(turn):
+        with condition:
+            while turns[0] % 2 != turn:
+                condition.wait()
+            turns[0] += 1
+            condition.notify()
+
+    return rounds_of_two(count, lambda: take(0), lambda: take(1))
+
+
+def barriers(count):
+    barrier = threading.Barrier(2)
+    return rounds_of_two(count, barrier.wait, barrier.wait)
+
+
 def in_two(function):
     """Run it in two threads and return both results."""
     results, ends = [], []
