@@ -59,12 +59,12 @@ matrix-sid54:
 	@sh tools/sid.sh 5.4 $(SID)
 	@$(MAKE) --no-print-directory run-host VARIANT=sid54 LUA_INCDIR=$(SID)/include LUA_LIB=$(SID)/liblua5.4.a
 
-WINDOWS = $(CURDIR)/build/lua-windows
+LUA_FOR_WINDOWS = $(CURDIR)/build/lua-windows
 
 ## matrix-windows  the specs on Windows, which mingw-w64 builds and wine runs; not part of matrix (ARGS: files and folders)
 matrix-windows:
-	@sh tools/windows.sh '$(WINDOWS)'
-	@$(MAKE) --no-print-directory PLATFORM=windows CC=x86_64-w64-mingw32-gcc LUA_INCDIR='$(WINDOWS)/include' LUA_LIBDIR='$(WINDOWS)'
-	@sh tools/wine.sh '$(WINDOWS)' build/windows/lthread.dll $(ARGS)
+	@sh tools/windows.sh '$(LUA_FOR_WINDOWS)'
+	@$(MAKE) --no-print-directory PLATFORM=windows CC=x86_64-w64-mingw32-gcc LUA_INCDIR='$(LUA_FOR_WINDOWS)/include' LUA_LIBDIR='$(LUA_FOR_WINDOWS)'
+	@sh tools/wine.sh '$(LUA_FOR_WINDOWS)' build/windows/lthread.dll $(ARGS)
 
 .PHONY: matrix matrix-windows $(MATRIX:%=matrix-%)

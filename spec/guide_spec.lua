@@ -2,6 +2,7 @@
 -- what stands beside them. Those of one section are one script. Those in C stand in a file that is
 -- built.
 local child = require "fixtures.child"
+local hosts = require "support.hosts"
 
 -- The code of each section of a file, by the section's heading.
 local function examples_of(path)
@@ -60,7 +61,11 @@ local function lines_of_c(path)
   return lines
 end
 
-local built = { ["README.md"] = "examples/embed.c", ["doc/reference.md"] = "lthread.h" }
+local built = {
+  ["README.md"] = "examples/embed.c",
+  ["doc/embedding.md"] = "spec/hosts/documented.c",
+  ["doc/reference.md"] = "lthread.h",
+}
 
 for path, built_path in pairs(built) do
   it("the C of " .. path .. " is that of " .. built_path, function()
@@ -73,3 +78,7 @@ for path, built_path in pairs(built) do
     end
   end)
 end
+
+it("the host of doc/embedding.md runs a thread", function()
+  assert.equal("42\nstatus 0\n", hosts.run "documented")
+end)
