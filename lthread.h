@@ -94,10 +94,10 @@ typedef struct lthread_Options {
 } lthread_Options;
 
 /*
-** [-0, +1, e] Owner of L. As luaopen_lthread, but the runtime that it makes has these options (NULL: the
-** defaults), and scripts may require it, for it is in package.loaded. Where lthread is open already it raises RuntimeError if the options are others.
-** Raises ValueError for a wrong size, for an option that the library does not know, and for a grace
-** period beyond TIMEOUT_MAX.
+** [-0, +1, e] Owner of L. As luaopen_lthread, but the runtime that it makes has these options (NULL:
+** the defaults), and scripts may require it, for it is in package.loaded. Where lthread is open
+** already it raises RuntimeError if the options are others. Raises ValueError for a wrong size, for
+** an option that the library does not know, and for a grace period beyond TIMEOUT_MAX.
 */
 LTHREAD_API int lthread_open(lua_State *L, const lthread_Options *options);
 

@@ -1,17 +1,7 @@
 -- Locks: alone, fought for, and to wake each other.
 
+local alone = require "support.alone"
 local floor = require "floor"
-
--- Seconds for one acquire and release.
-local function alone(lock)
-  local count = 1000000
-  local begin = floor.now()
-  for _ = 1, count do
-    lock:acquire()
-    lock:release()
-  end
-  return (floor.now() - begin) / count
-end
 
 -- How often this thread gets the lock, or the mutex of bare C, in so many seconds. A fight needs
 -- two processors: threads that take turns on one hardly ever meet.

@@ -1,5 +1,6 @@
 -- Events, conditions and barriers: two threads that wake each other, and what they cost alone.
 
+local alone = require "support.alone"
 local floor = require "floor"
 
 local count = 5000
@@ -62,15 +63,7 @@ return {
   {
     what = "set + is_set + clear of an event", unit = "ns",
     base = "two methods that do nothing",
-    floor = function()
-      local nothing, n = floor.nothing(), 1000000
-      local begin = floor.now()
-      for _ = 1, n do
-        nothing:acquire()
-        nothing:release()
-      end
-      return (floor.now() - begin) / n
-    end,
+    floor = function() return alone(floor.nothing()) end,
     ours = function(lthread)
       local event, n = lthread.Event(), 1000000
       local begin = floor.now()

@@ -217,15 +217,14 @@ static int barrier_abort(lua_State *L) {
 static int barrier_index(lua_State *L) {
   lt_Barrier *barrier = &check_barrier(L)->barrier;
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
-  if (strcmp(key, "parties") == 0) {
+  if (strcmp(key, "parties") == 0)
     lua_pushinteger(L, (lua_Integer)barrier->parties);
-  } else if (strcmp(key, "n_waiting") == 0) {
+  else if (strcmp(key, "n_waiting") == 0)
     lua_pushinteger(L, (lua_Integer)lt_barrier_count(barrier));
-  } else if (strcmp(key, "broken") == 0) {
+  else if (strcmp(key, "broken") == 0)
     lua_pushboolean(L, lt_barrier_is_broken(barrier));
-  } else {
+  else
     lt_object_push_method(L);
-  }
   return 1;
 }
 

@@ -9,20 +9,9 @@ directory=$(cd "$1" && pwd)
 includes=$2
 [ -f "$directory/lib/mime/core.so" ] && exit
 
-apt() {
-  apt-get -qq -o APT::Sandbox::User=root -o Dir::Etc::sourcelist="$directory/sources.list" -o Dir::Etc::sourceparts=/dev/null \
-    -o Dir::State::Lists="$directory/lists" "$@"
-}
-
-mkdir -p "$directory/lists/partial" "$directory/lib/socket" "$directory/lib/mime" "$directory/luasocket"
+sh "$(dirname "$0")/source.sh" "$directory" luasocket
+mkdir -p "$directory/lib/socket" "$directory/lib/mime"
 cd "$directory"
-# shellcheck disable=SC2016
-apt-get indextargets --format 'deb-src $(REPO_URI) $(RELEASE) $(COMPONENT)' \
-  'Created-By: Packages' | sort -u >sources.list
-apt update
-# What the package adds to the source for Debian is not needed.
-apt --download-only source luasocket || true
-tar -xzf luasocket_*.orig.tar.gz -C luasocket --strip-components=1
 
 # module OUTPUT sources...
 module() {

@@ -12,25 +12,9 @@ directory=$(cd "$1" && pwd)
 lua=$directory/lua
 [ -x "$lua" ] && exit
 
-apt() {
-  apt-get -qq -o Dir::Etc::sourcelist="$directory/sources.list" -o Dir::Etc::sourceparts=/dev/null \
-    -o Dir::State::Lists="$directory/lists" "$@"
-}
-
-# What the package of a source adds to it for Debian is not needed.
-unpack() {
-  apt --download-only source "$1" || true
-  mkdir -p "$directory/$1"
-  tar -xzf "$directory/$1"_*.orig.tar.gz -C "$directory/$1" --strip-components=1
-}
-
-mkdir -p "$directory/lists/partial" "$directory/include" "$directory/kernel"
+sh "$tools/source.sh" "$directory" lua5.4
+mkdir -p "$directory/include" "$directory/kernel"
 cd "$directory"
-# shellcheck disable=SC2016
-apt-get indextargets --format 'deb-src $(REPO_URI) $(RELEASE) $(COMPONENT)' \
-  'Created-By: Packages' | sort -u >sources.list
-apt update
-unpack lua5.4
 
 for name in lua.h luaconf.h lualib.h lauxlib.h; do
   cp "lua5.4/src/$name" include/

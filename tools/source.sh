@@ -1,6 +1,6 @@
 #!/bin/sh
-# Unpacks the source of a package of Debian, as its authors have published it, under a directory of
-# its name. What Debian adds to it is left out.
+# Unpacks the sources of packages of Debian, as their authors have published them, each under a
+# directory of its name. What Debian adds to them is left out.
 # usage: sh tools/source.sh DIRECTORY PACKAGE...
 
 set -eu

@@ -16,7 +16,7 @@ mkdir -p "$directory/include" "$directory/lib/socket" "$directory/lib/mime"
 cd "$directory"
 
 for name in lua.h luaconf.h lualib.h lauxlib.h lua.hpp; do
-  cp "lua5.4/src/$name" include/ 2>/dev/null || true
+  cp "lua5.4/src/$name" include/
 done
 
 (

@@ -83,11 +83,15 @@ describe("examples/chat.lua", function()
 end)
 
 describe("examples/loops.lua", function()
+  local function run(...)
+    local pipe <close> = io.popen(("timeout 60 %s examples/loops.lua %s 2>&1"):format(
+      os.getenv "LTHREAD_LUA" or "lua5.4", table.concat({ ... }, " ")))
+    return pipe:read "a"
+  end
+
   for _, kind in ipairs { "luv", "cqueues", "copas" } do
     it("is told in a loop of " .. kind .. " what a pool has computed", function()
-      local pipe <close> = io.popen(("timeout 60 %s examples/loops.lua %s 10 2>&1"):format(
-        os.getenv "LTHREAD_LUA" or "lua5.4", kind))
-      local output = pipe:read "a"
+      local output = run(kind, 10)
       for job = 1, 10 do
         assert.truthy(output:find(("job %d is done\n"):format(job), 1, true), output)
       end
@@ -96,9 +100,7 @@ describe("examples/loops.lua", function()
   end
 
   it("says which loops there are", function()
-    local pipe <close> = io.popen(("%s examples/loops.lua qt 2>&1"):format(
-      os.getenv "LTHREAD_LUA" or "lua5.4"))
-    assert.equal("loops: which loop, luv, cqueues or copas? There is no qt\n", pipe:read "a")
+    assert.equal("loops: which loop, luv, cqueues or copas? There is no qt\n", run "qt")
   end)
 end)
 

@@ -195,18 +195,11 @@ static void register_type(lua_State *L, const lt_Type *type) {
   lua_pop(L, 1);
 }
 
-/* Into the metatable on the top: an __index function has the methods as its second upvalue. */
+/* Into the metatable on the top: they have the methods as their second upvalue, for __index. */
 static void set_metamethods(lua_State *L, const luaL_Reg *metamethods) {
-  lt_set_functions(L, metamethods);
-  lua_CFunction index =
-      lua_getfield(L, -1, "__index") == LUA_TFUNCTION ? lua_tocfunction(L, -1) : NULL;
-  lua_pop(L, 1);
-  if (index == NULL)
-    return;
   lt_context_push(L);
   lua_getfield(L, -2, "methods");
-  lua_pushcclosure(L, index, 2);
-  lua_setfield(L, -2, "__index");
+  luaL_setfuncs(L, metamethods, 2);
 }
 
 bool lt_object_push_method(lua_State *L) {

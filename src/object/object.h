@@ -86,7 +86,10 @@ void lt_object_forget_proxies(lua_State *L, int metatable);
 /* Pushes the metatable that the proxies of a type have, but for those with one of their own. */
 void lt_object_push_metatable(lua_State *L, const lt_Type *type);
 
-/* In an __index function, with its arguments: pushes the method of that name; false, and a nil, if there is none. */
+/*
+** In an __index function, with its arguments: pushes the method of that name; false, and a nil, if
+** there is none.
+*/
 bool lt_object_push_method(lua_State *L);
 
 /* The __gc of a proxy; a type that has its own calls this at its end. */

@@ -10,8 +10,8 @@
 #include "src/thread/runtime_options.h"
 
 /*
-** Opens a runtime with these options whose main thread uses L, where there is none. It ends when L is closed, after
-** all its threads. Raises RuntimeError, and for want of memory.
+** Opens a runtime with these options whose main thread uses L, where there is none. It ends when L
+** is closed, after all its threads. Raises RuntimeError, and for want of memory.
 */
 void lt_main_state_open(lua_State *L, const lt_RuntimeOptions *options);
 
