@@ -201,7 +201,7 @@ static void set_class(lua_State *L, lt_Class *class_object, const char *name) {
 }
 
 static void push_module(lua_State *L) {
-  lua_createtable(L, 0, 57);
+  lua_createtable(L, 0, 67);
   lt_set_functions(L, functions);
   lt_set_functions(L, lt_thread_functions);
   lt_set_functions(L, lt_affinity_functions);
@@ -213,6 +213,7 @@ static void push_module(lua_State *L) {
   lt_set_functions(L, lt_transfer_functions);
   lt_set_functions(L, lt_call_functions);
   lt_set_functions(L, lt_raw_functions);
+  lt_set_functions(L, lt_seeing_functions);
   lt_exception_classes(L);
   set_class(L, &lt_RuntimeError, "error");
   set_class(L, &lt_LockType, "LockType");

@@ -59,6 +59,6 @@ int lt_opt_globals(lua_State *L, int arg);
 /* Functions of the module that have a file of their own. */
 extern const luaL_Reg lt_affinity_functions[], lt_thread_functions[], lt_interrupt_functions[],
     lt_descriptor_functions[], lt_shared_functions[], lt_transfer_functions[], lt_call_functions[],
-    lt_copy_functions[], lt_raw_functions[], lt_wait_any_functions[];
+    lt_copy_functions[], lt_raw_functions[], lt_wait_any_functions[], lt_seeing_functions[];
 
 #endif

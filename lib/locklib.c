@@ -7,7 +7,6 @@
 
 #include "lib/holding.h"
 #include "lib/lock_methods.h"
-#include "src/diagnose/deadlock.h"
 #include "src/sync/lock.h"
 #include "src/thread/interrupt.h"
 #include "src/thread/wait.h"
@@ -101,11 +100,11 @@ static void set_holder(LockObject *lock, uint64_t ident) {
   atomic_store_explicit(&lock->holder, ident, memory_order_relaxed);
 }
 
-/* The owner is for the report of a deadlock, if one is wanted. */
+/* The owner is for those who look into the program, if they want it. */
 static void note_holder(const lt_Proxy *proxy) {
   uint64_t ident = lt_holder_ident(proxy);
   set_holder(lock_of(proxy), ident);
-  if (lt_deadlock_checked())
+  if (lt_lock_owner_is_wanted())
     lt_lock_note_owner(&lock_of(proxy)->lock, ident);
 }
 
@@ -443,7 +442,7 @@ void lt_lock_resume(lua_State *L, lt_Object *lock, lt_LockHolding as_before) {
   }
   atomic_store_explicit(&plain->guarded, as_before.guarded, memory_order_relaxed);
   set_holder(plain, own_ident(L));
-  if (lt_deadlock_checked())
+  if (lt_lock_owner_is_wanted())
     lt_lock_note_owner(&plain->lock, own_ident(L));
 }
 

@@ -274,6 +274,29 @@ function _thread.cancel_dump_traceback_later() end
 ---@param flag boolean
 function _thread.set_deadlock_check(flag) end
 
+---From now on the process counts for what its threads wait.
+function _thread.contention_start() end
+
+function _thread.contention_stop() end
+
+---@class lthread.ContendedPlace
+---@field place? string "file.lua:12"
+---@field waits integer
+---@field seconds number
+
+---@class lthread.Contended
+---@field what string "lock", "queue get", "shared table", ...
+---@field address string
+---@field waits integer
+---@field seconds number
+---@field longest number
+---@field held_by? string the name of a thread
+---@field places lthread.ContendedPlace[]
+
+---For what threads have waited, the costliest first; print shows a table.
+---@return lthread.Contended[]
+function _thread.contention() end
+
 -- Locks
 
 ---@class lthread.LockClass: lthread.Class

@@ -1,5 +1,5 @@
 /*
-** Shared state: 'lt_deadlock_check'; 'deadlocked' of a runtime, which the one who reports sets.
+** Shared state: 'deadlock_check'; 'deadlocked' of a runtime, which the one who reports sets.
 */
 #include "src/diagnose/deadlock.h"
 
@@ -12,10 +12,11 @@
 /* How long a thread has been blocked when it looks. */
 #define DELAY (PLAT_SECOND / 5)
 
-atomic_bool lt_deadlock_check;
+static atomic_bool deadlock_check;
 
 void lt_deadlock_set_check(bool on) {
-  atomic_store(&lt_deadlock_check, on);
+  atomic_store(&deadlock_check, on);
+  lt_lock_want_owners(LT_OWNERS_FOR_DEADLOCKS, on);
 }
 
 /* How often each thread's waiting has begun and ended, in 'seen'; false: one of them runs. */
@@ -99,7 +100,9 @@ static void report_deadlock(lt_Thread *thread, const lt_Blocked *blocked) {
 }
 
 plat_Time lt_deadlock_attend(lt_Thread *thread, const lt_Wait *wait, plat_Time since) {
-  if (!lt_deadlock_checked() || wait->deadline != PLAT_FOREVER || thread->waiting == NULL)
+  /* Relaxed: it only says whether to look. */
+  if (!atomic_load_explicit(&deadlock_check, memory_order_relaxed) ||
+      wait->deadline != PLAT_FOREVER || thread->waiting == NULL)
     return PLAT_FOREVER;
   if (plat_now() < since + DELAY)
     return since + DELAY;

@@ -13,14 +13,6 @@
 /* Turns the check on or off, for the whole process. LTHREAD_DEADLOCK=1 has it on at the start. */
 void lt_deadlock_set_check(bool on);
 
-/* While it is on, locks remember by whom they were acquired. */
-extern atomic_bool lt_deadlock_check;
-
-static inline bool lt_deadlock_checked(void) {
-  /* Relaxed: it only says whether to take notes. */
-  return atomic_load_explicit(&lt_deadlock_check, memory_order_relaxed);
-}
-
 /* On the waiting thread: looks if it is time to, and returns when to be called again. */
 plat_Time lt_deadlock_attend(lt_Thread *thread, const lt_Wait *wait, plat_Time since);
 

@@ -314,7 +314,7 @@ bool lt_cycles_collect(lt_Parker *parker, lt_Collection *collection) {
   if (!lt_lock_try(&running)) {
     if (parker == NULL)
       return false;
-    lt_lock_acquire_brief(&running, parker);
+    lt_lock_acquire_brief(&running, parker, "collection", &running);
   }
   plat_Time begin = plat_now();
   bool done = cycles_collect(collection);

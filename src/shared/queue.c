@@ -178,7 +178,7 @@ lt_QueueOutcome lt_queue_put(lt_Queue *queue, lt_Parker *parker, const lt_Messag
   lt_QueueEnd *tail = &queue->tail;
   lt_QueueOutcome outcome = LT_QUEUE_DONE;
   *put = 0;
-  lt_lock_acquire_brief(&tail->lock, parker);
+  lt_lock_acquire_brief(&tail->lock, parker, "queue", queue);
   if (lt_queue_closing(queue) != LT_QUEUE_OPEN) {
     outcome = LT_QUEUE_SHUT_DOWN;
   } else {
@@ -234,7 +234,7 @@ static void take_item(lt_Queue *queue, lt_HeapEntry *got) {
 
 lt_QueueOutcome lt_queue_get(lt_Queue *queue, lt_Parker *parker, lt_HeapEntry *got) {
   lt_QueueOutcome outcome;
-  lt_lock_acquire_brief(lt_queue_head_lock(queue), parker);
+  lt_lock_acquire_brief(lt_queue_head_lock(queue), parker, "queue", queue);
   if (lt_queue_gettable(queue, 1, &outcome) > 0)
     take_item(queue, got);
   lt_lock_release(lt_queue_head_lock(queue));
@@ -284,7 +284,7 @@ void lt_queue_drop_all(lt_Queue *queue, lt_Parker *parker) {
   lt_HeapEntry entry = {.number = 0};
   bool got;
   do {
-    lt_lock_acquire_brief(lt_queue_head_lock(queue), parker);
+    lt_lock_acquire_brief(lt_queue_head_lock(queue), parker, "queue", queue);
     got = available(queue, 1) > 0;
     if (got)
       take_item(queue, &entry);
@@ -298,7 +298,7 @@ void lt_queue_drop_all(lt_Queue *queue, lt_Parker *parker) {
 }
 
 void lt_queue_shut_down(lt_Queue *queue, lt_Parker *parker, bool immediate) {
-  lt_lock_acquire_brief(&queue->tail.lock, parker);
+  lt_lock_acquire_brief(&queue->tail.lock, parker, "queue", queue);
   lt_QueueClosing state = immediate ? LT_QUEUE_CLOSED : LT_QUEUE_NO_PUTS;
   /* Relaxed: written with this lock only. Release: who sees it sees all that was put. */
   if ((int)state > atomic_load_explicit(&queue->closing, memory_order_relaxed))

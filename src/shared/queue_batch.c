@@ -49,7 +49,7 @@ lt_QueueOutcome lt_queue_get_batch(lt_Queue *queue, lt_Parker *parker, size_t ma
     lt_queue_wake(queue, &queue->tail, 1);
     return LT_QUEUE_NO_MEMORY;
   }
-  lt_lock_acquire_brief(lt_queue_head_lock(queue), parker);
+  lt_lock_acquire_brief(lt_queue_head_lock(queue), parker, "queue", queue);
   uint64_t count = lt_queue_gettable(queue, batch->count, &outcome);
   if (count < batch->count)
     batch->count = (size_t)count;
@@ -68,7 +68,7 @@ void lt_queue_batch_free(lt_Queue *queue, lt_Parker *parker, lt_QueueBatch *batc
   } else {
     for (size_t i = 0; i < batch->count; i++)
       lt_heap_entry_free(&batch->entries[i]);
-    lt_lock_acquire_brief(&queue->tail.lock, parker);
+    lt_lock_acquire_brief(&queue->tail.lock, parker, "queue", queue);
     lt_heap_settle(&queue->heap, batch->count);
     lt_lock_release(&queue->tail.lock);
   }
@@ -82,7 +82,7 @@ static void put_back_items(lt_Queue *queue, lt_Parker *parker, lt_QueueBatch *ba
     memmove(&items[but], &items[but + 1], (batch->count - but - 1) * sizeof(lt_MessageItem));
     batch->count--;
   }
-  lt_lock_acquire_brief(&queue->head.lock, parker);
+  lt_lock_acquire_brief(&queue->head.lock, parker, "queue", queue);
   lt_segments_put_back(&queue->head.place, batch->segment, batch->count);
   lt_queue_publish_count(&queue->head, lt_queue_count_at(&queue->head) - batch->count);
   queue->returned += batch->count;
@@ -91,7 +91,7 @@ static void put_back_items(lt_Queue *queue, lt_Parker *parker, lt_QueueBatch *ba
 
 static void put_back_entries(lt_Queue *queue, lt_Parker *parker, lt_QueueBatch *batch, size_t but) {
   size_t taken = batch->count;
-  lt_lock_acquire_brief(&queue->tail.lock, parker);
+  lt_lock_acquire_brief(&queue->tail.lock, parker, "queue", queue);
   for (size_t i = taken; i-- > 0;)
     if (i != but)
       lt_heap_put_back(&queue->heap, &batch->entries[i]);
@@ -122,7 +122,7 @@ void lt_queue_batch_put_back(lt_Queue *queue, lt_Parker *parker, lt_QueueBatch *
 */
 
 static bool reserve_in_heap(lt_Queue *queue, lt_Parker *parker, const lt_HeapEntry *entry) {
-  lt_lock_acquire_brief(&queue->tail.lock, parker);
+  lt_lock_acquire_brief(&queue->tail.lock, parker, "queue", queue);
   bool has_room = lt_heap_fits(&queue->heap, &entry->key) && lt_heap_reserve(&queue->heap);
   if (has_room)
     queue->heap.reserved++;

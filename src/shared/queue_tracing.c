@@ -5,8 +5,8 @@
 #include "src/shared/queue.h"
 
 static void hold_still(lt_Queue *queue) {
-  lt_lock_acquire_brief(&queue->tail.lock, NULL);
-  lt_lock_acquire_brief(&queue->head.lock, NULL);
+  lt_lock_acquire_brief(&queue->tail.lock, NULL, "queue", queue);
+  lt_lock_acquire_brief(&queue->head.lock, NULL, "queue", queue);
 }
 
 static void queue_let_go(lt_Queue *queue) {

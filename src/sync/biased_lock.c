@@ -84,7 +84,7 @@ static void remove_bias(lt_BiasedLock *lock, unsigned bias) {
 ** be kept out too, that of readers.
 */
 static void lock_against(lt_BiasedLock *lock, lt_BiasUser user, bool readers_too) {
-  lt_lock_acquire_brief(&lock->lock, user.parker);
+  lt_lock_acquire_brief(&lock->lock, user.parker, "shared table", lock);
   /* Relaxed: it is written with the lock held. */
   unsigned bias = atomic_load_explicit(&lock->bias, memory_order_relaxed);
   if (bias != LT_BIAS_NONE && bias != user.slot && (bias != LT_BIAS_READERS || readers_too))

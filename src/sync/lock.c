@@ -44,6 +44,15 @@ static bool announce_waiter(void *context) {
          state == (LT_LOCKED | LT_WAITED);
 }
 
+atomic_uint lt_lock_owners_wanted;
+
+void lt_lock_want_owners(unsigned whose, bool wanted) {
+  if (wanted)
+    atomic_fetch_or(&lt_lock_owners_wanted, whose);
+  else
+    atomic_fetch_and(&lt_lock_owners_wanted, ~whose);
+}
+
 void lt_lock_note_owner(lt_Lock *lock, uint64_t ident) {
   /* Relaxed: a thread finds its own ident only where it wrote it itself. */
   atomic_store_explicit(&lock->owner, ident, memory_order_relaxed);
@@ -79,7 +88,7 @@ lt_Wait lt_lock_wait(lt_Lock *lock, plat_Time deadline) {
                    .relation = "held by"};
 }
 
-void lt_lock_wait_brief(lt_Lock *lock, lt_Parker *parker) {
+void lt_lock_wait_brief(lt_Lock *lock, lt_Parker *parker, const char *what, const void *shown) {
   while (parker == NULL) {
     if (lt_lock_try(lock))
       return;
@@ -87,6 +96,8 @@ void lt_lock_wait_brief(lt_Lock *lock, lt_Parker *parker) {
   }
   lt_Wait wait = lt_lock_wait(lock, PLAT_FOREVER);
   wait.deaf = LT_BRIEF;
+  wait.what = what;
+  wait.shown = shown;
   lt_await(parker, &wait);
 }
 

@@ -34,6 +34,20 @@ bool lt_lock_locked(const lt_Lock *lock);
 /* Notes who has acquired it: for diagnostics, and for the RLock. */
 void lt_lock_note_owner(lt_Lock *lock, uint64_t ident);
 
+/* Whose wish it is that locks remember by whom they were acquired, a bit each. */
+#define LT_OWNERS_FOR_DEADLOCKS 1u
+#define LT_OWNERS_FOR_CONTENTION 2u
+#define LT_OWNERS_FOR_TRACE 4u
+
+extern atomic_uint lt_lock_owners_wanted;
+
+void lt_lock_want_owners(unsigned whose, bool wanted);
+
+static inline bool lt_lock_owner_is_wanted(void) {
+  /* Relaxed: it only says whether to take notes. */
+  return atomic_load_explicit(&lt_lock_owners_wanted, memory_order_relaxed) != 0;
+}
+
 static inline bool lt_lock_try(lt_Lock *lock) {
   unsigned state = 0;
   do {
@@ -47,13 +61,15 @@ static inline bool lt_lock_try(lt_Lock *lock) {
 
 /*
 ** For an owner who releases it soon and calls no Lua meanwhile. He waits with his parker, or, if he
-** has none any more, lets others run until he has the lock.
+** has none any more, lets others run until he has the lock. 'what' and 'shown' tell what it is the
+** lock of.
 */
-void lt_lock_wait_brief(lt_Lock *lock, lt_Parker *parker);
+void lt_lock_wait_brief(lt_Lock *lock, lt_Parker *parker, const char *what, const void *shown);
 
-static inline void lt_lock_acquire_brief(lt_Lock *lock, lt_Parker *parker) {
+static inline void lt_lock_acquire_brief(lt_Lock *lock, lt_Parker *parker, const char *what,
+                                         const void *shown) {
   if (!lt_lock_try(lock))
-    lt_lock_wait_brief(lock, parker);
+    lt_lock_wait_brief(lock, parker, what, shown);
 }
 
 /* False: it was not locked. */

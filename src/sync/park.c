@@ -13,6 +13,8 @@
 
 #include <stdlib.h>
 
+#include "src/base/probe.h"
+
 typedef struct Waiter {
   struct Waiter *next;
   struct Waiter *previous;
@@ -264,8 +266,8 @@ static bool take(const lt_Wait *wait) {
 ** Who is woken always tries to take, even if the time is up: a wake-up is not lost with the one who
 ** leaves.
 */
-lt_Parked lt_await(lt_Parker *parker, lt_Wait *wait) {
-  while (!take(wait)) {
+static lt_Parked wait_until_taken(lt_Parker *parker, lt_Wait *wait) {
+  do {
     plat_Time now = wait->deadline == PLAT_AT_ONCE ? 0 : plat_now();
     intptr_t handed = 0;
     if (now >= wait->deadline)
@@ -281,8 +283,21 @@ lt_Parked lt_await(lt_Parker *parker, lt_Wait *wait) {
       return parked;
     if (handed != 0)
       break;
-  }
+  } while (!take(wait));
   return LT_UNPARKED;
+}
+
+lt_Parked lt_await(lt_Parker *parker, lt_Wait *wait) {
+  if (take(wait))
+    return LT_UNPARKED;
+  const lt_Probe *probe = lt_probe_get();
+  if (probe == NULL || wait->deadline == PLAT_AT_ONCE)
+    return wait_until_taken(parker, wait);
+  lt_WaitNote note = {.goes_on = wait->since != 0};
+  probe->wait_begins(wait, &note);
+  lt_Parked parked = wait_until_taken(parker, wait);
+  probe->wait_ends(parker, wait, &note, (int)parked);
+  return parked;
 }
 
 /*

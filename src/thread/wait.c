@@ -135,6 +135,10 @@ void lt_wait_setup(lt_Thread *thread) {
   thread->parker->attendant = thread;
 }
 
+lt_Thread *lt_wait_thread(const lt_Parker *parker) {
+  return parker->attend == attend_waiting_thread ? parker->attendant : NULL;
+}
+
 lt_Parked lt_wait_unless_interrupted(lua_State *L, lt_Thread *thread, lt_Wait *wait) {
   thread->waiting = L;
   return lt_await(thread->parker, wait);

@@ -11,6 +11,9 @@
 /* Has the thread attend to all this while it waits; its OS thread does so before its first wait. */
 void lt_wait_setup(lt_Thread *thread);
 
+/* The thread that waits with the parker, on itself; NULL: one that has no state. */
+lt_Thread *lt_wait_thread(const lt_Parker *parker);
+
 /*
 ** Waits in L, as lt_await does. True: what is waited for has come; false: the time is up. Raises
 ** what the thread is asked to raise meanwhile, in a handler that must finish first after the wait.

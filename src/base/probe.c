@@ -1,0 +1,3 @@
+#include "src/base/probe.h"
+
+_Atomic(const lt_Probe *) lt_probe;
