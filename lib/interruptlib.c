@@ -184,7 +184,8 @@ static int dump_traceback(lua_State *L) {
     push_write(L, 1);
   lt_Dump dump;
   lt_StringBuffer text = {NULL, 0, 0};
-  const lt_DumpAsker asker = {self->runtime, self->parker, self, L, NULL};
+  const lt_DumpAsker asker = {
+      .runtime = self->runtime, .parker = self->parker, .thread = self, .L = L};
   if (!lt_dump_take(&dump, &asker))
     return lt_raise_memory(L);
   lt_dump_write(&dump, &text);

@@ -6,6 +6,19 @@
 #include "src/base/protected_call.h"
 #include "src/diagnose/contention.h"
 #include "src/diagnose/probing.h"
+#include "src/diagnose/profile.h"
+
+static int raise_system_error(lua_State *L, const char *what, int error) {
+  char reason[128];
+  plat_describe_error(error, reason, sizeof(reason));
+  return lt_raise(L, &lt_RuntimeError, "%s: %s", what, reason);
+}
+
+static int raise_file_error(lua_State *L, const char *path, int error) {
+  char reason[128];
+  plat_describe_error(error, reason, sizeof(reason));
+  return lt_raise(L, &lt_RuntimeError, "can't write %s: %s", path, reason);
+}
 
 /*
 ** Contention
@@ -123,7 +136,57 @@ static int contention(lua_State *L) {
   return 1;
 }
 
+/*
+** Profiles
+*/
+
+/*
+** profile_start([hz = 100])
+** From now on takes a sample of the stacks of all threads of this runtime, hz times a second, and
+** counts them. Raises ValueError for a hz that is not between 1 and 1000, RuntimeError if a profile
+** is being made already, or no thread can be made for it.
+*/
+static int profile_start(lua_State *L) {
+  enum { MOST_HZ = 1000, DEFAULT_HZ = 100 };
+  int error;
+  lua_Integer hz = lua_isnoneornil(L, 1) ? DEFAULT_HZ : lt_check_integer(L, 1);
+  if (hz < 1 || hz > MOST_HZ)
+    return lt_arg_error(L, &lt_ValueError, 1, "hz is %I, it must be between 1 and %d", hz, MOST_HZ);
+  switch (lt_profile_start(lt_self(L)->runtime, (unsigned)hz, &error)) {
+  case LT_PROFILE_RUNS_ALREADY:
+    return lt_raise(L, &lt_RuntimeError,
+                    "a profile is being made already: profile_stop(path) ends it");
+  case LT_PROFILE_FAILED:
+    return raise_system_error(L, "can't make a profile", error);
+  case LT_PROFILE_STARTED:
+    break;
+  }
+  return 0;
+}
+
+/*
+** profile_stop(path) -> samples
+** Ends the profile and writes it to a file: a line for each stack, in the folded form that programs
+** for flame graphs read, with how often it was met. The last frame of one that waits is what it
+** waits for. Returns how many samples were taken. Raises RuntimeError if none is being made, or the
+** file can't be written.
+*/
+static int profile_stop(lua_State *L) {
+  uint64_t samples;
+  const char *path = lt_check_string(L, 1, NULL);
+  lt_Profile *profile = lt_profile_stop();
+  if (profile == NULL)
+    return lt_raise(L, &lt_RuntimeError, "no profile is being made: profile_start() begins one");
+  int error = lt_profile_write(profile, path, &samples);
+  if (error != 0)
+    return raise_file_error(L, path, error);
+  lua_pushinteger(L, (lua_Integer)samples);
+  return 1;
+}
+
 const luaL_Reg lt_seeing_functions[] = {{"contention_start", contention_start},
                                         {"contention_stop", contention_stop},
                                         {"contention", contention},
+                                        {"profile_start", profile_start},
+                                        {"profile_stop", profile_stop},
                                         {NULL, NULL}};

@@ -297,6 +297,15 @@ function _thread.contention_stop() end
 ---@return lthread.Contended[]
 function _thread.contention() end
 
+---From now on counts the stacks of all threads, so many times a second.
+---@param hz? integer 1 to 1000, by default 100
+function _thread.profile_start(hz) end
+
+---Writes the profile in folded form, for flame graphs.
+---@param path string
+---@return integer samples
+function _thread.profile_stop(path) end
+
 -- Locks
 
 ---@class lthread.LockClass: lthread.Class

@@ -88,7 +88,11 @@ static void add_cycle(lt_StringBuffer *text, const lt_Dump *dump, const lt_Threa
 static void report_deadlock(lt_Thread *thread, const lt_Blocked *blocked) {
   lt_Dump dump;
   lt_StringBuffer text = {NULL, 0, 0};
-  const lt_DumpAsker asker = {thread->runtime, thread->parker, thread, thread->waiting, blocked};
+  const lt_DumpAsker asker = {.runtime = thread->runtime,
+                              .parker = thread->parker,
+                              .thread = thread,
+                              .L = thread->waiting,
+                              .blocked = blocked};
   if (!lt_dump_take(&dump, &asker))
     return;
   add_cycle(&text, &dump, thread);

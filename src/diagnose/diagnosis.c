@@ -11,6 +11,7 @@
 #include "src/diagnose/dump.h"
 #include "src/diagnose/dump_triggers.h"
 #include "src/diagnose/probing.h"
+#include "src/diagnose/profile.h"
 
 /* The runtime that prints at its end for what threads have waited; NULL: none. */
 static _Atomic(lt_Runtime *) contention_printer;
@@ -80,6 +81,7 @@ static void heed_environment(lt_Runtime *runtime) {
 
 static void end_with_threads(lt_Runtime *runtime) {
   lt_dump_triggers_cancel(runtime);
+  lt_profile_end(runtime);
   print_contention(runtime);
 }
 
@@ -87,6 +89,7 @@ static void after_fork(void) {
   atomic_store(&contention_printer, NULL);
   lt_dump_triggers_after_fork();
   lt_probing_after_fork();
+  lt_profile_after_fork();
 }
 
 const lt_Observer lt_diagnosis = {attend_thread, heed_environment, end_with_threads,

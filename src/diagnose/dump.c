@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/diagnose/folded.h"
 #include "src/thread/interrupt.h"
 #include "src/thread/runtime_threads.h"
 
@@ -26,6 +27,7 @@ typedef struct lt_DumpQuestion {
   struct lt_DumpQuestion *next;
   lt_DumpAnswer *answer;
   atomic_size_t *awaited;
+  lt_DumpForm form;
 } lt_DumpQuestion;
 
 /*
@@ -162,7 +164,11 @@ static void add_state(lt_StringBuffer *text, lt_Thread *thread, const lt_DumpAns
 }
 
 static void make_answer(lt_DumpAnswer *answer, lua_State *L, lt_Thread *thread,
-                        const lt_Blocked *blocked) {
+                        const lt_Blocked *blocked, lt_DumpForm form) {
+  if (form == LT_FOLDED_DUMP) {
+    lt_folded_add(&answer->text, L, thread, blocked == NULL ? NULL : blocked->wait);
+    return;
+  }
   if (blocked != NULL) {
     const lt_Wait *wait = blocked->wait;
     if (wait->polled_count > 1)
@@ -187,18 +193,37 @@ static void dump_give(lt_DumpAnswer *answer, const lt_DumpAnswer *made) {
   lt_string_buffer_add(&answer->text, "%s", made->text.bytes == NULL ? "" : made->text.bytes);
 }
 
-void lt_dump_answer(lua_State *L, lt_Thread *thread, const lt_Blocked *blocked) {
-  if (!atomic_load(&thread->parker->asked))
-    return;
-  atomic_store(&thread->parker->asked, false);
+static bool is_asked_for(lt_Thread *thread, lt_DumpForm form) {
+  plat_mutex_lock(&thread->guard);
+  const lt_DumpQuestion *question = thread->questions;
+  while (question != NULL && question->form != form)
+    question = question->next;
+  plat_mutex_unlock(&thread->guard);
+  return question != NULL;
+}
+
+/* Takes the next question in the form out of the list; NULL: there is none. */
+static lt_DumpQuestion *next_question(lt_Thread *thread, lt_DumpForm form) {
+  lt_DumpQuestion **place = &thread->questions;
+  while (*place != NULL && (*place)->form != form)
+    place = &(*place)->next;
+  lt_DumpQuestion *question = *place;
+  if (question != NULL)
+    *place = question->next;
+  return question;
+}
+
+static void answer_in_form(lua_State *L, lt_Thread *thread, const lt_Blocked *blocked,
+                           lt_DumpForm form) {
   lt_DumpAnswer made = {.thread = thread};
-  make_answer(&made, L, thread, blocked);
+  lt_DumpQuestion *question;
   const void *askers[8];
   size_t count = 0;
+  if (!is_asked_for(thread, form))
+    return;
+  make_answer(&made, L, thread, blocked, form);
   plat_mutex_lock(&thread->guard);
-  while (thread->questions != NULL && count < 8) {
-    lt_DumpQuestion *question = thread->questions;
-    thread->questions = question->next;
+  while (count < 8 && (question = next_question(thread, form)) != NULL) {
     dump_give(question->answer, &made);
     askers[count++] = question->awaited;
     atomic_fetch_sub(question->awaited, 1);
@@ -209,6 +234,14 @@ void lt_dump_answer(lua_State *L, lt_Thread *thread, const lt_Blocked *blocked) 
   for (size_t i = 0; i < count; i++)
     lt_unpark_all(askers[i]);
   lt_string_buffer_free(&made.text);
+}
+
+void lt_dump_answer(lua_State *L, lt_Thread *thread, const lt_Blocked *blocked) {
+  if (!atomic_load(&thread->parker->asked))
+    return;
+  atomic_store(&thread->parker->asked, false);
+  answer_in_form(L, thread, blocked, LT_WHOLE_DUMP);
+  answer_in_form(L, thread, blocked, LT_FOLDED_DUMP);
 }
 
 /*
@@ -254,7 +287,7 @@ static void ask_again(const lt_Dump *dump) {
 }
 
 static void await_answers(const lt_Dump *dump, const lt_DumpAsker *asker, atomic_size_t *awaited) {
-  plat_Time limit = plat_now() + PATIENCE;
+  plat_Time limit = plat_now() + (asker->patience == 0 ? PATIENCE : asker->patience);
   lt_Wait wait = {.address = awaited,
                   .context = awaited,
                   .validate = answers_missing,
@@ -274,9 +307,11 @@ static void ask_all(lt_Dump *dump, lt_DumpQuestion *questions, const lt_DumpAske
   atomic_init(&awaited, 0);
   for (size_t i = 0; i < dump->count; i++) {
     lt_DumpAnswer *answer = &dump->answers[i];
-    questions[i] = (lt_DumpQuestion){NULL, answer, &awaited};
-    if (answer->thread == asker->thread) {
-      make_answer(answer, asker->L, answer->thread, asker->blocked);
+    questions[i] = (lt_DumpQuestion){NULL, answer, &awaited, asker->form};
+    if (asker->skips != NULL && asker->skips(asker->context, answer->thread)) {
+      continue;
+    } else if (answer->thread == asker->thread) {
+      make_answer(answer, asker->L, answer->thread, asker->blocked, asker->form);
     } else {
       atomic_fetch_add(&awaited, 1);
       if (!dump_ask(answer->thread, &questions[i]))

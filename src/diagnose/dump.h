@@ -31,6 +31,11 @@ typedef struct lt_Dump {
   lt_DumpAnswer *answers; /* in the order in which the threads were started */
 } lt_Dump;
 
+typedef enum lt_DumpForm {
+  LT_WHOLE_DUMP,
+  LT_FOLDED_DUMP /* one line, see folded.h */
+} lt_DumpForm;
+
 /* Who asks. A thread of a runtime answers for itself; the watcher is none. */
 typedef struct lt_DumpAsker {
   lt_Runtime *runtime;
@@ -38,6 +43,11 @@ typedef struct lt_DumpAsker {
   lt_Thread *thread; /* NULL: the watcher */
   lua_State *L;
   const lt_Blocked *blocked;
+  lt_DumpForm form;
+  plat_Time patience; /* how long threads have to answer; 0: half a second */
+  /* Whether this thread need not be asked, called for one after the other; NULL: all are. */
+  bool (*skips)(void *context, const lt_Thread *thread);
+  void *context;
 } lt_DumpAsker;
 
 /* False: no memory. Waits for the answers, deaf to interrupts. Raises nothing. */
