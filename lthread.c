@@ -6,11 +6,13 @@
 
 #include "lib/host_options.h"
 #include "lib/libs.h"
+#include "lib/module_functions.h"
 #include "lib/lua_modules.h"
 #include "src/base/library_functions.h"
 #include "src/diagnose/diagnosis.h"
 #include "src/shared/shared_table.h"
 #include "src/state/lua_traits.h"
+#include "src/state/state.h"
 #include "src/thread/at_exit.h"
 #include "src/thread/excepthook.h"
 #include "src/thread/inherited_package.h"
@@ -270,6 +272,7 @@ static int join_floors(void) {
   lt_own_modules = &own_modules;
   lt_own_pcall = lt_try;
   lt_message_move = &lt_socket_move;
+  lt_c_functions = (lt_CFunctions){LTHREAD_FUNCTIONS, &lt_module_functions};
   return 0;
 }
 

@@ -119,6 +119,82 @@ LTHREAD_API const char *lthread_version(void);
 LTHREAD_API void lthread_checkversion_(lua_State *L, int version, size_t size_of_options);
 
 /*
+** For C modules, also those that `require` loads from a file. They include this header and need not
+** link the library: what follows is inline and finds the functions of whoever has opened lthread in
+** the state through its registry. Where nobody has, it does nothing.
+*/
+#define LTHREAD_FUNCTIONS "lthread.functions"
+
+/* What is found there; for the inline functions alone. It may grow at its end. */
+typedef struct lthread_Functions {
+  size_t size;
+  int (*blocking_begin)(lua_State *L, const char *name, void (*wake)(void *context), void *context);
+  int (*blocking_end)(lua_State *L, int index);
+} lthread_Functions;
+
+static inline const lthread_Functions *lthread_functions_(lua_State *L) {
+  const lthread_Functions *functions = NULL;
+  if (lua_getfield(L, LUA_REGISTRYINDEX, LTHREAD_FUNCTIONS) == LUA_TLIGHTUSERDATA)
+    functions = (const lthread_Functions *)lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return functions;
+}
+
+/*
+** A section of a C function in which it blocks in code of others: an interrupt ends it, and dumps
+** show its name.
+**
+**   lthread_Section section;
+**   int status = MY_INTERRUPTED;
+**   if (!lthread_blocking_begin(L, &section, "my_wait", my_wake, handle))
+**     status = my_wait(handle);
+**   if (lthread_blocking_end(L, &section))
+**     return 0;
+**
+** Sections nest. One that is not ended ends with its C function, also where an error leaves that.
+** Between the two there is one value more on the stack, which must stay where it is.
+*/
+typedef struct lthread_Section {
+  const lthread_Functions *functions; /* all are for the two functions alone */
+  int index;
+} lthread_Section;
+
+/*
+** [-0, +1, m] Owner of L. Returns 1 if the thread has been asked to raise an exception: do not block
+** then. 'name' is copied; dumps show 39 bytes of it.
+**
+** wake(context) is called when the thread is interrupted in the section: at most once, on another OS
+** thread, never in a signal handler. It makes what blocks return soon (sqlite3_interrupt,
+** curl_multi_wakeup, uv_async_send), can't use Lua, and must not wait for the thread. It has returned
+** when lthread_blocking_end does, or the section has ended otherwise. System calls are not broken
+** before it has been called. With NULL a signal breaks them (EINTR), again and again until the
+** section is over; on Windows it does so where CancelSynchronousIo can.
+**
+** Where interrupts are held back by shield, neither comes, until the runtime ends.
+*/
+static inline int lthread_blocking_begin(lua_State *L, lthread_Section *section, const char *name,
+                                         void (*wake)(void *context), void *context) {
+  section->functions = lthread_functions_(L);
+  section->index = lua_gettop(L) + 1;
+  if (section->functions != NULL)
+    return section->functions->blocking_begin(L, name, wake, context);
+  lua_pushnil(L);
+  return 0;
+}
+
+/*
+** [-1, +0, -] Owner of L. Waits for a wake that runs. Returns 1 if the section was interrupted, or was
+** not to begin: return from the C function then, with whatever there is, for the exception is raised
+** before the next instruction of Lua.
+*/
+static inline int lthread_blocking_end(lua_State *L, lthread_Section *section) {
+  if (section->functions != NULL)
+    return section->functions->blocking_end(L, section->index);
+  lua_remove(L, section->index);
+  return 0;
+}
+
+/*
 ** How values of one userdata type cross from state to state. A C module that wants its userdata to
 ** cross keeps one such structure for as long as the process lives and puts its address, as a light
 ** userdata, into the field LTHREAD_TRANSFER of the type's metatable.

@@ -13,6 +13,7 @@
 #include "src/diagnose/folded.h"
 #include "src/thread/interrupt.h"
 #include "src/thread/runtime_threads.h"
+#include "src/thread/section_list.h"
 
 /* How long threads have to answer. */
 #define PATIENCE (PLAT_SECOND / 2)
@@ -362,17 +363,26 @@ static const char *why_silent(lt_Thread *thread) {
   return "ending";
 }
 
+static void add_silent(lt_StringBuffer *text, lt_Thread *thread) {
+  char name[LT_SECTION_BYTES];
+  plat_Time since;
+  lt_string_buffer_add(text, "Thread ");
+  lt_dump_add_identity(text, thread);
+  add_native_id(text, thread);
+  if (lt_section_show(thread, name, &since))
+    lt_string_buffer_add(text, ", in %s for %.3f s\n", name,
+                         (double)(plat_now() - since) / (double)PLAT_SECOND);
+  else
+    lt_string_buffer_add(text, ", %s\n", why_silent(thread));
+}
+
 void lt_dump_write(const lt_Dump *dump, lt_StringBuffer *text) {
   for (size_t i = 0; i < dump->count; i++) {
     const lt_DumpAnswer *answer = &dump->answers[i];
-    if (answer->text.bytes != NULL) {
+    if (answer->text.bytes != NULL)
       lt_string_buffer_add(text, "%s", answer->text.bytes);
-    } else {
-      lt_string_buffer_add(text, "Thread ");
-      lt_dump_add_identity(text, answer->thread);
-      add_native_id(text, answer->thread);
-      lt_string_buffer_add(text, ", %s\n", why_silent(answer->thread));
-    }
+    else
+      add_silent(text, answer->thread);
   }
 }
 

@@ -16,6 +16,12 @@
 #include "src/state/os_commands.h"
 
 const lt_StateUser *lt_state_user;
+lt_CFunctions lt_c_functions;
+
+void lt_state_offer_c_functions(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)lt_c_functions.table);
+  lua_setfield(L, LUA_REGISTRYINDEX, lt_c_functions.name);
+}
 
 lt_Context *lt_state_open_context(lua_State *L, lua_CFunction on_close) {
   lt_check_stack(L, 8);
@@ -62,6 +68,7 @@ static int open_libraries(lua_State *L) {
   lt_os_commands_replace(L);
   lt_files_replace(L);
   lt_fresh_module_watch(L);
+  lt_state_offer_c_functions(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, opening->modules, 0);
   lua_gc(L, LUA_GCRESTART);

@@ -10,6 +10,19 @@
 #include "src/state/context.h"
 
 /*
+** What C modules of others find in the registry of each state, under that name. Written once, before
+** the first state is opened.
+*/
+typedef struct lt_CFunctions {
+  const char *name;
+  const void *table;
+} lt_CFunctions;
+
+extern lt_CFunctions lt_c_functions;
+
+void lt_state_offer_c_functions(lua_State *L);
+
+/*
 ** Makes a context without a thread, known to its state, whose coroutines it follows. 'on_close'
 ** runs when the state is closed, with the context as its argument. May raise.
 */

@@ -25,7 +25,7 @@ static plat_Mutex moving = PLAT_MUTEX_INIT;
 
 PLAT_IN_HANDLER static void visit_attachment(lt_Attachment *attachment, lt_VisitHome visit) {
   atomic_fetch_add(&attachment->in_handlers, 1);
-  const lt_Thread *thread = atomic_load(&attachment->thread);
+  lt_Thread *thread = atomic_load(&attachment->thread);
   if (thread != NULL)
     visit(thread);
   atomic_fetch_sub(&attachment->in_handlers, 1);

@@ -17,7 +17,7 @@ void lt_home_leave(lt_Thread *thread);
 ** Calls 'visit' for each thread that is at home in the OS thread that is poked, of which this is the
 ** place; for the handler.
 */
-typedef void (*lt_VisitHome)(const lt_Thread *thread);
+typedef void (*lt_VisitHome)(lt_Thread *thread);
 
 void lt_home_each(void *place, lt_VisitHome visit);
 

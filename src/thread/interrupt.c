@@ -23,6 +23,7 @@
 #include "src/thread/on_interrupt.h"
 #include "src/thread/repeated_poke.h"
 #include "src/thread/runtime_threads.h"
+#include "src/thread/section_list.h"
 
 typedef struct lt_InterruptRequest {
   struct lt_InterruptRequest *next;
@@ -110,6 +111,8 @@ void lt_interrupt_to_exit(lt_Thread *thread, bool must_end) {
     interrupt_ask(thread, must_end ? LT_MUST_END : LT_INTERRUPT, true);
   }
   plat_mutex_unlock(&thread->guard);
+  if (asks && atomic_load(&thread->sections.innermost) != NULL)
+    lt_repeated_poke_begin(thread);
 }
 
 /*
@@ -125,10 +128,12 @@ void lt_interrupt_to_exit(lt_Thread *thread, bool must_end) {
 
 static void hook(lua_State *L, lua_Debug *event);
 
-PLAT_IN_HANDLER static void arm_if_asked(const lt_Thread *thread) {
-  if (thread->coroutines != NULL &&
-      (atomic_load(&thread->parker->urgency) != LT_CALM || atomic_load(&thread->parker->asked)))
+PLAT_IN_HANDLER static void arm_if_asked(lt_Thread *thread) {
+  bool interrupted = atomic_load(&thread->parker->urgency) != LT_CALM;
+  if (thread->coroutines != NULL && (interrupted || atomic_load(&thread->parker->asked)))
     lt_coroutines_arm(thread->coroutines, hook, 1);
+  if (thread->coroutines != NULL && interrupted)
+    lt_sections_confirm(thread);
 }
 
 PLAT_IN_HANDLER static void interrupt_on_poke(void *place) {
@@ -141,6 +146,7 @@ bool lt_interrupt_armed(lua_State *L) {
 
 /* A poke may come between the look and the disarming, so it looks again. */
 void lt_interrupt_disarm(lua_State *L, lt_Thread *thread) {
+  lt_sections_settle(thread);
   lt_coroutines_disarm(thread->coroutines, L, hook);
   if (lt_interrupted(thread) || atomic_load(&thread->parker->asked))
     lt_coroutines_arm(thread->coroutines, hook, 1);
@@ -175,6 +181,7 @@ static void hook(lua_State *L, lua_Debug *event) {
     lua_sethook(L, NULL, 0, 0);
     return;
   }
+  lt_sections_settle(thread);
   if (thread->spared == 0)
     atomic_store(&thread->heard, true); /* else the next instruction may be a system call */
   lt_coroutines_forward(thread->coroutines, L, event);
@@ -287,6 +294,12 @@ static void raise_request(lua_State *L, lt_Thread *thread, lt_InterruptRequest *
   lt_throw(L);
 }
 
+bool lt_interrupt_is_held(lua_State *L, lt_Thread *thread) {
+  return !atomic_load(&thread->must_end) &&
+         (atomic_load(&thread->shields) > 0 ||
+          lt_running_handlers_in(L, thread->coroutines, thread->bottom));
+}
+
 /* Whether what is asked for is not to be raised now. */
 static bool is_held_back(lua_State *L, lt_Thread *thread) {
   bool must_end = atomic_load(&thread->must_end);
@@ -297,8 +310,7 @@ static bool is_held_back(lua_State *L, lt_Thread *thread) {
     thread->loop = lt_foreign_loop_stop(L, thread->coroutines);
   if (thread->loop.function != NULL)
     return true;
-  return !must_end && (atomic_load(&thread->shields) > 0 ||
-                       lt_running_handlers_in(L, thread->coroutines, thread->bottom));
+  return lt_interrupt_is_held(L, thread);
 }
 
 bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level) {
@@ -317,6 +329,12 @@ bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level) {
   return false;
 }
 
+void lt_interrupt_remind(lt_Thread *thread) {
+  lt_coroutines_arm(thread->coroutines, hook, 1);
+  atomic_store(&thread->heard, false);
+  lt_repeated_poke_begin(thread);
+}
+
 /* What was not to break a system call is repeated for the one that may come next. */
 void lt_interrupt_shield_end(lt_Thread *thread) {
   if (atomic_fetch_sub(&thread->shields, 1) > 1)
@@ -324,11 +342,8 @@ void lt_interrupt_shield_end(lt_Thread *thread) {
   if (thread->held != NULL)
     lua_sethook(lt_coroutines_main(thread->coroutines), thread->held, thread->held_mask, 1);
   thread->held = NULL;
-  if (!lt_interrupted(thread))
-    return;
-  lt_coroutines_arm(thread->coroutines, hook, 1);
-  atomic_store(&thread->heard, false);
-  lt_repeated_poke_begin(thread);
+  if (lt_interrupted(thread))
+    lt_interrupt_remind(thread);
 }
 
 /* What is pending before must not break system calls within, so it is raised first. */

@@ -48,6 +48,12 @@ void lt_interrupt_to_exit(lt_Thread *thread, bool must_end);
 */
 bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level);
 
+/* Whether what is asked for is not to be raised now: a shield or a handler holds it back. */
+bool lt_interrupt_is_held(lua_State *L, lt_Thread *thread);
+
+/* The calling thread, which has been asked, hears it again: before the next instruction. */
+void lt_interrupt_remind(lt_Thread *thread);
+
 /*
 ** Whether L has the hook that a poke sets; and takes that hook from all coroutines of the thread,
 ** unless somebody asks it for something at the moment.

@@ -16,6 +16,7 @@
 #include "src/thread/interrupt.h"
 #include "src/thread/observer.h"
 #include "src/thread/runtime_threads.h"
+#include "src/thread/section_list.h"
 #include "src/thread/shutdown.h"
 #include "src/thread/wait.h"
 #include "src/thread/worker.h"
@@ -45,6 +46,7 @@ static int close_runtime(lua_State *L) {
   lt_at_exit_run(L, main);
   lt_shutdown(L, main);
   lt_observer->threads_have_ended(main->runtime);
+  lt_sections_end_all(main);
   context->thread = NULL;
   lt_context_end(L, &context->lender.base);
   lt_lender_close(&context->lender, main->parker);
@@ -69,6 +71,7 @@ static int adopt_main(lua_State *L) {
   lt_interrupt_replace_sethook(L);
   lt_files_replace(L);
   lt_os_commands_replace_popen(L);
+  lt_state_offer_c_functions(L);
   lt_thread_enter_state(main, lt_state_open_context(L, close_runtime));
   atomic_store(&main->status, LT_RUNNING);
   return 0;

@@ -7,9 +7,12 @@
 
 #include <stdlib.h>
 
+#include "src/thread/section_list.h"
+
 /* The first repetition comes so soon, each next one after twice the time. */
 #define FIRST_PAUSE (PLAT_SECOND / 1000)
 #define REPETITIONS 9
+#define LONGEST_PAUSE (FIRST_PAUSE << (REPETITIONS - 1))
 
 /*
 ** How long the OS thread stays when there is no poke to repeat, and how often it looks whether
@@ -29,18 +32,22 @@ static void unlist(lt_Thread *thread) {
     place = &(*place)->repeated_poke.next;
   *place = thread->repeated_poke.next;
   thread->repeated_poke.is_listed = false;
+  thread->repeated_poke.wakes = false;
 }
 
-/* Whether it is to go on. */
+/* Whether it is to go on: in a blocking section, until that is over. */
 static bool repeat(lt_Thread *thread) {
   plat_mutex_lock(&thread->guard);
   bool unheard = lt_interrupted(thread) && !atomic_load(&thread->heard);
   if (unheard)
     lt_thread_poke_to_interrupt(thread, true);
   plat_mutex_unlock(&thread->guard);
-  thread->repeated_poke.pause *= 2;
+  bool in_section = unheard && atomic_load(&thread->sections.innermost) != NULL;
+  thread->repeated_poke.wakes = in_section;
+  if (thread->repeated_poke.pause < LONGEST_PAUSE)
+    thread->repeated_poke.pause *= 2;
   thread->repeated_poke.due = plat_now() + thread->repeated_poke.pause;
-  return unheard && --thread->repeated_poke.left > 0;
+  return in_section || (unheard && --thread->repeated_poke.left > 0);
 }
 
 static void repeat_due(plat_Time now) {
@@ -50,6 +57,30 @@ static void repeat_due(plat_Time now) {
     if (thread->repeated_poke.due <= now && !repeat(thread))
       unlist(thread);
     thread = after;
+  }
+}
+
+/* With a reference, or NULL. */
+static lt_Thread *next_to_wake(void) {
+  plat_mutex_lock(&repeated_poke_guard);
+  lt_Thread *thread = first;
+  while (thread != NULL && !thread->repeated_poke.wakes)
+    thread = thread->repeated_poke.next;
+  if (thread != NULL) {
+    thread->repeated_poke.wakes = false;
+    lt_object_retain(&thread->object);
+  }
+  plat_mutex_unlock(&repeated_poke_guard);
+  return thread;
+}
+
+/* This runs code of others, so no guard is held but that of the thread's sections. */
+static void wake_sections(void) {
+  lt_Thread *thread = next_to_wake();
+  while (thread != NULL) {
+    lt_section_wake(thread);
+    lt_object_release(&thread->object);
+    thread = next_to_wake();
   }
 }
 
@@ -66,6 +97,7 @@ static void run_repeater(void *context) {
     stays = now - busy < STAY;
     repeater_runs = stays;
     plat_mutex_unlock(&repeated_poke_guard);
+    wake_sections();
     if (stays)
       plat_park(&repeater, now + LOOK);
   }

@@ -148,6 +148,7 @@ bool lt_runtime_threads_after_fork(lt_Thread *survivor) {
   plat_mutex_init(&runtime->guard);
   for (lt_Thread *thread = runtime->threads; thread != NULL; thread = thread->next) {
     plat_mutex_init(&thread->guard);
+    plat_mutex_init(&thread->sections.guard);
     lt_parker_end_polling(thread->parker);
     if (thread != survivor) {
       plat_event_close(&thread->pending);

@@ -29,6 +29,10 @@ lt_Thread *lt_thread_new(void) {
   atomic_init(&thread->shields, 0);
   atomic_init(&thread->home, NULL);
   plat_mutex_init(&thread->guard);
+  plat_mutex_init(&thread->sections.guard);
+  atomic_init(&thread->sections.innermost, NULL);
+  atomic_init(&thread->sections.confirmed, false);
+  atomic_init(&thread->sections.have_wake, false);
   thread->pending = (plat_Event)PLAT_NO_EVENT;
   lt_traced_init(&thread->traced, &lt_thread_type);
   return thread;
@@ -47,6 +51,7 @@ static void thread_destroy(lt_Object *object) {
     lt_coroutines_free(thread->coroutines);
   plat_event_close(&thread->pending);
   plat_mutex_destroy(&thread->guard);
+  plat_mutex_destroy(&thread->sections.guard);
   free(thread->processors);
   lt_parker_release(thread->parker);
   if (thread->runtime != NULL)

@@ -25,7 +25,19 @@ typedef struct lt_RepeatedPoke {
   unsigned left; /* how many repetitions */
   plat_Time pause;
   plat_Time due; /* when the next one is */
+  bool wakes;    /* its blocking section is to be woken */
 } lt_RepeatedPoke;
+
+/*
+** The blocking sections that a thread is in, see section_list.c. What they are is under the guard; the
+** thread alone enters and leaves them.
+*/
+typedef struct lt_Sections {
+  plat_Mutex guard; /* held while a wake runs */
+  _Atomic(struct lt_Section *) innermost;
+  atomic_bool confirmed; /* the innermost is not left, but through the hook or the guard */
+  atomic_bool have_wake; /* the innermost has one that has not run */
+} lt_Sections;
 
 typedef enum lt_ThreadStatus {
   LT_UNSTARTED,
@@ -65,6 +77,7 @@ struct lt_Thread {
   atomic_uint
       shields; /* how many hold interrupts back, see interrupt.h; its own thread writes it */
   lt_RepeatedPoke repeated_poke;
+  lt_Sections sections;
   unsigned exits_heard; /* of the requests to exit, see shutdown.c; under the runtime's guard */
 
   /* Only for the thread itself. */
@@ -121,12 +134,14 @@ static inline bool lt_interrupted(const lt_Thread *thread) {
 void lt_thread_poke(lt_Thread *thread, plat_Poke poke, bool again);
 
 /*
-** The same for an interrupt that has been entered. One that is held back breaks no system call.
-** Sequentially consistent: either this finds the thread shielded, or it was asked before it became
-** so, which it looks for then.
+** The same for an interrupt that has been entered. One that is held back breaks no system call, nor
+** does one in a blocking section that has a wake. Sequentially consistent: either this finds the
+** thread shielded, or it was asked before it became so, which it looks for then; and who has left
+** a section looks whether he was asked.
 */
 static inline void lt_thread_poke_to_interrupt(lt_Thread *thread, bool again) {
-  bool held = atomic_load(&thread->shields) > 0 && !atomic_load(&thread->must_end);
+  bool held = (atomic_load(&thread->shields) > 0 || atomic_load(&thread->sections.have_wake)) &&
+              !atomic_load(&thread->must_end);
   lt_thread_poke(thread, held ? PLAT_POKE_LETS_GO_ON : PLAT_POKE_BREAKS, again);
 }
 

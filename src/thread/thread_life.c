@@ -27,6 +27,7 @@
 #include "src/thread/interrupt_descriptor.h"
 #include "src/thread/kept_traceback.h"
 #include "src/thread/runtime_threads.h"
+#include "src/thread/section_list.h"
 #include "src/thread/shutdown.h"
 #include "src/thread/wait.h"
 #include "src/thread/worker.h"
@@ -151,6 +152,7 @@ static int forget_thread(lua_State *L) {
   if (context->thread != NULL) {
     if (context->thread->is_main)
       lt_shutdown(L, context->thread);
+    lt_sections_end_all(context->thread);
     lt_lender_close(&context->lender, context->thread->parker);
     lt_coroutines_close(context->thread->coroutines);
   }

@@ -1,0 +1,60 @@
+/*
+** The blocking sections that a thread is in; section.h begins and ends them.
+*/
+#ifndef lt_section_list_h
+#define lt_section_list_h
+
+#include "src/thread/thread.h"
+
+#define LT_SECTION_BYTES 40 /* of its name, of which no more is shown */
+
+typedef void (*lt_Wake)(void *context);
+
+/* The record of one. What the thread fills in it does before it enters. */
+typedef struct lt_Section {
+  struct lt_Section *outer;
+  lt_Thread *thread; /* NULL: it has not begun, or is over */
+  lua_State *L;      /* the coroutine of its C call */
+  bool needs_confirmation;
+  bool woken;
+  bool refused;        /* only for the thread: it was not to begin */
+  atomic_bool is_deaf; /* what is pending is held back, so it is only woken when it must end */
+  lt_Wake wake;        /* NULL: the poke ends it */
+  void *context;
+  plat_Time since;
+  char name[LT_SECTION_BYTES];
+} lt_Section;
+
+/* On the thread itself: it is the innermost from now on. */
+void lt_section_enter(lt_Section *section);
+
+/*
+** On the thread itself: it and those within it are over, if they are not yet; a wake that runs is
+** waited for. Returns whether it was over.
+*/
+bool lt_section_leave(lt_Section *section);
+
+/* On the thread itself: all of them are over, for its state is being closed. */
+void lt_sections_end_all(lt_Thread *thread);
+
+/* Within the handler of a poke, which has set the hook. */
+PLAT_IN_HANDLER void lt_sections_confirm(lt_Thread *thread);
+
+/*
+** On the thread itself, as it runs Lua again, before the hook is taken away: sections whose coroutine
+** has died of an error are over, and a wake that runs is waited for.
+*/
+void lt_sections_settle_now(lt_Thread *thread);
+
+static inline void lt_sections_settle(lt_Thread *thread) {
+  if (atomic_load(&thread->sections.innermost) != NULL || atomic_load(&thread->sections.confirmed))
+    lt_sections_settle_now(thread);
+}
+
+/* On another OS thread, which holds no guard: wakes the innermost section if that is due. */
+void lt_section_wake(lt_Thread *thread);
+
+/* Of the innermost section, its name and since when it lasts; false: the thread is in none. */
+bool lt_section_show(lt_Thread *thread, char name[LT_SECTION_BYTES], plat_Time *since);
+
+#endif
