@@ -56,6 +56,9 @@ find_missing_libraries() {
     penlight redis rex-pcre2 rex-posix say sec socket sql-sqlite3 system term unit yaml zlib; do
     dpkg -s "lua-$name" >/dev/null 2>&1 || missing="$missing lua-$name"
   done
+  for name in libcurl4-openssl-dev libsqlite3-dev libuv1-dev; do # examples/blocking.c is made with them
+    dpkg -s "$name" >/dev/null 2>&1 || missing="$missing $name"
+  done
 }
 
 # The Debian packages of what is missing.

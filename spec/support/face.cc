@@ -8,11 +8,26 @@
 #include <cstdlib>
 #include <cstring>
 
+static void wake_nobody(void *context) {
+  (void)context;
+}
+
+// pass(): goes through a blocking section.
+static int pass(lua_State *L) {
+  lthread_Section section;
+  if (lthread_blocking_begin(L, &section, "pass", wake_nobody, nullptr) ||
+      lthread_blocking_end(L, &section))
+    return luaL_error(L, "interrupted");
+  lua_pushinteger(L, 42 + lua_gettop(L));
+  return 1;
+}
+
 int main() {
   lua_State *L = luaL_newstate();
   if (L == nullptr)
     return EXIT_FAILURE;
   luaL_openlibs(L);
+  lua_register(L, "pass", pass);
   lthread_checkversion(L);
   static lthread_Options options = {};
   options.size = sizeof(options);
@@ -27,7 +42,7 @@ int main() {
   lua_pushlightuserdata(L, const_cast<lthread_Transfer *>(&none));
   bool failed =
       luaL_dostring(L, "local start = require 'lthread'.start_joinable_thread\n"
-                       "assert(start(function() return 42 end):result() == 42)") != LUA_OK;
+                       "assert(start(function() return pass() end):result() == 42)") != LUA_OK;
   if (failed)
     std::fprintf(stderr, "%s\n", lua_tostring(L, -1));
   lua_close(L);

@@ -1,9 +1,9 @@
 -- Blocking sections of C modules: spec/support/doors.c waits in them.
 local _thread = require "lthread"
+local child = require "fixtures.child"
 local doors = require "support.doors"
 local setups = require "support.setups"
 local threads = require "support.threads"
-local watched = require "support.watched"
 local held, await, start = threads.held, threads.await, threads.start
 local eventually = threads.eventually
 
@@ -279,8 +279,7 @@ describe("a blocking section", function()
   end)
 
   it("is woken as the runtime ends", function()
-    local text = watched {
-      code = [[
+    local text = child [[
         local _thread, doors = require "lthread", require "support.doors"
         _thread.start_new_thread(function()
           local _ <close> = setmetatable({}, { __close = function()
@@ -289,34 +288,26 @@ describe("a blocking section", function()
           doors.wait(1)
         end, {})
         while doors.see(1) == 0 do _thread.sleep(0.001) end
-      ]],
-      ready = function() return false end,
-    }
+      ]]
     assert.equal("1 wakes\nstatus 0\n", text)
   end)
 
   it("is none where lthread is not there", function()
-    local text = watched {
-      code = [[
+    local text = child [[
         local doors = require "support.doors"
         doors.open(1)
         print(doors.wait(1), pcall(doors.fail, 1))
-      ]],
-      ready = function() return false end,
-    }
+      ]]
     assert.equal("open\tfalse\tleft\nstatus 0\n", text)
   end)
 
   it("is nothing in a state that is being closed", function()
-    local text = watched {
-      code = [[
+    local text = child [[
         local doors = require "support.doors"
         last = setmetatable({}, { __gc = function() print(doors.wait(1)) end })
         require "lthread"
         doors.open(1)
-      ]],
-      ready = function() return false end,
-    }
+      ]]
     assert.equal("open\nstatus 0\n", text)
   end)
 end)
