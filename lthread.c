@@ -19,6 +19,7 @@
 #include "src/thread/main_state.h"
 #include "src/thread/shutdown.h"
 #include "src/thread/wait.h"
+#include "src/transfer/c_rules.h"
 
 static const char module_key;
 
@@ -263,6 +264,11 @@ static const luaL_Reg own_loaders[] = {{"lthread", open_module},
                                        {NULL, NULL}};
 static const lt_OwnModules own_modules = {own_loaders, is_own_loader};
 
+static const void *runtime_of(lua_State *L) {
+  const lt_Thread *thread = lt_thread_of(L);
+  return thread == NULL ? NULL : thread->runtime;
+}
+
 /* Gives the floors below what they are not to know. */
 static int join_floors(void) {
   lt_observer = &lt_diagnosis;
@@ -272,6 +278,7 @@ static int join_floors(void) {
   lt_own_modules = &own_modules;
   lt_own_pcall = lt_try;
   lt_message_move = &lt_socket_move;
+  lt_c_rules_runtime_of = runtime_of;
   lt_c_functions = (lt_CFunctions){LTHREAD_FUNCTIONS, &lt_module_functions};
   return 0;
 }

@@ -125,14 +125,32 @@ LTHREAD_API void lthread_checkversion_(lua_State *L, int version, size_t size_of
 */
 #define LTHREAD_FUNCTIONS "lthread.functions"
 
-/* What is found there; for the inline functions alone. It may grow at its end. */
+typedef struct lthread_Transfer2 lthread_Transfer2;
+
+/* What threads share: a queue, a lock, a shared table, a thread and so on. */
+typedef struct lthread_Object lthread_Object;
+
+/*
+** What is found there; it may grow at its end. But for the last two, which any OS thread may call,
+** they are for the inline functions alone.
+*/
 typedef struct lthread_Functions {
   size_t size;
   int (*blocking_begin)(lua_State *L, const char *name, void (*wake)(void *context), void *context);
   int (*blocking_end)(lua_State *L, int index);
+  int (*set_transfer)(lua_State *L, const char *type_name, const lthread_Transfer2 *transfer);
+  int (*set_transfer_at)(lua_State *L, int index, const lthread_Transfer2 *transfer);
+  lthread_Object *(*object_at)(lua_State *L, int index);
+  void (*object_push)(lua_State *L, lthread_Object *object);
+  void (*object_retain)(lthread_Object *object);
+  void (*object_release)(lthread_Object *object);
 } lthread_Functions;
 
-static inline const lthread_Functions *lthread_functions_(lua_State *L) {
+/*
+** [-0, +0, m] Owner of L. The functions of the library; NULL if lthread is not open in L. They stay for
+** as long as the process lives.
+*/
+static inline const lthread_Functions *lthread_functions(lua_State *L) {
   const lthread_Functions *functions = NULL;
   if (lua_getfield(L, LUA_REGISTRYINDEX, LTHREAD_FUNCTIONS) == LUA_TLIGHTUSERDATA)
     functions = (const lthread_Functions *)lua_touserdata(L, -1);
@@ -174,7 +192,7 @@ typedef struct lthread_Section {
 */
 static inline int lthread_blocking_begin(lua_State *L, lthread_Section *section, const char *name,
                                          void (*wake)(void *context), void *context) {
-  section->functions = lthread_functions_(L);
+  section->functions = lthread_functions(L);
   section->index = lua_gettop(L) + 1;
   if (section->functions != NULL)
     return section->functions->blocking_begin(L, name, wake, context);
@@ -212,6 +230,75 @@ typedef struct lthread_Transfer {
 } lthread_Transfer;
 
 #define LTHREAD_TRANSFER "__transfer"
+
+/*
+** The same, for new modules: in the field LTHREAD_TRANSFER2, and it can grow. A module that was
+** compiled with an older header goes on working with a newer library.
+**
+**   static const lthread_Transfer2 transfer = {
+**       sizeof(transfer), "my.type", {send, receive, discard}, NULL};
+**
+** receive must push one value.
+*/
+typedef void (*lthread_Visit)(void *visitor, lthread_Object *object);
+
+struct lthread_Transfer2 {
+  size_t size;      /* sizeof(lthread_Transfer2) */
+  const char *name; /* of the type, for errors */
+  lthread_Transfer functions;
+
+  /*
+  ** NULL, or calls visit(visitor, object) for each reference to a lthread_Object that the token has
+  ** for itself, so that cycles that lead through it are collected. It is called behind 'send', twice,
+  ** on the same thread, and can't use Lua. A token keeps what it has until it is discarded. References
+  ** that it has in common with others, such as those of a structure whose references are counted,
+  ** must not be visited: they would be taken for garbage while others use them.
+  */
+  void (*traverse)(void *token, lthread_Visit visit, void *visitor);
+};
+
+#define LTHREAD_TRANSFER2 "__transfer2"
+
+/*
+** [-0, +0, e] Owner of L. From now on userdata of the type that luaL_newmetatable made under this name
+** cross by the rule, in all threads of the runtime, whoever made the type. It comes before what is in
+** the metatable. NULL takes it away. The rule lives as long as the process. Returns 0 if lthread is
+** not open in L: then nothing is done. Raises ValueError for a wrong size and for what it lacks.
+*/
+static inline int lthread_set_transfer(lua_State *L, const char *type_name,
+                                       const lthread_Transfer2 *transfer) {
+  const lthread_Functions *functions = lthread_functions(L);
+  return functions != NULL ? functions->set_transfer(L, type_name, transfer) : 0;
+}
+
+/*
+** [-0, +0, e] Owner of L. The same for userdata that have the metatable at 'index', in this state. The
+** rule goes along with them: where one has arrived, others of its type cross, too.
+*/
+static inline int lthread_set_transfer_at(lua_State *L, int index,
+                                          const lthread_Transfer2 *transfer) {
+  const lthread_Functions *functions;
+  index = lua_absindex(L, index);
+  functions = lthread_functions(L);
+  return functions != NULL ? functions->set_transfer_at(L, index, transfer) : 0;
+}
+
+/*
+** [-0, +0, m] Owner of L. A reference to the object that the value at 'index' stands for; NULL: it is no
+** object of lthread. Give it back with lthread_functions(L)->object_release(object), on any OS thread;
+** object_retain takes one more.
+*/
+static inline lthread_Object *lthread_object_at(lua_State *L, int index) {
+  const lthread_Functions *functions;
+  index = lua_absindex(L, index);
+  functions = lthread_functions(L);
+  return functions != NULL ? functions->object_at(L, index) : NULL;
+}
+
+/* [-0, +1, m] Owner of L, in which lthread is open. Pushes the object. */
+static inline void lthread_object_push(lua_State *L, lthread_Object *object) {
+  lthread_functions(L)->object_push(L, object);
+}
 
 #ifdef __cplusplus
 }

@@ -11,7 +11,8 @@ LUA_LIBDIR := $(if $(LUA_PC),$(shell pkg-config --variable=libdir $(LUA_PC)))
 LUA_LIB ?= $(or $(wildcard $(patsubst -l%,$(LUA_LIBDIR)/lib%.a,$(filter -llua%,$(LUA_LIBS)))),$(LUA_LIBS))
 
 PROGRAMS = LTHREAD_FAILING='$(CURDIR)/$(OUT)/failing' LTHREAD_HOSTS='$(CURDIR)/$(OUT)/hosts'
-programs: $(OUT)/failing $(OUT)/support/native.so $(OUT)/support/doors.so $(HOSTS:spec/hosts/%.c=$(OUT)/hosts/%)
+MODULES_IN_C = $(patsubst %,$(OUT)/support/%.so,crossing doors native)
+programs: $(OUT)/failing $(MODULES_IN_C) $(HOSTS:spec/hosts/%.c=$(OUT)/hosts/%)
 
 # Lua with lthread inside, where the sanitizers see it. Allocations fail in it on demand, but not under
 # the thread sanitizer: they are counted, which would order before its eyes what nothing else orders.
@@ -36,8 +37,8 @@ $(OUT)/hosts/%: $(OUT)/spec/hosts/%.o $(OUT)/$(STATIC_LIBRARY)
 OTHERWISE = lua_dump lua_load $(if $(filter 5.4,$(LUA_VERSION)),lua_resetthread lua_gc,lua_closethread)
 $(OUT)/hosts/other_lua: EXPORT += $(patsubst %,-Wl$(comma)--wrap=%,$(OTHERWISE))
 
-# Modules in C: what the specs want of the system, and blocking sections.
-$(OUT)/support/native.so $(OUT)/support/doors.so: $(OUT)/support/%.so: $(OUT)/spec/support/%.o
+# Modules in C.
+$(MODULES_IN_C): $(OUT)/support/%.so: $(OUT)/spec/support/%.o
 	@mkdir -p $(@D)
 	$(LINK) $(SHARED) -o $@ $^ $(LIBS)
 

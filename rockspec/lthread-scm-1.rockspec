@@ -166,6 +166,7 @@ local function lthread(defines, libraries, ...)
                "src/thread/worker.c",
                "src/transfer/bytecode.c",
                "src/transfer/bytecode_trial.c",
+               "src/transfer/c_rules.c",
                "src/transfer/class_definition.c",
                "src/transfer/class_record.c",
                "src/transfer/class_trace.c",
@@ -191,6 +192,7 @@ local function lthread(defines, libraries, ...)
                "src/transfer/pack_object_data.c",
                "src/transfer/pack_refusal.c",
                "src/transfer/pack_rule.c",
+               "src/transfer/pack_userdata.c",
                "src/transfer/pack_value.c",
                "src/transfer/packer.c",
                "src/transfer/received_classes.c",
@@ -202,6 +204,7 @@ local function lthread(defines, libraries, ...)
                "src/transfer/unpack_library.c",
                "src/transfer/unpack_module.c",
                "src/transfer/unpack_ruled.c",
+               "src/transfer/unpack_userdata.c",
                ...
             },
          },

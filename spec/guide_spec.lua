@@ -63,7 +63,8 @@ end
 
 local built = {
   ["README.md"] = { "examples/embed.c" },
-  ["doc/embedding.md"] = { "spec/hosts/documented.c", "examples/blocking.c" },
+  ["doc/embedding.md"] = { "spec/hosts/documented.c", "spec/hosts/rules.c",
+    "examples/blocking.c" },
   ["doc/reference.md"] = { "lthread.h" },
 }
 

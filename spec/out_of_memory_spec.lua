@@ -8,7 +8,7 @@ end
 -- Each allocation in turn fails, alone and with all that follow: see support/failing.lua.
 describe("want of memory raises, leaks nothing and leaves all usable", function()
   for _, operation in ipairs { "open", "locks", "events", "conditions", "barriers", "futures",
-    "exceptions",
+    "exceptions", "sections", "tokens",
     "rules", "classes", "start", "constants", "sandbox", "join", "transfer", "modules", "changed",
     "offers", "errors", "hook", "reports", "local", "per_thread", "commands", "calls", "queues",
     "loans", "descriptors", "globals", "sockets" } do

@@ -44,6 +44,28 @@ operations.events = [[
   assert(not ok and _thread.isinstance(e, _thread.ValueError) and bounded:acquire())
 ]]
 
+operations.sections = [[
+  local doors = require "support.doors"
+  doors.make(1)
+  doors.open(1)
+  assert(doors.wait(1) == "open" and doors.around(1, function() end) == 0)
+  local ok, e = pcall(doors.fail, 1)
+  assert(not ok)
+  if not e:find "left" then error(e, 0) end
+  coroutine.wrap(function() assert(doors.wait(1) == "open") end)()
+  assert(doors.wait(1) == "open")
+]]
+
+operations.tokens = [[
+  local crossing = require "support.crossing"
+  local way = require "lthread.queue".SimpleQueue()
+  crossing.set_transfer "box"
+  way:put { crossing.box(1), crossing.pair(way, way), crossing.pair(way, way, true) }
+  local values = way:get()
+  assert(crossing.unbox(values[1]) == 1 and crossing.objects(values[2]) == way)
+  crossing.set_transfer "none"
+]]
+
 operations.conditions = [[
   local lock = _thread.allocate_lock()
   local condition, other = _thread.Condition(lock), _thread.Condition()

@@ -254,6 +254,35 @@ describe("a blocking section", function()
     assert.equal(0, wakes_at(DOOR))
   end)
 
+  it("loses no interrupt and gives none twice, whenever they come", function()
+    local box = _thread.shared { ready = 0 }
+    local ways = {
+      function(door) doors.wait(door) end,
+      function(door) coroutine.wrap(function() doors.wait(door) end)() end,
+      function(door) assert(not coroutine.resume(coroutine.create(doors.fail), door)) end,
+      function(door) assert(not pcall(doors.fail, door)) end,
+      function(door) doors.around(door, function() doors.wait(door) end) end,
+      function(door) _thread.shield(function() doors.wait(door) end) end,
+    }
+    local function go_through(door)
+      local strikes, rounds = 0, 0
+      _thread.on_interrupt(function() strikes = strikes + 1 end)
+      doors.make(door)
+      doors.open(door)
+      _thread.add(box, "ready", 1)
+      repeat
+        rounds = rounds + 1
+        ways[rounds % #ways + 1](door)
+      until box.done
+      return strikes
+    end
+    local handles = { start(go_through, DOOR), start(go_through, OTHER) }
+    assert.is_true(eventually(function() return box.ready == 2 end))
+    for i = 1, 2000 do assert.is_true(handles[i % 2 + 1]:interrupt(Strike(tostring(i)))) end
+    box.done = true
+    assert.same({ 1000, 1000 }, { threads.result(handles[1]), threads.result(handles[2]) })
+  end)
+
   it("left in a coroutine that is collected is over", function()
     local done = start(function()
       doors.open(DOOR)

@@ -11,6 +11,7 @@
 #include "src/thread/observer.h"
 #include "src/thread/repeated_poke.h"
 #include "src/thread/worker.h"
+#include "src/transfer/c_rules.h"
 
 /* The collector comes last: it works on only where no thread is missing, which interrupts know. */
 static void in_child(void) {
@@ -22,6 +23,7 @@ static void in_child(void) {
   lt_lent_strings_after_fork();
   lt_queue_signals_after_fork();
   lt_repeated_pokes_after_fork();
+  lt_c_rules_after_fork();
   lt_bias_slots_after_fork();
   lt_workers_after_fork();
   lt_cycles_after_fork(lt_home_after_fork());

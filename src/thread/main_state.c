@@ -20,6 +20,7 @@
 #include "src/thread/shutdown.h"
 #include "src/thread/wait.h"
 #include "src/thread/worker.h"
+#include "src/transfer/c_rules.h"
 
 static const char anchor; /* an address in this library */
 
@@ -32,6 +33,7 @@ static void end_runtime(lt_Thread *main) {
     main->coroutines = NULL;
   }
   lt_runtime_threads_leave(main->runtime, main, LT_DONE, NULL);
+  lt_c_rules_forget(main->runtime);
   lt_workers_close(main->parker);
   lt_object_release(&main->object);
 }

@@ -12,7 +12,8 @@
 **   STRING                           slot, length (4 bytes), bytes
 **   LONG_STRING                      slot, number of the reference: from LT_LEAST_LENT_BYTES on
 **   OBJECT CLASS_METATABLE           number of the reference
-**   USERDATA                         slot, number of the reference
+**   USERDATA FULL_USERDATA           slot, number of the reference: a token of a lthread_Transfer, or
+**                                    of those of a lthread_Transfer2
 **   CLASS                            slot, references of its definition and its identity
 **   CLASS_CONTENT                    reference of its identity, version (8 bytes); then the TABLE
 **   VARIABLE_CONTENT                 reference of its identity; then the TABLE
@@ -74,6 +75,7 @@ typedef enum lt_Tag {
   LT_TAG_LONG_STRING,
   LT_TAG_OBJECT,
   LT_TAG_USERDATA,
+  LT_TAG_FULL_USERDATA,
   LT_TAG_CLASS_METATABLE,
   LT_TAG_CLASS,
   LT_TAG_CLASS_CONTENT,
@@ -111,12 +113,23 @@ typedef enum lt_Tag {
 #define LT_LEAST_LENT_BYTES ((size_t)4096)
 
 /*
-** A shared object, or, where there is a rule, the token of a userdata or an lt_LentString.
+** A shared object, or, where there is a rule, the token of a userdata, a shared object that such a
+** token has, or an lt_LentString.
 */
 typedef struct lt_Reference {
   const lthread_Transfer *rule;
   void *target;
 } lt_Reference;
+
+/* The rule of a reference that the token before it has, which alone gives it back. */
+extern const lthread_Transfer lt_pack_of_token;
+
+/* The shared object that it is to, or NULL. */
+static inline const lt_Object *lt_reference_object(const lt_Reference *reference) {
+  return reference->rule == NULL || reference->rule == &lt_pack_of_token
+             ? (const lt_Object *)reference->target
+             : NULL;
+}
 
 typedef struct lt_Message {
   int count;     /* of values */

@@ -57,8 +57,7 @@ const char *lt_message_item_string(const lt_MessageItem *item, size_t *length) {
 const lt_Object *lt_message_item_reference(const lt_MessageItem *item, size_t number) {
   if (item->kind == LT_ITEM_OBJECT)
     return item->value.as.object;
-  const lt_Reference *reference = &item->value.as.message->references[number];
-  return reference->rule == NULL ? reference->target : NULL;
+  return lt_reference_object(&item->value.as.message->references[number]);
 }
 
 void lt_message_item_push(lua_State *L, const lt_MessageItem *item) {

@@ -227,9 +227,11 @@ void lt_message_traverse(const lt_Message *message, size_t *position, lt_Visit v
   size_t end = *position + LT_TRAVERSE_STEP;
   if (end > message->reference_count)
     end = message->reference_count;
-  for (; *position < end; ++*position)
-    if (message->references[*position].rule == NULL)
-      visit(context, message->references[*position].target);
+  for (; *position < end; ++*position) {
+    const lt_Object *object = lt_reference_object(&message->references[*position]);
+    if (object != NULL)
+      visit(context, object);
+  }
   if (end == message->reference_count)
     *position = LT_TRAVERSE_END;
 }

@@ -117,54 +117,6 @@ lt_PackFrame *lt_pack_open_table(lua_State *L, lt_Packer *packer) {
   return frame;
 }
 
-/* Whether the type of the userdata on the top has a rule in C, which is pushed. */
-static bool push_c_rule(lua_State *L) {
-  if (luaL_getmetafield(L, -1, LTHREAD_TRANSFER) == LUA_TNIL)
-    return false;
-  return lua_islightuserdata(L, -1) && lua_touserdata(L, -1) != NULL;
-}
-
-/* LuaSocket's have names such as tcp{client}. */
-static bool is_socket_kind(const char *kind) {
-  return strncmp(kind, "a tcp{", 6) == 0 || strncmp(kind, "a udp{", 6) == 0 ||
-         strncmp(kind, "a unix", 6) == 0;
-}
-
-static _Noreturn void refuse_userdata(lua_State *L, lt_Packer *packer, int userdata) {
-  const char *kind = lt_pack_push_kind(L, userdata);
-  lt_pack_refuse_advised(L, packer, &lt_TypeError, kind,
-                         is_socket_kind(kind) ? "require \"lthread.transfer.socket\" makes it cross"
-                                              : "_thread.register_transfer says how it crosses, "
-                                                "_thread.per_thread makes one in each thread");
-}
-
-static void pack_userdata(lua_State *L, lt_Packer *packer) {
-  if (lt_pack_rule_for_userdata(L, packer))
-    return;
-  int userdata = lua_gettop(L);
-  if (!push_c_rule(L)) {
-    lua_settop(L, userdata);
-    if (lt_pack_leave_out(L, packer))
-      return;
-    refuse_userdata(L, packer, userdata);
-  }
-  const lthread_Transfer *rule = lua_touserdata(L, -1);
-  lua_settop(L, userdata);
-  if (packer->anchors == 0) {
-    lt_packer_demand_anchors(packer);
-    lua_pop(L, 1);
-    return;
-  }
-  lt_packer_write_tag(L, packer, LT_TAG_USERDATA);
-  lt_packer_add_node(L, packer, lua_topointer(L, userdata), false);
-  lt_packer_reserve_reference(L, packer);
-  packer->moves = packer->moves || rule == &lt_message_move->rule;
-  void *token = rule->send(L, userdata);
-  uint32_t reference = lt_packer_add_reference(packer, rule, token);
-  lt_packer_write(L, packer, &reference, sizeof(reference));
-  lua_settop(L, userdata - 1);
-}
-
 static void pack_object(lua_State *L, lt_Packer *packer, lt_Tag tag, lt_Object *object) {
   uint32_t reference = lt_packer_add_object(L, packer, object);
   lt_packer_write_tagged(L, packer, tag, &reference, sizeof(reference));
@@ -198,7 +150,7 @@ static void pack_by_identity(lua_State *L, lt_Packer *packer) {
   if (named)
     return;
   if (type == LUA_TUSERDATA)
-    pack_userdata(L, packer);
+    lt_pack_userdata(L, packer);
   else if (type == LUA_TFUNCTION)
     lt_pack_function(L, packer);
   else if (!pack_if_class(L, packer, address))

@@ -30,13 +30,18 @@ void lt_packer_grow_bytes(lua_State *L, lt_Packer *packer, size_t size) {
 ** References
 */
 
-void lt_packer_reserve_reference(lua_State *L, lt_Packer *packer) {
-  if (packer->reference_count < packer->reference_capacity)
+void lt_packer_reserve_references(lua_State *L, lt_Packer *packer, size_t count) {
+  if (count <= packer->reference_capacity - packer->reference_count)
     return;
-  if (packer->reference_count > UINT32_MAX / 2)
+  if (count > UINT32_MAX / 2 || packer->reference_count > UINT32_MAX / 2)
     lt_raise_memory(L);
-  packer_grow(L, &packer->references, packer->own_references, &packer->reference_capacity, 0,
-              sizeof(lt_Reference));
+  packer_grow(L, &packer->references, packer->own_references, &packer->reference_capacity,
+              packer->reference_count + count, sizeof(lt_Reference));
+}
+
+void lt_packer_reserve_reference(lua_State *L, lt_Packer *packer) {
+  if (packer->reference_count == packer->reference_capacity)
+    lt_packer_reserve_references(L, packer, 1);
 }
 
 uint32_t lt_packer_add_object(lua_State *L, lt_Packer *packer, lt_Object *object) {

@@ -264,6 +264,9 @@ static inline void lt_packer_patch(lt_Packer *packer, size_t offset, uint32_t va
 /* Makes room for one more. Called before the target is taken, so that nothing can fail between. */
 void lt_packer_reserve_reference(lua_State *L, lt_Packer *packer);
 
+/* The same for so many. */
+void lt_packer_reserve_references(lua_State *L, lt_Packer *packer, size_t count);
+
 /* Returns the number of the reference; room for it must have been reserved. */
 static inline uint32_t lt_packer_add_reference(lt_Packer *packer, const lthread_Transfer *rule,
                                                void *target) {
@@ -440,6 +443,13 @@ bool lt_pack_rule_for_table(lua_State *L, lt_Packer *packer, lt_PackFrame *frame
 
 /* The same for the userdata on the top; false: it has no rule in Lua. */
 bool lt_pack_rule_for_userdata(lua_State *L, lt_Packer *packer);
+
+/*
+** pack_userdata.c
+*/
+
+/* Packs the userdata on the top, which it pops, or has packing start over. */
+void lt_pack_userdata(lua_State *L, lt_Packer *packer);
 
 /* Packs the next value that the rule has returned, or a late one, or closes the frame. */
 void lt_pack_rule_step(lua_State *L, lt_Packer *packer, lt_PackFrame *frame);

@@ -151,18 +151,6 @@ static void unpack_method(lua_State *L, lt_Unpacker *unpacker) {
   lt_unpack_keep(L, slot);
 }
 
-static void push_userdata(lua_State *L, lt_Unpacker *unpacker) {
-  uint32_t slot = lt_unpack_number(unpacker);
-  const lt_Reference *reference = lt_unpack_reference(unpacker);
-  int top = lua_gettop(L);
-  lt_check_stack(L, LUA_MINSTACK);
-  reference->rule->receive(L, reference->target);
-  if (lua_gettop(L) == top)
-    lua_pushnil(L);
-  lua_settop(L, top + 1);
-  lt_unpack_keep(L, slot);
-}
-
 static void push_object(lua_State *L, lt_Unpacker *unpacker) {
   lt_Object *object = lt_unpack_reference(unpacker)->target;
   unpacker->end.object = object;
@@ -232,8 +220,11 @@ bool lt_unpack_value(lua_State *L, lt_Unpacker *unpacker) {
   case LT_TAG_CLASS_METATABLE:
     lt_class_push_metatable(L, lt_unpack_reference(unpacker)->target);
     return true;
+  case LT_TAG_FULL_USERDATA:
+    lt_unpack_full_userdata(L, unpacker);
+    return true;
   case LT_TAG_USERDATA:
-    push_userdata(L, unpacker);
+    lt_unpack_userdata(L, unpacker);
     return true;
   case LT_TAG_LIBRARY_FUNCTION:
     lt_unpack_library_function(L, unpacker);

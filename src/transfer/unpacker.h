@@ -206,6 +206,15 @@ static inline bool lt_unpack_next_is_late(const lt_Unpacker *unpacker) {
 */
 
 void lt_unpack_library_function(lua_State *L, lt_Unpacker *unpacker);
+
+/*
+** unpack_userdata.c
+*/
+
+void lt_unpack_userdata(lua_State *L, lt_Unpacker *unpacker);
+
+/* The same by a rule that has a name, and goes along. */
+void lt_unpack_full_userdata(lua_State *L, lt_Unpacker *unpacker);
 void lt_unpack_hidden_function(lua_State *L, lt_Unpacker *unpacker);
 
 #endif
