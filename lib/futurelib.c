@@ -3,10 +3,12 @@
 */
 #include "lib/libs.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "src/base/protected_call.h"
 #include "src/base/stack_room.h"
+#include "src/diagnose/trace.h"
 #include "src/thread/excepthook.h"
 #include "src/thread/future.h"
 #include "src/thread/interrupt.h"
@@ -205,14 +207,29 @@ static int take_late_interrupts(lua_State *L, lt_Thread *self, int bottom, int s
 
 typedef struct Call {
   lt_Message *message;
-  int bottom; /* where its results begin on the stack */
+  int bottom;     /* where its results begin on the stack */
+  uint64_t slice; /* in a trace, see trace.h */
 } Call;
+
+/* In a trace the task is a slice, at the place of its function. */
+static uint64_t open_task(lua_State *L, lt_Thread *self) {
+  lua_Debug function;
+  lt_TraceEvent slice = {.begin = plat_now(), .what = "task", .category = LT_TRACE_TASK};
+  if (lua_isfunction(L, 1)) {
+    lua_pushvalue(L, 1);
+    lua_getinfo(L, ">S", &function);
+    snprintf(slice.text, sizeof(slice.text), "%s:%d", function.short_src, function.linedefined);
+  }
+  return lt_trace_open(self, &slice);
+}
 
 /* What can't be received is an error of the task. */
 static int run_call(lua_State *L) {
-  const Call *call = lua_touserdata(L, 1);
+  Call *call = lua_touserdata(L, 1);
   lua_settop(L, 0);
   int count = lt_unpack(L, call->message, LT_TAKE_GLOBALS);
+  if (lt_trace_runs())
+    call->slice = open_task(L, lt_thread_of(L));
   lua_call(L, count - 1, LUA_MULTRET);
   return lua_gettop(L);
 }
@@ -230,10 +247,11 @@ static int refuse_too_many(lua_State *L, int bottom) {
 }
 
 /* Leaves the results on the stack, or the error and its traceback; returns whether it failed. */
-static bool run_task(lua_State *L, lt_Future *future, lt_Thread *self, const Call *call) {
+static bool run_task(lua_State *L, lt_Future *future, lt_Thread *self, Call *call) {
   lua_pushcfunction(L, run_call);
-  lua_pushlightuserdata(L, (void *)call);
+  lua_pushlightuserdata(L, call);
   int status = lua_pcall(L, 1, LUA_MULTRET, call->bottom - 1);
+  lt_trace_close(self, call->slice, status == LUA_OK ? NULL : "error");
   lt_future_leave_runner(future);
   if (!lt_stack_room(L, lt_working_room(lua_gettop(L))))
     status = refuse_too_many(L, call->bottom);
@@ -252,7 +270,7 @@ static bool run_task(lua_State *L, lt_Future *future, lt_Thread *self, const Cal
 static int future_run(lua_State *L) {
   enum { HANDLER = 2, BOTTOM };
   bool told;
-  Call call = {NULL, BOTTOM};
+  Call call = {NULL, BOTTOM, 0};
   lt_Future *future = check_future(L);
   lt_Thread *self = lt_self(L);
   lua_settop(L, 1);

@@ -3,7 +3,10 @@
 */
 #include "lib/libs.h"
 
+#include <string.h>
+
 #include "src/base/protected_call.h"
+#include "src/base/stack_room.h"
 #include "src/diagnose/contention.h"
 #include "src/diagnose/probing.h"
 #include "src/diagnose/profile.h"
@@ -184,9 +187,157 @@ static int profile_stop(lua_State *L) {
   return 1;
 }
 
+/*
+** Traces
+*/
+
+/*
+** trace_start(path)
+** From now on writes to a file what happens to the threads of the process: each has a row, with what
+** it waits for, who wakes whom, what it starts, messages, interrupts, collections of the shared data
+** space, tasks of executors, and the spans of span. The file is in the trace event format of Chrome,
+** which Perfetto opens. It ends with trace_stop, or with the main state. LTHREAD_TRACE=path in the
+** environment does so from the start. Raises RuntimeError if a trace is being written already, the
+** file can't be made, or no thread for it.
+*/
+static int trace_start(lua_State *L) {
+  int error;
+  const char *path = lt_check_string(L, 1, NULL);
+  lt_Runtime *runtime = lt_self(L)->runtime;
+  switch (lt_probing_start_trace(runtime, lt_trace_process(runtime), path, &error)) {
+  case LT_TRACE_RUNS_ALREADY:
+    return lt_raise(L, &lt_RuntimeError, "a trace is being written already: trace_stop() ends it");
+  case LT_TRACE_NO_FILE:
+    return raise_file_error(L, path, error);
+  case LT_TRACE_FAILED:
+    return raise_system_error(L, "can't write a trace", error);
+  case LT_TRACE_STARTED:
+    break;
+  }
+  return 0;
+}
+
+/*
+** trace_stop()
+** Ends the trace, and returns when all of it is written. Raises RuntimeError if none is being
+** written, or not all could be.
+*/
+static int trace_stop(lua_State *L) {
+  int error;
+  if (!lt_probing_stop_trace(lt_self(L)->parker, NULL, &error))
+    return lt_raise(L, &lt_RuntimeError, "no trace is being written: trace_start(path) begins one");
+  if (error != 0)
+    return raise_system_error(L, "the trace was not written", error);
+  return 0;
+}
+
+/*
+** However the call of a span ends, Lua closes the value at SPAN. The span of a coroutine, which may
+** yield, is not nested in what its thread does: it has a number.
+*/
+typedef struct Span {
+  uint64_t slice; /* what lt_trace_open has returned; 0: it has a number */
+  uint64_t number;
+  bool has_ended;
+  char name[LT_PLACE_BYTES];
+} Span;
+
+enum { SPAN = 1 };
+
+static const char span_key;
+
+static lt_TraceEvent event_of_span(const Span *span, lt_TraceKind kind) {
+  lt_TraceEvent event = {.begin = plat_now(),
+                         .number = span->number,
+                         .what = "span",
+                         .kind = kind,
+                         .category = LT_TRACE_SPAN};
+  memcpy(event.text, span->name, sizeof(span->name));
+  return event;
+}
+
+/* A script that calls it ends it early. */
+static int end_span(lua_State *L) {
+  Span *span = lua_touserdata(L, 1);
+  lt_Thread *self = lt_calling_thread(L);
+  if (span == NULL || span->has_ended || self == NULL)
+    return 0;
+  span->has_ended = true;
+  if (span->number != 0) {
+    const lt_TraceEvent event = event_of_span(span, LT_TRACE_SPAN_ENDS);
+    lt_trace_note(self, &event);
+  } else {
+    lt_trace_close(self, span->slice, lua_isnoneornil(L, 2) ? NULL : "error");
+  }
+  return 0;
+}
+
+static void push_span(lua_State *L, const char *name, size_t length) {
+  static const luaL_Reg metamethods[] = {{"__close", end_span}, {NULL, NULL}};
+  Span *span = lua_newuserdatauv(L, sizeof(Span), 0);
+  memset(span, 0, sizeof(*span));
+  memcpy(span->name, name, lt_string_buffer_fit(name, length, sizeof(span->name) - 1));
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &span_key) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 1);
+    lt_set_functions(L, metamethods);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &span_key);
+  }
+  lua_setmetatable(L, -2);
+}
+
+static void begin_span(lua_State *L, lt_Thread *self, Span *span) {
+  bool is_main = lua_pushthread(L);
+  lua_pop(L, 1);
+  if (!is_main)
+    span->number = lt_trace_new_number();
+  const lt_TraceEvent event = event_of_span(span, is_main ? LT_TRACE_SLICE : LT_TRACE_SPAN_BEGINS);
+  if (is_main)
+    span->slice = lt_trace_open(self, &event);
+  else
+    lt_trace_note(self, &event);
+}
+
+static int finish_span(lua_State *L, int status, lua_KContext first) {
+  (void)status;
+  return lua_gettop(L) - (int)first;
+}
+
+/* What lies above the place of the name, or the span. */
+static int call_in_span(lua_State *L) {
+  lua_callk(L, lua_gettop(L) - 2, LUA_MULTRET, SPAN, finish_span);
+  return finish_span(L, LUA_OK, SPAN);
+}
+
+/*
+** span(name, f, ...) -> what f returns
+** Calls f(...). In a trace that is being written that is a slice with this name in the thread's row,
+** or, in a coroutine, a row of its own below. Of long names the first 71 bytes are shown. f may
+** yield. Raises TypeError for a name that is no string, or what can't be called.
+*/
+static int span(lua_State *L) {
+  enum { NAME = 1, F };
+  size_t length;
+  const char *name = lt_check_string(L, NAME, &length);
+  lt_check_callable(L, F);
+  lt_Thread *self = lt_calling_thread(L);
+  if (!lt_trace_runs() || self == NULL)
+    return call_in_span(L);
+  lt_check_stack(L, LUA_MINSTACK);
+  push_span(L, name, length);
+  lua_replace(L, SPAN);
+  begin_span(L, self, lua_touserdata(L, SPAN));
+  lua_toclose(L, SPAN);
+  return call_in_span(L);
+}
+
 const luaL_Reg lt_seeing_functions[] = {{"contention_start", contention_start},
                                         {"contention_stop", contention_stop},
                                         {"contention", contention},
                                         {"profile_start", profile_start},
                                         {"profile_stop", profile_stop},
+                                        {"trace_start", trace_start},
+                                        {"trace_stop", trace_stop},
+                                        {"span", span},
                                         {NULL, NULL}};

@@ -306,6 +306,19 @@ function _thread.profile_start(hz) end
 ---@return integer samples
 function _thread.profile_stop(path) end
 
+---From now on writes to a file what happens to all threads, for Perfetto or chrome://tracing.
+---@param path string
+function _thread.trace_start(path) end
+
+function _thread.trace_stop() end
+
+---Calls f(...), which in a trace is a slice with this name.
+---@param name string
+---@param f function
+---@param ... any
+---@return any ... what f returns
+function _thread.span(name, f, ...) end
+
 -- Locks
 
 ---@class lthread.LockClass: lthread.Class

@@ -11,7 +11,7 @@ describe("want of memory raises, leaks nothing and leaves all usable", function(
     "exceptions", "sections", "tokens",
     "rules", "classes", "start", "constants", "sandbox", "join", "transfer", "modules", "changed",
     "offers", "errors", "hook", "reports", "local", "per_thread", "commands", "calls", "queues",
-    "loans", "descriptors", "globals", "sockets" } do
+    "loans", "descriptors", "globals", "sockets", "seeing" } do
     it("in " .. operation, function()
       local output = child("return dofile 'spec/support/failing.lua'", nil, operation)
       assert.matches("\npassed\nstatus 0\n$", output)

@@ -515,6 +515,23 @@ operations.loans = [[
   q:put(long)
 ]]
 
+operations.seeing = [[
+  pcall(_thread.trace_stop) -- of the try before
+  pcall(_thread.profile_stop, "/dev/null")
+  local lock = _thread.lock()
+  lock:acquire()
+  _thread.contention_start()
+  _thread.trace_start "/dev/null"
+  _thread.profile_start(1)
+  lock:acquire(true, 0.0001)
+  assert(_thread.span("span", function(...) return select("#", ...) end, 1, 2, 3) == 3)
+  assert(coroutine.wrap(function() return _thread.span("loose", lock.locked, lock) end)())
+  assert(#_thread.contention() >= 1 and tostring(_thread.contention()):find "lock")
+  _thread.contention_stop()
+  _thread.profile_stop "/dev/null"
+  _thread.trace_stop()
+]]
+
 operations.sockets = [[
   local queue = require "lthread.queue"
   local transfer = require "lthread.transfer.socket"

@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "src/base/growing_array.h"
+#include "src/base/probe.h"
 #include "src/base/shared_memory.h"
 #include "src/sync/lock.h"
 
@@ -317,10 +318,16 @@ bool lt_cycles_collect(lt_Parker *parker, lt_Collection *collection) {
     lt_lock_acquire_brief(&running, parker, "collection", &running);
   }
   plat_Time begin = plat_now();
+  const lt_Probe *probe = lt_probe_get();
+  lt_Collection counted = {.object_count = 0};
+  if (collection == NULL && probe != NULL)
+    collection = &counted;
   bool done = cycles_collect(collection);
   if (collection != NULL)
     collection->duration = plat_now() - begin;
   lt_lock_release(&running);
+  if (probe != NULL)
+    probe->collection(begin, collection->object_count, collection->freed_count);
   return done;
 }
 

@@ -102,6 +102,7 @@ lt_Parker *lt_parker_new(void) {
   atomic_init(&parker->asked, false);
   atomic_init(&parker->blocked, 0);
   atomic_init(&parker->waiting, NULL);
+  atomic_init(&parker->arrow, 0);
   parker->attend = NULL;
   parker->attendant = NULL;
   parker->apart = false;
@@ -136,6 +137,7 @@ void lt_parker_interrupt(lt_Parker *parker, lt_Urgency urgency) {
   while (current < (int)urgency &&
          !atomic_compare_exchange_weak(&parker->urgency, &current, (int)urgency))
     ;
+  lt_probe_wakes(parker);
   plat_unpark(&parker->native);
 }
 
@@ -145,6 +147,7 @@ void lt_parker_ask(lt_Parker *parker) {
 }
 
 void lt_parker_wake(lt_Parker *parker) {
+  lt_probe_wakes(parker);
   plat_unpark(&parker->native);
 }
 
@@ -294,7 +297,7 @@ lt_Parked lt_await(lt_Parker *parker, lt_Wait *wait) {
   if (probe == NULL || wait->deadline == PLAT_AT_ONCE)
     return wait_until_taken(parker, wait);
   lt_WaitNote note = {.goes_on = wait->since != 0};
-  probe->wait_begins(wait, &note);
+  probe->wait_begins(parker, wait, &note);
   lt_Parked parked = wait_until_taken(parker, wait);
   probe->wait_ends(parker, wait, &note, (int)parked);
   return parked;
@@ -366,6 +369,7 @@ static lt_Parker *take_out(Bucket *bucket, Waiter *waiter, intptr_t handed) {
   retain(parker);
   waiter->handed = handed;
   waiter->waker = plat_processor();
+  lt_probe_wakes(parker);
   /* Release: pairs with the acquiring loads in await. */
   atomic_store_explicit(&waiter->woken, true, memory_order_release);
   return parker;

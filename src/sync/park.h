@@ -63,6 +63,7 @@ struct lt_Parker {
   atomic_bool asked;             /* set by lt_parker_ask, cleared by its own thread */
   atomic_uint blocked;           /* see lt_parker_blocked */
   _Atomic(const char *) waiting; /* what it waits in, for diagnostics; NULL while it runs */
+  atomic_uint_least64_t arrow;   /* in a trace, from who has woken it last; 0: none */
   lt_Attend attend;              /* NULL: nothing; from here on all is only for its own thread */
   void *attendant;
   bool apart;          /* who ended its last park ran on another processor than its thread does */

@@ -37,6 +37,19 @@ PLAT_IN_HANDLER void lt_home_each(void *place, lt_VisitHome visit) {
     visit_attachment(each, visit);
 }
 
+/* With several it is not known which of them runs. */
+lt_Thread *lt_home_thread(void) {
+  lt_Thread *found = NULL;
+  for (lt_Attachment *each = attachments; each != NULL; each = each->next) {
+    lt_Thread *thread = atomic_load(&each->thread);
+    if (thread != NULL && found != NULL)
+      return NULL;
+    if (thread != NULL)
+      found = thread;
+  }
+  return found;
+}
+
 /* Frees what was detached, which only the OS thread itself may do. */
 static void drop_detached(void) {
   lt_Attachment *before = NULL;

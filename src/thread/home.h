@@ -21,6 +21,9 @@ typedef void (*lt_VisitHome)(lt_Thread *thread);
 
 void lt_home_each(void *place, lt_VisitHome visit);
 
+/* The thread whose state the calling OS thread runs; NULL: none, or one of several. */
+lt_Thread *lt_home_thread(void);
+
 /* This OS thread ends, and main states that it has run may go on in another. */
 void lt_home_end(void);
 

@@ -278,6 +278,7 @@ static bool call_on_interrupt(lua_State *L, lt_Thread *thread, bool is_exit) {
 static void raise_request(lua_State *L, lt_Thread *thread, lt_InterruptRequest *request,
                           int level) {
   bool is_exit = request == NULL;
+  lt_observer->interrupted(thread, is_exit ? &lt_SystemExit : request->class_object);
   lua_pushinteger(L, level + 1);
   int status = lt_protected_call(L, make_exception, request, 1, 1);
   bool is_starting = atomic_load(&thread->status) == LT_STARTING;

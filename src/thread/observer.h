@@ -14,6 +14,14 @@ typedef struct lt_Observer {
   */
   plat_Time (*attend)(lua_State *L, lt_Thread *thread, const lt_Wait *wait, plat_Time since);
 
+  /* The starter starts a thread; a thread begins, and ends, on itself. */
+  void (*thread_starts)(lt_Thread *starter, const lt_Thread *thread);
+  void (*thread_begins)(lt_Thread *thread);
+  void (*thread_ends)(lt_Thread *thread);
+
+  /* On the thread itself: it raises an exception of the class, or calls its on_interrupt with it. */
+  void (*interrupted)(lt_Thread *thread, const lt_Class *class_object);
+
   void (*runtime_opens)(lt_Runtime *runtime);
   /* Not before: a dump tells whom the main thread waits for at the end. */
   void (*threads_have_ended)(lt_Runtime *runtime);

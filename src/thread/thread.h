@@ -81,16 +81,17 @@ struct lt_Thread {
   unsigned exits_heard; /* of the requests to exit, see shutdown.c; under the runtime's guard */
 
   /* Only for the thread itself. */
-  lt_Coroutines *coroutines; /* of its state */
-  lua_CFunction bottom;      /* with which the main one begins; NULL: the host knows */
-  lua_State *waiting;        /* the coroutine that waits in one of our functions */
-  lua_Hook heeded;           /* a hook of the host that has let a wait go on */
-  lua_Hook held;             /* one that is set again when the shield ends; NULL: none */
-  int held_mask;             /* its events; and each instruction */
-  unsigned spared;           /* how many of the next instructions are not interrupted */
-  bool has_on_interrupt;     /* see on_interrupt.h */
-  lt_ForeignLoop loop;       /* in which it was when it was last to be interrupted */
-  unsigned other_events;     /* of hooks, see interrupt.c */
+  lt_Coroutines *coroutines;  /* of its state */
+  lua_CFunction bottom;       /* with which the main one begins; NULL: the host knows */
+  lua_State *waiting;         /* the coroutine that waits in one of our functions */
+  lua_Hook heeded;            /* a hook of the host that has let a wait go on */
+  lua_Hook held;              /* one that is set again when the shield ends; NULL: none */
+  int held_mask;              /* its events; and each instruction */
+  unsigned spared;            /* how many of the next instructions are not interrupted */
+  bool has_on_interrupt;      /* see on_interrupt.h */
+  lt_ForeignLoop loop;        /* in which it was when it was last to be interrupted */
+  unsigned other_events;      /* of hooks, see interrupt.c */
+  struct lt_TraceRing *trace; /* what has happened to it, see trace_ring.h; or NULL */
 
   lt_Object *package;   /* references: what it inherits, see inherited_package.h */
   lt_Object *libraries; /* and inherited_libraries.h; this one may be NULL */

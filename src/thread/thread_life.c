@@ -26,6 +26,7 @@
 #include "src/thread/interrupt.h"
 #include "src/thread/interrupt_descriptor.h"
 #include "src/thread/kept_traceback.h"
+#include "src/thread/observer.h"
 #include "src/thread/runtime_threads.h"
 #include "src/thread/section_list.h"
 #include "src/thread/shutdown.h"
@@ -196,6 +197,7 @@ static void finish(lt_Worker *worker, lt_Thread *thread) {
   lt_parker_end_polling(thread->parker);
   tell_host(thread, thread->runtime->options.on_thread_end);
   lt_runtime_threads_leave(thread->runtime, thread, LT_DONE, worker);
+  lt_observer->thread_ends(thread);
   lt_object_release(&thread->object);
 }
 
@@ -204,6 +206,7 @@ static void run_thread(lt_Worker *worker, void **kept, void *argument) {
   lt_FreshState *fresh =
       *kept != NULL ? *kept : lt_state_make(lt_own_modules->loaders, forget_thread, false);
   *kept = NULL;
+  lt_observer->thread_begins(thread);
   lt_thread_show_name(thread);
   lt_affinity_begin(thread);
   tell_host(thread, thread->runtime->options.on_thread_start);
@@ -337,7 +340,7 @@ static plat_Processors *copy_processors(lua_State *L, const lt_ThreadStart *star
   return copy;
 }
 
-void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_ThreadStart *start) {
+void lt_thread_start(lua_State *L, lt_Thread *self, const lt_ThreadStart *start) {
   lt_Thread *thread = start->thread;
   int unstarted = LT_UNSTARTED;
   if (lt_thread_status(thread) != LT_UNSTARTED)
@@ -360,6 +363,7 @@ void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_ThreadStart *
   if (!lt_runtime_threads_enter(self->runtime, thread))
     refuse_start(L, self, thread);
   lt_object_retain(&thread->object);
+  lt_observer->thread_starts(self, thread);
   int error =
       lt_worker_start(atomic_load(&self->runtime->stack_size), &thread_keep, run_thread, thread);
   if (error != 0) {

@@ -23,7 +23,7 @@ typedef struct lt_ThreadStart {
   int globals; /* where on the stack the choice is which go along, see message.h */
 } lt_ThreadStart;
 
-void lt_thread_start(lua_State *L, const lt_Thread *self, const lt_ThreadStart *start);
+void lt_thread_start(lua_State *L, lt_Thread *self, const lt_ThreadStart *start);
 
 /* The wait until the thread is done, or turns out not to be started. */
 lt_Wait lt_thread_join(lt_Thread *thread, plat_Time deadline);

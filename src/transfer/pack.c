@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/probe.h"
 #include "src/base/protected_call.h"
 #include "src/base/stack_room.h"
 #include "src/object/exception.h"
@@ -159,8 +160,12 @@ lt_Message *lt_pack_in_batch(lua_State *L, int count, lt_StringsRule strings,
   lua_rotate(L, -BEFORE - count, BEFORE);
   int status = lt_quiet_call(L, &packer.quiet, pack_protected, &packer, BEFORE + count, 0);
   lt_packer_free(&packer);
-  if (status == LUA_OK)
+  if (status == LUA_OK) {
+    const lt_Probe *probe = lt_probe_get();
+    if (probe != NULL)
+      probe->message(L, true, packer.message->size);
     return packer.message;
+  }
   if (packer.message != NULL) { /* a hook has raised the error when all was done */
     lt_message_give_back(L, packer.message);
     lt_message_free(packer.message);

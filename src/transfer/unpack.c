@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "src/base/growing_array.h"
+#include "src/base/probe.h"
 #include "src/base/protected_call.h"
 #include "src/base/stack_room.h"
 #include "src/object/arguments.h"
@@ -466,6 +467,9 @@ int lt_try_unpack(lua_State *L, const lt_Message *message, lt_GlobalsRule global
   free(unpacker.modules);
   if (unpacker.frames != unpacker.own_frames)
     free(unpacker.frames);
+  const lt_Probe *probe = lt_probe_get();
+  if (probe != NULL && status == LUA_OK)
+    probe->message(L, false, message->size);
   return lt_unpack_end_run(L, &unpacker.end, status, base);
 }
 
