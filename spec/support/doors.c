@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -82,6 +83,21 @@ static int insist(lua_State *L) {
   lthread_Section section;
   if (!lthread_blocking_begin(L, &section, "insist", wake_door, door))
     wait_for_wakes(door, INT_MAX);
+  lthread_blocking_end(L, &section);
+  return 0;
+}
+
+/* deaf(door): waits in a section, and blocks all signals there. */
+static int deaf(lua_State *L) {
+  Door *door = check_door(L, 1);
+  lthread_Section section;
+  sigset_t all, before;
+  sigfillset(&all);
+  if (!lthread_blocking_begin(L, &section, "deaf", wake_door, door)) {
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    wait_at(door);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+  }
   lthread_blocking_end(L, &section);
   return 0;
 }
@@ -238,14 +254,11 @@ static int spend(lua_State *L) {
 }
 
 int luaopen_support_doors(lua_State *L) {
-  static const luaL_Reg functions[] = {{"wait", wait},       {"fail", fail},
-                                       {"forget", forget},   {"insist", insist},
-                                       {"stay", stay},       {"be_asked", be_asked},
-                                       {"listen", listen},   {"around", around},
-                                       {"open", set_open},   {"hold_wakes", hold_wakes},
-                                       {"be_gone", be_gone}, {"see", see},
-                                       {"make", make},       {"spend", spend},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"wait", wait},     {"fail", fail},     {"forget", forget},         {"deaf", deaf},
+      {"insist", insist}, {"stay", stay},     {"be_asked", be_asked},     {"listen", listen},
+      {"around", around}, {"open", set_open}, {"hold_wakes", hold_wakes}, {"be_gone", be_gone},
+      {"see", see},       {"make", make},     {"spend", spend},           {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

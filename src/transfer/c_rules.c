@@ -65,7 +65,7 @@ static NamedRule **find_place(const void *runtime, const char *name) {
   return place;
 }
 
-static const lthread_Transfer2 *find_named(const void *runtime, const char *name) {
+static const lthread_Transfer2 *find_rule_named(const void *runtime, const char *name) {
   plat_mutex_lock(&named_guard);
   const NamedRule *found = *find_place(runtime, name);
   const lthread_Transfer2 *rule = found == NULL ? NULL : found->rule;
@@ -128,7 +128,7 @@ static const lthread_Transfer2 *find_by_name(lua_State *L) {
     lua_pushvalue(L, -1);
     lua_rawget(L, LUA_REGISTRYINDEX);
     if (lua_rawequal(L, -1, -3))
-      rule = find_named(lt_c_rules_runtime_of(L), lua_tostring(L, -2));
+      rule = find_rule_named(lt_c_rules_runtime_of(L), lua_tostring(L, -2));
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
