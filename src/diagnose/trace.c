@@ -171,7 +171,7 @@ void lt_trace_end_thread(lt_Thread *thread) {
 */
 
 /* In the list that begins with the ring; NULL: not there any more. */
-static lt_Thread *find_named(void *context, uint64_t ident) {
+static lt_Thread *thread_with_row(void *context, uint64_t ident) {
   for (lt_TraceRing *ring = context; ring != NULL; ring = ring->next)
     if (ring->ident == ident)
       return ring->thread;
@@ -200,7 +200,7 @@ static void forget_ring(RunningTrace *trace, lt_TraceRing *ring) {
 static void write_rings(RunningTrace *trace, plat_Time end) {
   lt_TraceRing *first = first_ring(trace);
   lt_TraceRing *next;
-  trace->writer.find = find_named;
+  trace->writer.find = thread_with_row;
   trace->writer.context = first;
   for (lt_TraceRing *ring = first; ring != NULL; ring = ring->next)
     lt_trace_writer_take(&trace->writer, ring, end);
