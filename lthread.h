@@ -233,8 +233,9 @@ typedef struct lthread_Transfer {
 #define LTHREAD_TRANSFER "__transfer"
 
 /*
-** The same, for new modules: in the field LTHREAD_TRANSFER2, and it can grow. A module that was
-** compiled with an older header goes on working with a newer library.
+** The same, for new modules: in the field LTHREAD_TRANSFER2, and it can grow. It is looked for where
+** there is no LTHREAD_TRANSFER. A module that was compiled with an older header goes on working with a
+** newer library.
 **
 **   static const lthread_Transfer2 transfer = {
 **       sizeof(transfer), "my.type", {send, receive, discard}, NULL};
