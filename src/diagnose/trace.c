@@ -110,15 +110,14 @@ static void want_writer(void) {
 
 uint64_t lt_trace_open(lt_Thread *thread, const lt_TraceEvent *slice) {
   lt_TraceRing *ring = ring_of(thread, false);
-  if (ring == NULL)
-    return 0;
-  return (uint64_t)ring->session << 32 | (lt_trace_ring_open(ring, slice) + 1);
+  unsigned number = ring == NULL ? 0 : lt_trace_ring_open(ring, slice);
+  return number == 0 ? 0 : (uint64_t)ring->session << 32 | number;
 }
 
 void lt_trace_close(lt_Thread *thread, uint64_t opened, const char *outcome) {
   lt_TraceRing *ring = opened == 0 ? NULL : ring_of(thread, false);
   if (ring != NULL && ring->session == (unsigned)(opened >> 32) &&
-      lt_trace_ring_close(ring, (unsigned)(opened & UINT32_MAX) - 1, plat_now(), outcome))
+      lt_trace_ring_close(ring, (unsigned)(opened & UINT32_MAX), plat_now(), outcome))
     want_writer();
 }
 
