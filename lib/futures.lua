@@ -199,6 +199,7 @@ local function start_worker(pool)
     if not pool.key then enter_pools(pool) end
     local handle = _thread.start_joinable_thread(futures._work, {
       args = { pool }, daemon = false, name = ("%s_%d"):format(pool.prefix, number - 1),
+      memory = pool.memory,
     })
     pool.workers[number] = handle
     pool.running = pool.running + 1
@@ -210,11 +211,12 @@ end
 --
 
 --- An executor: threads that run what is submitted, one task after the other.
--- ThreadPoolExecutor{max_workers=, thread_name_prefix=, initializer=, initargs=, on_exit=}. It is
--- the same object in all threads, and tasks may use it, too. Threads start as they are needed, at
--- most max_workers, by default four more than there are processors, and 32 at most. Each calls
--- initializer(initargs[1], ...) first. At the end of the main state what was submitted is done;
--- with on_exit = "cancel" what has not begun is cancelled. Follows
+-- ThreadPoolExecutor{max_workers=, thread_name_prefix=, initializer=, initargs=, on_exit=,
+-- memory=}. It is the same object in all threads, and tasks may use it, too. Threads start as they
+-- are needed, at most max_workers, by default four more than there are processors, and 32 at most.
+-- Each calls initializer(initargs[1], ...) first. At the end of the main state what was submitted
+-- is done; with on_exit = "cancel" what has not begun is cancelled. `memory` is how many bytes each
+-- of the threads may have at most: a task that wants more fails. Follows
 -- concurrent.futures.ThreadPoolExecutor.
 -- @class ThreadPoolExecutor
 local ThreadPoolExecutor = { __name = "ThreadPoolExecutor" }
@@ -223,7 +225,7 @@ futures.ThreadPoolExecutor = ThreadPoolExecutor
 
 local executor_options = {
   max_workers = true, thread_name_prefix = true, initializer = true, initargs = true,
-  on_exit = true,
+  on_exit = true, memory = true,
 }
 
 -- Packed once: each worker makes it for itself.
@@ -240,6 +242,7 @@ local function new_executor(class, options)
   options = options or {}
   check_names(options, executor_options, call)
   if options.max_workers ~= nil then check_positive(options.max_workers, call, "max_workers") end
+  if options.memory ~= nil then check_positive(options.memory, call, "memory") end
   check_type(options.thread_name_prefix, "string", call, "thread_name_prefix")
   check_type(options.initargs, "table", call, "initargs")
   if options.on_exit ~= nil and options.on_exit ~= "cancel" and options.on_exit ~= "wait" then
@@ -252,7 +255,7 @@ local function new_executor(class, options)
     tasks = tasks, lock = _thread.RLock(), idle = _thread.Semaphore(0), workers = {}, running = 0,
     max_workers = options.max_workers or math.min(32, _thread.cpu_count() + 4),
     prefix = options.thread_name_prefix or "ThreadPoolExecutor-" .. count - 1,
-    initializer = packed_initializer(options), on_exit = options.on_exit,
+    initializer = packed_initializer(options), on_exit = options.on_exit, memory = options.memory,
   }
   return _thread.shared({ _pool = pool, _keeper = core.QueueKeeper(tasks) }, class)
 end

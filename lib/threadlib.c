@@ -66,13 +66,30 @@ static lt_Thread *push_new_thread(lua_State *L) {
   return thread;
 }
 
+/* The option 'memory', in bytes; 0: there is none. A thread has no more than who starts it. */
+static size_t opt_memory(lua_State *L, const lt_Thread *self, int arg) {
+  if (lua_isnoneornil(L, arg))
+    return 0;
+  lua_Integer bytes = lt_check_integer(L, arg);
+  if (bytes <= 0)
+    lt_arg_error(L, &lt_ValueError, arg, "memory must be positive, got %I bytes", bytes);
+  if (self->memory.most != 0 && (uint64_t)bytes > self->memory.most)
+    lt_arg_error(
+        L, &lt_ValueError, arg,
+        "memory is %I bytes, but the thread that starts this one has a limit of %I itself; "
+        "ask for no more, or leave it out for the same",
+        bytes, (lua_Integer)self->memory.most);
+  return (uint64_t)bytes < SIZE_MAX ? (size_t)bytes : SIZE_MAX;
+}
+
 /*
-** start_new_thread(f, args [, kwargs [, {globals=}]]) -> ident
+** start_new_thread(f, args [, kwargs [, {globals=, memory=}]]) -> ident
 ** Calls f(args[1], ..., args[n] [, kwargs]) in a new thread, a daemon, with a state of its own.
 ** n is args.n or #args. f, the arguments and the globals that they name are copied; with
-** 'globals' none, if it is false, or those of a list of names. Returns the ident of the
-** thread. Raises TypeError for wrong arguments and what can't be transferred, RuntimeError
-** "can't start new thread". Also start_new. Follows _thread.start_new_thread.
+** 'globals' none, if it is false, or those of a list of names. 'memory' is as for
+** start_joinable_thread. Returns the ident of the thread. Raises TypeError for wrong arguments and
+** what can't be transferred, ValueError for a wrong limit, RuntimeError "can't start new thread".
+** Also start_new. Follows _thread.start_new_thread.
 */
 static int start_new_thread(lua_State *L) {
   lt_Thread *self = lt_self(L);
@@ -80,15 +97,16 @@ static int start_new_thread(lua_State *L) {
   lt_check_type(L, 2, LUA_TTABLE);
   if (!lua_isnoneornil(L, 3))
     lt_check_type(L, 3, LUA_TTABLE);
-  static const char *const names[] = {"globals", NULL};
-  enum { GLOBALS = 4 };
+  static const char *const names[] = {"globals", "memory", NULL};
+  enum { GLOBALS = 4, MEMORY };
   if (!lua_isnoneornil(L, GLOBALS)) {
     lua_settop(L, GLOBALS);
     lt_check_type(L, GLOBALS, LUA_TTABLE);
     lt_spread_keywords(L, GLOBALS, names);
   }
-  lua_settop(L, GLOBALS + LT_KEYWORD_VALUES);
-  lt_ThreadStart start = {.daemon = true, .globals = lt_opt_globals(L, GLOBALS)};
+  lua_settop(L, MEMORY + LT_KEYWORD_VALUES);
+  lt_ThreadStart start = {
+      .daemon = true, .memory = opt_memory(L, self, MEMORY), .globals = lt_opt_globals(L, GLOBALS)};
   start.thread = push_new_thread(L);
   start.argument_count = push_call(L, 1, 2, 3);
   lt_thread_start(L, self, &start);
@@ -99,25 +117,28 @@ static int start_new_thread(lua_State *L) {
 /*
 ** start_joinable_thread(f [, handle [, daemon = true]]) -> handle
 ** start_joinable_thread(f, {args=, kwargs=, handle=, daemon=, name=, globals=, report=,
-** affinity=}) -> handle
+** affinity=, memory=}) -> handle
 ** As start_new_thread, but returns a handle to join the thread with. 'handle' is an unstarted
 ** one to be used for it. A thread that is not a daemon is waited for when the main state closes.
 ** 'name' is what the thread is called; with 'report' as false, the excepthook is not called with what
-** it dies of. Raises as start_new_thread, and RuntimeError "thread
-** already started". Follows _thread.start_joinable_thread.
+** it dies of. 'memory' is how many bytes its state may have at most; what does not fit raises "not
+** enough memory" in it. By default that is the limit of the thread that starts it, which is never
+** exceeded. Raises as start_new_thread, and RuntimeError "thread already started". Follows
+** _thread.start_joinable_thread.
 */
 static int start_joinable_thread(lua_State *L) {
   static const char *const names[] = {"handle",  "daemon", "args",     "kwargs", "name",
-                                      "globals", "report", "affinity", NULL};
-  enum { F = 1, HANDLE, DAEMON, ARGS, KWARGS, NAME, GLOBALS, REPORT, AFFINITY };
+                                      "globals", "report", "affinity", "memory", NULL};
+  enum { F = 1, HANDLE, DAEMON, ARGS, KWARGS, NAME, GLOBALS, REPORT, AFFINITY, MEMORY };
   plat_Processors processors;
   lt_Thread *self = lt_self(L);
   lt_check_callable(L, F);
   check_options(L, HANDLE);
   lt_spread_keywords(L, HANDLE, names);
-  lua_settop(L, AFFINITY + LT_KEYWORD_VALUES);
+  lua_settop(L, MEMORY + LT_KEYWORD_VALUES);
   lt_ThreadStart start = {.daemon = lt_opt_flag(L, DAEMON, true),
-                          .is_quiet = !lt_opt_flag(L, REPORT, true)};
+                          .is_quiet = !lt_opt_flag(L, REPORT, true),
+                          .memory = opt_memory(L, self, MEMORY)};
   if (!lua_isnil(L, NAME))
     start.name = lt_check_string(L, NAME, NULL);
   start.globals = lt_opt_globals(L, GLOBALS);

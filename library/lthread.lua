@@ -65,14 +65,15 @@ function exception_class:subclass(name) end
 ---@field globals? false|string[] Which globals go along: none, or exactly these.
 ---@field report? boolean Whether the exception hook is called with what it dies of. True by default.
 ---@field affinity? integer[] The processors that it may run on.
+---@field memory? integer How many bytes its state may have. By default, and at most, that of the starter.
 
 ---Calls `f(args[1], ..., args[n] [, kwargs])` in a new daemon thread. Python: `_thread.start_new_thread`.
 ---@param f function
 ---@param args any[]
 ---@param kwargs? table
----@param globals? { globals: false|string[] }
+---@param options? { globals: false|string[], memory: integer }
 ---@return integer ident
-function _thread.start_new_thread(f, args, kwargs, globals) end
+function _thread.start_new_thread(f, args, kwargs, options) end
 
 _thread.start_new = _thread.start_new_thread
 

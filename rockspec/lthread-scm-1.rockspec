@@ -122,6 +122,7 @@ local function lthread(defines, libraries, ...)
                "src/state/lent_string.c",
                "src/state/libraries.c",
                "src/state/lua_traits.c",
+               "src/state/memory_limit.c",
                "src/state/module_tables.c",
                "src/state/os_commands.c",
                "src/state/pool.c",

@@ -80,6 +80,7 @@ function future:_run() end
 ---@field initializer? function Called by each thread before its first task.
 ---@field initargs? any[]
 ---@field on_exit? "wait"|"cancel" What becomes of tasks that have not begun when the main state ends.
+---@field memory? integer How many bytes the state of each thread may have.
 
 ---@class lthread.ThreadPoolExecutorClass
 ---@overload fun(options?: lthread.ExecutorOptions|integer): lthread.ThreadPoolExecutor

@@ -24,6 +24,7 @@ local threading = {}
 ---@field name? string
 ---@field daemon? boolean That of the thread that makes it by default.
 ---@field report? boolean Whether what it dies of is printed. True by default.
+---@field memory? integer How many bytes its state may have.
 
 ---@class lthread.ThreadClass
 ---@overload fun(options?: lthread.ThreadOptions): lthread.Thread

@@ -260,6 +260,16 @@ void lt_coroutines_leave_to_state(lt_Coroutines *coroutines) {
   coroutines->ends_with_state = true;
 }
 
+void lt_coroutines_exchange_allocator(lt_Coroutines *coroutines, lua_Alloc *allocate,
+                                      void **allocator) {
+  lua_Alloc wrapped = coroutines->allocate;
+  void *context = coroutines->allocator;
+  coroutines->allocate = *allocate;
+  coroutines->allocator = *allocator;
+  *allocate = wrapped;
+  *allocator = context;
+}
+
 void lt_coroutines_close(lt_Coroutines *coroutines) {
   coroutines->closed = true;
   HANDLER_FENCE();

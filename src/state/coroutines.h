@@ -34,6 +34,10 @@ lt_Coroutines *lt_coroutines_follow(lua_State *L);
 */
 void lt_coroutines_leave_to_state(lt_Coroutines *coroutines);
 
+/* Sets the allocator that is wrapped, and tells which it was. */
+void lt_coroutines_exchange_allocator(lt_Coroutines *coroutines, lua_Alloc *allocate,
+                                      void **allocator);
+
 /* The state is being closed: it is not armed any more. */
 void lt_coroutines_close(lt_Coroutines *coroutines);
 

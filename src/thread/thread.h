@@ -13,6 +13,7 @@
 #include "src/object/cycles.h"
 #include "src/state/context.h"
 #include "src/state/foreign_loop.h"
+#include "src/state/memory_limit.h"
 #include "src/sync/biased_lock.h"
 #include "src/sync/park.h"
 #include "src/thread/runtime.h"
@@ -68,6 +69,7 @@ struct lt_Thread {
   bool is_main;
   bool is_quiet;               /* the excepthook is not called with what it dies of */
   plat_Processors *processors; /* that it is to run on; NULL: any */
+  lt_MemoryLimit memory;       /* of its state; set before it starts */
   lt_Runtime *runtime;         /* a reference, from its start on */
   lt_Parker *parker;
   unsigned slot;         /* in the biased locks; of its own once it runs */

@@ -220,6 +220,8 @@ static void run_thread(lt_Worker *worker, void **kept, void *argument) {
     lt_Context *context;
     lua_State *L = lt_state_take(fresh, &context);
     lt_thread_enter_state(thread, context);
+    if (thread->memory.most != 0)
+      lt_memory_limit_begin(&thread->memory, L, thread->coroutines);
     run_state(L, thread);
     if (lt_state_close(fresh))
       *kept = fresh;
@@ -358,6 +360,7 @@ void lt_thread_start(lua_State *L, lt_Thread *self, const lt_ThreadStart *start)
   thread->daemon = start->daemon;
   thread->is_quiet = start->is_quiet;
   thread->processors = processors;
+  thread->memory.most = start->memory != 0 ? start->memory : self->memory.most;
   if (start->name != NULL)
     lt_thread_set_name(thread, start->name);
   if (!lt_runtime_threads_enter(self->runtime, thread))
