@@ -3,6 +3,7 @@ local _thread = require "lthread"
 local futures = require "lthread.futures"
 local queue = require "lthread.queue"
 local child = require "fixtures.child"
+local doors = require "support.doors"
 local threads = require "support.threads"
 local traces = require "support.traces"
 local held, await_blocked = threads.held, threads.await_blocked
@@ -92,6 +93,19 @@ describe("a trace", function()
     for _, name in ipairs { "wait: queue get", "wait: Event", "wait: descriptor", "sleep" } do
       assert.is_true(#traces.slices(trace, "MainThread", name) > 0, name)
     end
+  end)
+
+  it("has waits of C modules in blocking sections, by their name", function()
+    local function wait() doors.wait(7, "my module") end
+    local trace = traced(function()
+      local waiter = start("waiter", wait)
+      assert.is_true(threads.eventually(function() return doors.see(7) > 0 end))
+      doors.open(7)
+      waiter:join()
+      pcall(coroutine.wrap(function() doors.fail(7, "failing") end))
+    end)
+    local slice = traces.slices(trace, "waiter", "wait: C module")[1]
+    assert.matches("^my module, .*trace_spec%.lua:" .. line_of(wait) .. "$", slice.args.at)
   end)
 
   it("has messages with their bytes, and where they were packed", function()

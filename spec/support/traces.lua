@@ -1,5 +1,5 @@
 -- Reads a trace back, and checks it by the description of the trace event format.
-local json = require "support.json"
+local json = dofile "tools/json.lua"
 
 local traces = {}
 

@@ -92,6 +92,13 @@ static void note_holder_of_longest(const lt_Wait *wait, plat_Time whole, const c
   plat_mutex_unlock(&contention_guard);
 }
 
+/* Who had just got it when the wait began has noted that by now; the waiter itself not yet. */
+static uint64_t holder_of(const lt_Wait *wait, const lt_WaitNote *note) {
+  if (note->ender != 0 || wait->ender == NULL)
+    return note->ender;
+  return wait->ender(wait->context);
+}
+
 void lt_contention_count(lt_Thread *thread, const lt_Wait *wait, const lt_WaitNote *note,
                          plat_Time now) {
   char place[LT_PLACE_BYTES];
@@ -103,15 +110,18 @@ void lt_contention_count(lt_Thread *thread, const lt_Wait *wait, const lt_WaitNo
   plat_mutex_lock(&contention_guard);
   bool is_longest = count_wait(wait, span, whole, note->goes_on, place);
   plat_mutex_unlock(&contention_guard);
-  if (!is_longest || note->ender == 0)
+  uint64_t ident = is_longest ? holder_of(wait, note) : 0;
+  if (ident == 0)
     return;
-  lt_Thread *holder = lt_runtime_threads_find(thread->runtime, note->ender);
+  char name[LT_NAME_BYTES];
+  lt_Thread *holder = lt_runtime_threads_find(thread->runtime, ident);
   if (holder != NULL) {
-    char name[LT_NAME_BYTES];
     lt_thread_name(holder, name);
     lt_object_release(&holder->object);
-    note_holder_of_longest(wait, whole, name);
+  } else {
+    snprintf(name, sizeof(name), "ident %" PRIu64, ident);
   }
+  note_holder_of_longest(wait, whole, name);
 }
 
 /*

@@ -149,6 +149,15 @@ static void after_fork(void) {
 }
 
 const lt_Observer lt_diagnosis = {
-    attend_thread,          lt_probing_thread_starts, lt_probing_thread_begins,
-    lt_probing_thread_ends, lt_probing_interrupted,   heed_environment,
-    end_with_threads,       lt_dump_triggers_leave,   after_fork};
+    .attend = attend_thread,
+    .thread_starts = lt_probing_thread_starts,
+    .thread_begins = lt_probing_thread_begins,
+    .thread_ends = lt_probing_thread_ends,
+    .interrupted = lt_probing_interrupted,
+    .section_begins = lt_probing_section_begins,
+    .section_ends = lt_probing_section_ends,
+    .runtime_opens = heed_environment,
+    .threads_have_ended = end_with_threads,
+    .runtime_closes = lt_dump_triggers_leave,
+    .after_fork = after_fork,
+};

@@ -22,16 +22,19 @@ void lt_folded_add_frame(lt_StringBuffer *text, const char *name) {
   add_clean(text, name);
 }
 
+/* Those in C without a name, such as the one that a thread begins with, are left out. */
 static void fold_function(lt_StringBuffer *text, lua_State *L, lua_Debug *frame) {
   char place[LUA_IDSIZE + 64];
   lua_getinfo(L, "Snt", frame);
+  const char *name = *frame->namewhat == '\0' ? "function" : frame->name;
+  if (*frame->what == 'C' && *frame->namewhat == '\0')
+    return;
   if (*frame->what == 'm')
     snprintf(place, sizeof(place), "main chunk (%s)", frame->short_src);
   else if (*frame->what == 'C')
-    snprintf(place, sizeof(place), "%.60s ([C])", *frame->namewhat == '\0' ? "?" : frame->name);
+    snprintf(place, sizeof(place), "%.60s ([C])", name);
   else
-    snprintf(place, sizeof(place), "%.30s (%s:%d)", *frame->namewhat == '\0' ? "?" : frame->name,
-             frame->short_src, frame->linedefined);
+    snprintf(place, sizeof(place), "%.30s (%s:%d)", name, frame->short_src, frame->linedefined);
   lt_folded_add_frame(text, place);
 }
 

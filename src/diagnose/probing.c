@@ -4,6 +4,7 @@
 */
 #include "src/diagnose/probing.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "src/diagnose/contention.h"
@@ -168,6 +169,23 @@ void lt_probing_interrupted(lt_Thread *thread, const lt_Class *class_object) {
          lt_string_buffer_fit(class_object->name, length, sizeof(event.text) - 1));
   lt_trace_note(thread, &event);
   let_arrow_arrive(thread, now);
+}
+
+/* Its name and place, as far as there is room for both. */
+uint64_t lt_probing_section_begins(lua_State *L, lt_Thread *thread, const char *name) {
+  char place[LT_PLACE_BYTES];
+  char both[2 * LT_PLACE_BYTES];
+  if (!is_wanted_by(FOR_TRACE))
+    return 0;
+  lt_TraceEvent slice = {.begin = plat_now(), .what = "C module", .category = LT_TRACE_WAIT};
+  lt_place_in(L, place);
+  int length = snprintf(both, sizeof(both), "%s, %s", name, place);
+  memcpy(slice.text, both, lt_string_buffer_fit(both, (size_t)length, sizeof(slice.text) - 1));
+  return lt_trace_open(thread, &slice);
+}
+
+void lt_probing_section_ends(lt_Thread *thread, uint64_t begun) {
+  lt_trace_close(thread, begun, NULL);
 }
 
 /*

@@ -110,15 +110,14 @@ static void want_writer(void) {
 
 uint64_t lt_trace_open(lt_Thread *thread, const lt_TraceEvent *slice) {
   lt_TraceRing *ring = ring_of(thread, false);
-  if (ring == NULL)
-    return 0;
-  return (uint64_t)ring->session << 32 | (lt_trace_ring_open(ring, slice) + 1);
+  unsigned number = ring == NULL ? 0 : lt_trace_ring_open(ring, slice);
+  return number == 0 ? 0 : (uint64_t)ring->session << 32 | number;
 }
 
 void lt_trace_close(lt_Thread *thread, uint64_t opened, const char *outcome) {
   lt_TraceRing *ring = opened == 0 ? NULL : ring_of(thread, false);
   if (ring != NULL && ring->session == (unsigned)(opened >> 32) &&
-      lt_trace_ring_close(ring, (unsigned)(opened & UINT32_MAX) - 1, plat_now(), outcome))
+      lt_trace_ring_close(ring, (unsigned)(opened & UINT32_MAX), plat_now(), outcome))
     want_writer();
 }
 
@@ -171,7 +170,7 @@ void lt_trace_end_thread(lt_Thread *thread) {
 */
 
 /* In the list that begins with the ring; NULL: not there any more. */
-static lt_Thread *find_named(void *context, uint64_t ident) {
+static lt_Thread *thread_with_row(void *context, uint64_t ident) {
   for (lt_TraceRing *ring = context; ring != NULL; ring = ring->next)
     if (ring->ident == ident)
       return ring->thread;
@@ -200,7 +199,7 @@ static void forget_ring(RunningTrace *trace, lt_TraceRing *ring) {
 static void write_rings(RunningTrace *trace, plat_Time end) {
   lt_TraceRing *first = first_ring(trace);
   lt_TraceRing *next;
-  trace->writer.find = find_named;
+  trace->writer.find = thread_with_row;
   trace->writer.context = first;
   for (lt_TraceRing *ring = first; ring != NULL; ring = ring->next)
     lt_trace_writer_take(&trace->writer, ring, end);

@@ -76,21 +76,21 @@ bool lt_trace_ring_add(lt_TraceRing *ring, const lt_TraceEvent *event) {
 }
 
 unsigned lt_trace_ring_open(lt_TraceRing *ring, const lt_TraceEvent *slice) {
+  unsigned number = 0;
   plat_mutex_lock(&ring->mutex);
-  unsigned depth = ring->depth++;
-  if (depth < LT_TRACE_DEPTH)
-    ring->open[depth] = (lt_OpenSlice){*slice, false};
+  if (ring->depth < LT_TRACE_DEPTH) {
+    ring->last_number = ring->last_number % INT32_MAX + 1;
+    number = ring->last_number;
+    ring->open[ring->depth++] = (lt_OpenSlice){*slice, number, false};
+  } else {
+    ring->lost++;
+  }
   plat_mutex_unlock(&ring->mutex);
-  return depth;
+  return number;
 }
 
-/* The innermost one. What lies deeper than there is room for is lost. */
 static bool close_innermost(lt_TraceRing *ring, plat_Time end, const char *outcome) {
-  if (--ring->depth >= LT_TRACE_DEPTH) {
-    ring->lost++;
-    return false;
-  }
-  lt_OpenSlice *open = &ring->open[ring->depth];
+  lt_OpenSlice *open = &ring->open[--ring->depth];
   open->slice.end = end;
   open->slice.outcome = outcome;
   if (open->is_told)
@@ -98,10 +98,13 @@ static bool close_innermost(lt_TraceRing *ring, plat_Time end, const char *outco
   return add_event(ring, &open->slice);
 }
 
-bool lt_trace_ring_close(lt_TraceRing *ring, unsigned depth, plat_Time end, const char *outcome) {
+bool lt_trace_ring_close(lt_TraceRing *ring, unsigned number, plat_Time end, const char *outcome) {
   bool is_half_full = false;
   plat_mutex_lock(&ring->mutex);
-  while (ring->depth > depth)
+  unsigned depth = ring->depth;
+  while (depth > 0 && ring->open[depth - 1].number != number)
+    depth--;
+  while (depth > 0 && ring->depth >= depth)
     is_half_full = close_innermost(ring, end, outcome) || is_half_full;
   plat_mutex_unlock(&ring->mutex);
   return is_half_full;

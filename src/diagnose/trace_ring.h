@@ -46,6 +46,7 @@ typedef struct lt_TraceEvent {
 
 typedef struct lt_OpenSlice {
   lt_TraceEvent slice;
+  unsigned number; /* no other one of the ring has it */
   bool is_told;
 } lt_OpenSlice;
 
@@ -71,7 +72,8 @@ typedef struct lt_TraceRing {
   uint64_t lost;
   unsigned lost_ends; /* those among them that ended a slice which was told */
   lt_OpenSlice open[LT_TRACE_DEPTH];
-  unsigned depth; /* may be more than there is room for */
+  unsigned depth;
+  unsigned last_number;
 } lt_TraceRing;
 
 /* With a reference; that to the thread is taken. NULL without memory. */
@@ -81,11 +83,11 @@ void lt_trace_ring_release(lt_TraceRing *ring);
 /* Returns whether the writer should take what is there. */
 bool lt_trace_ring_add(lt_TraceRing *ring, const lt_TraceEvent *event);
 
-/* Opens a slice, of which 'end' is not known yet, and returns at which depth. */
+/* Opens a slice, of which 'end' is not known yet. Returns its number; 0: there was no room. */
 unsigned lt_trace_ring_open(lt_TraceRing *ring, const lt_TraceEvent *slice);
 
-/* Closes the slice at this depth, and what is open within. The same result as of add. */
-bool lt_trace_ring_close(lt_TraceRing *ring, unsigned depth, plat_Time end, const char *outcome);
+/* Closes the slice, if it is open, with what is open within. The same result as of add. */
+bool lt_trace_ring_close(lt_TraceRing *ring, unsigned number, plat_Time end, const char *outcome);
 
 /* Closes all that is open; the thread has ended. */
 void lt_trace_ring_end(lt_TraceRing *ring, plat_Time end);

@@ -348,7 +348,7 @@ typedef struct Taken {
 } Taken;
 
 static void take_open(lt_TraceWriter *writer, lt_TraceRing *ring, Taken *taken) {
-  taken->depth = ring->depth < LT_TRACE_DEPTH ? ring->depth : LT_TRACE_DEPTH;
+  taken->depth = ring->depth;
   memcpy(writer->open, ring->open, taken->depth * sizeof(*ring->open));
   plat_Time now = plat_now();
   for (unsigned i = 0; i < taken->depth; i++)

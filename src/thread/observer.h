@@ -22,6 +22,10 @@ typedef struct lt_Observer {
   /* On the thread itself: it raises an exception of the class, or calls its on_interrupt with it. */
   void (*interrupted)(lt_Thread *thread, const lt_Class *class_object);
 
+  /* A C module begins to wait in L, see section.h. Returns what the end takes; 0: it is not told. */
+  uint64_t (*section_begins)(lua_State *L, lt_Thread *thread, const char *name);
+  void (*section_ends)(lt_Thread *thread, uint64_t begun); /* with those within it */
+
   void (*runtime_opens)(lt_Runtime *runtime);
   /* Not before: a dump tells whom the main thread waits for at the end. */
   void (*threads_have_ended)(lt_Runtime *runtime);

@@ -10,6 +10,7 @@
 #include "src/base/stack_room.h"
 #include "src/base/string_buffer.h"
 #include "src/thread/interrupt.h"
+#include "src/thread/observer.h"
 
 static const char record_metatable_key;
 
@@ -88,6 +89,7 @@ bool lt_section_begin(lua_State *L, const char *name, lt_Wake wake, void *contex
   lua_toclose(L, -1);
   atomic_store(&section->is_deaf, is_held(L, thread));
   section->thread = thread;
+  section->slice = lt_observer->section_begins(L, thread, section->name);
   lt_section_enter(section);
   if (!lt_interrupted(thread) || atomic_load(&section->is_deaf))
     return false;

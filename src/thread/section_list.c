@@ -18,6 +18,8 @@
 
 #include <string.h>
 
+#include "src/thread/observer.h"
+
 /* Under the guard. */
 static void set_innermost(lt_Thread *thread, lt_Section *section) {
   atomic_store(&thread->sections.innermost, section);
@@ -33,17 +35,26 @@ void lt_section_enter(lt_Section *section) {
   plat_mutex_unlock(&sections->guard);
 }
 
-/* Under the guard: it and those within it are over. */
-static void end_up_to(lt_Thread *thread, const lt_Section *last) {
+/* Under the guard: it and those within it are over. Returns the slice of the outermost of them. */
+static uint64_t end_up_to(lt_Thread *thread, const lt_Section *last) {
   lt_Section *section = atomic_load(&thread->sections.innermost);
   bool found = false;
+  uint64_t slice = 0;
   while (section != NULL && !found) {
     lt_Section *outer = section->outer;
     found = section == last;
     set_innermost(thread, outer);
     section->thread = NULL;
+    if (section->slice != 0)
+      slice = section->slice;
     section = outer;
   }
+  return slice;
+}
+
+static void tell_end(lt_Thread *thread, uint64_t slice) {
+  if (slice != 0)
+    lt_observer->section_ends(thread, slice);
 }
 
 bool lt_section_leave(lt_Section *section) {
@@ -51,28 +62,33 @@ bool lt_section_leave(lt_Section *section) {
   if (thread == NULL)
     return true;
   plat_mutex_lock(&thread->sections.guard);
-  end_up_to(thread, section);
+  uint64_t slice = end_up_to(thread, section);
   plat_mutex_unlock(&thread->sections.guard);
+  tell_end(thread, slice);
   return false;
 }
 
 void lt_sections_end_all(lt_Thread *thread) {
   plat_mutex_lock(&thread->sections.guard);
-  end_up_to(thread, NULL);
+  uint64_t slice = end_up_to(thread, NULL);
   atomic_store(&thread->sections.confirmed, false);
   plat_mutex_unlock(&thread->sections.guard);
+  tell_end(thread, slice);
 }
 
 /* Those who have died of an error are within all others: each section looks for them as it begins. */
 void lt_sections_settle_now(lt_Thread *thread) {
   plat_mutex_lock(&thread->sections.guard);
   atomic_store(&thread->sections.confirmed, false);
+  uint64_t slice = 0;
   const lt_Section *section = atomic_load(&thread->sections.innermost);
   while (section != NULL && lua_status(section->L) != LUA_OK) {
-    end_up_to(thread, section);
+    uint64_t ended = end_up_to(thread, section);
+    slice = ended != 0 ? ended : slice;
     section = atomic_load(&thread->sections.innermost);
   }
   plat_mutex_unlock(&thread->sections.guard);
+  tell_end(thread, slice);
 }
 
 /*

@@ -22,6 +22,7 @@ typedef struct lt_Section {
   lt_Wake wake;        /* NULL: the poke ends it */
   void *context;
   plat_Time since;
+  uint64_t slice; /* in a trace, see observer.h; 0: none */
   char name[LT_SECTION_BYTES];
 } lt_Section;
 
