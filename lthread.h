@@ -182,11 +182,12 @@ typedef struct lthread_Section {
 ** then. 'name' is copied; dumps show 39 bytes of it.
 **
 ** wake(context) is called when the thread is interrupted in the section: at most once, on another OS
-** thread, never in a signal handler. It makes what blocks return soon (sqlite3_interrupt,
+** thread, never in a signal handler. Where the thread is in Lua code that the section has called, the
+** interrupt is raised there instead. It makes what blocks return soon (sqlite3_interrupt,
 ** curl_multi_wakeup, uv_async_send), can't use Lua, and must not wait for the thread. It has returned
-** when lthread_blocking_end does, or the section has ended otherwise. System calls are not broken
-** before it has been called. With NULL a signal breaks them (EINTR), again and again until the
-** section is over; on Windows it does so where CancelSynchronousIo can.
+** when lthread_blocking_end does, or the section has ended otherwise. System calls that the system can
+** restart are not broken before it has been called. With NULL a signal breaks them (EINTR), again and
+** again until the section is over; on Windows it does so where CancelSynchronousIo can.
 **
 ** Where interrupts are held back by shield, neither comes, until the runtime ends.
 */
@@ -232,8 +233,9 @@ typedef struct lthread_Transfer {
 #define LTHREAD_TRANSFER "__transfer"
 
 /*
-** The same, for new modules: in the field LTHREAD_TRANSFER2, and it can grow. A module that was
-** compiled with an older header goes on working with a newer library.
+** The same, for new modules: in the field LTHREAD_TRANSFER2, and it can grow. It is looked for where
+** there is no LTHREAD_TRANSFER. A module that was compiled with an older header goes on working with a
+** newer library.
 **
 **   static const lthread_Transfer2 transfer = {
 **       sizeof(transfer), "my.type", {send, receive, discard}, NULL};

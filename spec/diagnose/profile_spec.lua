@@ -74,6 +74,20 @@ describe("a profile", function()
     assert.equal(samples, met(stacks, "%[waits for lock%]$"))
   end)
 
+  it("tells the name of a blocking section, and the line that has called it", function()
+    local doors = require "support.doors"
+    doors.make(1)
+    local waiter = threads.start(function() return doors.wait(1, "some_call") end)
+    assert.is_true(threads.eventually(function() return doors.see(1) > 0 end))
+    assert.is_true(threads.eventually(function()
+      _thread.profile_start(1000)
+      _thread.sleep(0.05)
+      return met((stop()), ";[^;]*profile_spec%.lua:%d+;%[in some_call%]$") > 0
+    end))
+    doors.open(1)
+    assert.equal("open", threads.result(waiter))
+  end)
+
   it("shows the coroutine that runs behind the main one", function()
     local path <const> = os.tmpname()
     local waiter = threads.start(function()

@@ -15,7 +15,7 @@
 bool interrupted = false;
 bool poked = false;
 bool hooked = false;       /* the hook is set on all coroutines */
-bool confirmed = false;
+bool confirmed = false;    /* the handler has found the thread within its section */
 bool has_guard = false;    /* the waker has it */
 bool is_in = false;        /* the record is in the list */
 bool is_alive = false;     /* its coroutine has not died */

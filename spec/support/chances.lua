@@ -3,6 +3,7 @@
 local _thread = require "lthread"
 local queue = require "lthread.queue"
 local class_kinds = require "support.class_kinds"
+local doors = require "support.doors"
 local native = require "support.native"
 local pace = require "support.pace"
 
@@ -475,6 +476,32 @@ operation(1, function()
   end
   collectgarbage()
   assert(not lock:locked(), "a lock is held by nobody")
+end)
+
+-- Blocking sections, which are woken only while they last.
+local sections = {
+  function(door, fails) doors.linger(door, random(3), fails) end,
+  function(door, fails) coroutine.wrap(doors.linger)(door, random(3), fails) end,
+  function(door, fails)
+    local ok, e = coroutine.resume(coroutine.create(doors.linger), door, random(3), fails)
+    if not ok then error(e, 0) end
+  end,
+  function(door) doors.around(door, function() doors.linger(door, 1) end) end,
+  function(door) shield(doors.linger, door, random(3)) end,
+}
+
+operation(2, function(c)
+  local door = doors.claim()
+  doors.make(door)
+  local fails = chance(3)
+  do
+    local _ <close> = setmetatable({}, { __close = function() doors.be_gone(door) end })
+    local ok, e = pcall(any(sections), door, fails)
+    if not ok and not tostring(e):find("left", 1, true) then error(e, 0) end
+  end
+  if chance(2) then _thread.sleep(SHORT * random()) end
+  local _, _, wakes = doors.see(door)
+  if wakes > 2 then chances.fault(c.world, "a section was woken %d times", wakes) end
 end)
 
 -- SIGURG would end a system call of the main thread.

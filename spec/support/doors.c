@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@
 
 LTHREAD_API int luaopen_support_doors(lua_State *L);
 
-#define DOORS 32
+#define DOORS 4096
 #define LONG_WAIT 60 /* seconds, after which it fails */
 
 /* Under the mutex, all of it. */
@@ -57,11 +58,16 @@ static void wake_door(void *context) {
 }
 
 /* Until the door is open or has been woken so often; false: it has taken too long. */
-static bool wait_for_wakes(Door *door, int wakes) {
+static bool wait_for(Door *door, int wakes, lua_Integer milliseconds) {
   struct timespec limit;
   int error = 0;
   clock_gettime(CLOCK_REALTIME, &limit);
-  limit.tv_sec += LONG_WAIT;
+  limit.tv_sec += (time_t)(milliseconds / 1000);
+  limit.tv_nsec += (long)(milliseconds % 1000) * 1000000;
+  if (limit.tv_nsec >= 1000000000) {
+    limit.tv_sec++;
+    limit.tv_nsec -= 1000000000;
+  }
   pthread_mutex_lock(&mutex);
   door->waiting++;
   pthread_cond_broadcast(&change);
@@ -70,6 +76,10 @@ static bool wait_for_wakes(Door *door, int wakes) {
   door->waiting--;
   pthread_mutex_unlock(&mutex);
   return error == 0;
+}
+
+static bool wait_for_wakes(Door *door, int wakes) {
+  return wait_for(door, wakes, (lua_Integer)LONG_WAIT * 1000);
 }
 
 static bool wait_at(Door *door) {
@@ -84,6 +94,46 @@ static int insist(lua_State *L) {
     wait_for_wakes(door, INT_MAX);
   lthread_blocking_end(L, &section);
   return 0;
+}
+
+/* deaf(door): waits in a section, and blocks all signals there. */
+static int deaf(lua_State *L) {
+  Door *door = check_door(L, 1);
+  lthread_Section section;
+  sigset_t all, before;
+  sigfillset(&all);
+  if (!lthread_blocking_begin(L, &section, "deaf", wake_door, door)) {
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    wait_at(door);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+  }
+  lthread_blocking_end(L, &section);
+  return 0;
+}
+
+/* linger(door, milliseconds [, fails]): waits in a section for so long, and then raises an error. */
+static int linger(lua_State *L) {
+  Door *door = check_door(L, 1);
+  lua_Integer milliseconds = luaL_checkinteger(L, 2);
+  int fails = lua_toboolean(L, 3);
+  lthread_Section section;
+  if (!lthread_blocking_begin(L, &section, "linger", wake_door, door))
+    wait_for(door, 1, milliseconds);
+  if (fails)
+    return luaL_error(L, "left");
+  lthread_blocking_end(L, &section);
+  return 0;
+}
+
+/* claim() -> the number of a door that nobody else has, until thousands have been claimed */
+static int claim(lua_State *L) {
+  static int claimed = DOORS / 2;
+  pthread_mutex_lock(&mutex);
+  claimed = claimed < DOORS ? claimed + 1 : DOORS / 2 + 1;
+  int number = claimed;
+  pthread_mutex_unlock(&mutex);
+  lua_pushinteger(L, number);
+  return 1;
 }
 
 /* stay(door): waits until the door is open, in no section. */
@@ -238,13 +288,23 @@ static int spend(lua_State *L) {
 }
 
 int luaopen_support_doors(lua_State *L) {
-  static const luaL_Reg functions[] = {{"wait", wait},       {"fail", fail},
-                                       {"forget", forget},   {"insist", insist},
-                                       {"stay", stay},       {"be_asked", be_asked},
-                                       {"listen", listen},   {"around", around},
-                                       {"open", set_open},   {"hold_wakes", hold_wakes},
-                                       {"be_gone", be_gone}, {"see", see},
-                                       {"make", make},       {"spend", spend},
+  static const luaL_Reg functions[] = {{"wait", wait},
+                                       {"fail", fail},
+                                       {"forget", forget},
+                                       {"deaf", deaf},
+                                       {"insist", insist},
+                                       {"linger", linger},
+                                       {"claim", claim},
+                                       {"stay", stay},
+                                       {"be_asked", be_asked},
+                                       {"listen", listen},
+                                       {"around", around},
+                                       {"open", set_open},
+                                       {"hold_wakes", hold_wakes},
+                                       {"be_gone", be_gone},
+                                       {"see", see},
+                                       {"make", make},
+                                       {"spend", spend},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;

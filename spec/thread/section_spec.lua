@@ -204,6 +204,33 @@ describe("a blocking section", function()
     assert.is_true(wakes_at(DOOR) <= 1)
   end)
 
+  it("is woken where it blocks all signals", function()
+    local handle = start(function() doors.deaf(DOOR) end)
+    assert.is_true(waiting_at(DOOR))
+    handle:interrupt(Strike "now")
+    threads.ended_by(Strike, handle)
+    assert.equal(1, wakes_at(DOOR))
+  end)
+
+  it("is left alone while the thread is in what it has called", function()
+    local handle = start(function()
+      doors.wait(DOOR, "outer", function()
+        pcall(function()
+          doors.stay(OTHER)
+          return true
+        end)
+        doors.open(DOOR)
+      end)
+      return "went on"
+    end)
+    assert.is_true(waiting_at(OTHER))
+    handle:interrupt(Strike "now")
+    let_wakes_come()
+    doors.open(OTHER)
+    assert.equal("went on", threads.result(handle))
+    assert.equal(0, wakes_at(DOOR))
+  end)
+
   it("without a wake is ended by a signal", function()
     local seen = _thread.shared()
     local handle = start(function()
@@ -303,23 +330,29 @@ describe("a blocking section", function()
     _thread.dump_traceback { write = function(_, more) text = text .. more end }
     doors.open(DOOR)
     local part = threads.part_of_dump(text, handle.ident)
-    assert.matches("^Thread .*, in sqlite3_step for %d+%.%d+ s\n", part)
+    assert.matches("^Thread .*, in sqlite3_step for %d+%.%d+ s:\n"
+      .. "\t[^\n]*section_spec%.lua:%d+: in %?\n", part)
     assert.equal("open", threads.result(handle))
   end)
 
-  it("is woken as the runtime ends", function()
-    local text = child [[
+  for where, wait in pairs {
+    ["in the main coroutine"] = "doors.wait(1)",
+    ["in another one"] = "coroutine.wrap(doors.wait)(1)",
+  } do
+    it("is woken as the runtime ends: " .. where, function()
+      local text = child(([[
         local _thread, doors = require "lthread", require "support.doors"
         _thread.start_new_thread(function()
           local _ <close> = setmetatable({}, { __close = function()
             io.write(select(3, doors.see(1)), " wakes\n")
           end })
-          doors.wait(1)
+          %s
         end, {})
         while doors.see(1) == 0 do _thread.sleep(0.001) end
-      ]]
-    assert.equal("1 wakes\nstatus 0\n", text)
-  end)
+      ]]):format(wait))
+      assert.equal("1 wakes\nstatus 0\n", text)
+    end)
+  end
 
   it("is none where lthread is not there", function()
     local text = child [[

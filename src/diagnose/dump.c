@@ -364,16 +364,18 @@ static const char *why_silent(lt_Thread *thread) {
 }
 
 static void add_silent(lt_StringBuffer *text, lt_Thread *thread) {
-  char name[LT_SECTION_BYTES];
-  plat_Time since;
+  lt_SectionText section;
   lt_string_buffer_add(text, "Thread ");
   lt_dump_add_identity(text, thread);
   add_native_id(text, thread);
-  if (lt_section_show(thread, name, &since))
-    lt_string_buffer_add(text, ", in %s for %.3f s\n", name,
-                         (double)(plat_now() - since) / (double)PLAT_SECOND);
-  else
+  if (!lt_section_show(thread, &section)) {
     lt_string_buffer_add(text, ", %s\n", why_silent(thread));
+    return;
+  }
+  lt_string_buffer_add(text, ", in %s for %.3f s:\n", section.name,
+                       (double)(plat_now() - section.since) / (double)PLAT_SECOND);
+  if (section.line > 0)
+    lt_string_buffer_add(text, "\t%s:%d: in ?\n", section.source, section.line);
 }
 
 void lt_dump_write(const lt_Dump *dump, lt_StringBuffer *text) {

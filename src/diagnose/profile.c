@@ -13,6 +13,7 @@
 
 #include "src/diagnose/dump.h"
 #include "src/diagnose/folded.h"
+#include "src/thread/section_list.h"
 
 #define LEAST_PATIENCE (PLAT_SECOND / 50)
 #define FIRST_CAPACITY 256u
@@ -165,13 +166,27 @@ static char *copy_text(const char *text) {
   return copy;
 }
 
+static void add_section(lt_StringBuffer *text, const lt_SectionText *section) {
+  char frame[LUA_IDSIZE + 32];
+  if (section->line > 0) {
+    snprintf(frame, sizeof(frame), "%s:%d", section->source, section->line);
+    lt_folded_add_frame(text, frame);
+  }
+  snprintf(frame, sizeof(frame), "[in %s]", section->name);
+  lt_folded_add_frame(text, frame);
+}
+
 /* For one who is in C code that does not come back to Lua, begins, or ends. */
 static char *no_answer(lt_Thread *thread) {
   char name[LT_NAME_BYTES];
   lt_StringBuffer text = {NULL, 0, 0};
   lt_thread_name(thread, name);
   lt_folded_add_frame(&text, name);
-  lt_string_buffer_add(&text, ";[no answer]");
+  lt_SectionText section;
+  if (lt_section_show(thread, &section))
+    add_section(&text, &section);
+  else
+    lt_string_buffer_add(&text, ";[no answer]");
   char *copy = text.bytes == NULL ? NULL : copy_text(text.bytes + 1);
   lt_string_buffer_free(&text);
   return copy;

@@ -133,7 +133,7 @@ PLAT_IN_HANDLER static void arm_if_asked(lt_Thread *thread) {
   if (thread->coroutines != NULL && (interrupted || atomic_load(&thread->parker->asked)))
     lt_coroutines_arm(thread->coroutines, hook, 1);
   if (thread->coroutines != NULL && interrupted)
-    lt_sections_confirm(thread);
+    lt_sections_find_place(thread);
 }
 
 PLAT_IN_HANDLER static void interrupt_on_poke(void *place) {

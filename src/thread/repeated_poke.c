@@ -12,6 +12,7 @@
 /* The first repetition comes so soon, each next one after twice the time. */
 #define FIRST_PAUSE (PLAT_SECOND / 1000)
 #define REPETITIONS 9
+#define PATIENCE (FIRST_PAUSE << 4) /* longer pauses tell that the poke is not heard at all */
 #define LONGEST_PAUSE (FIRST_PAUSE << (REPETITIONS - 1))
 
 /*
@@ -61,13 +62,14 @@ static void repeat_due(plat_Time now) {
 }
 
 /* With a reference, or NULL. */
-static lt_Thread *next_to_wake(void) {
+static lt_Thread *next_to_wake(bool *patiently) {
   plat_mutex_lock(&repeated_poke_guard);
   lt_Thread *thread = first;
   while (thread != NULL && !thread->repeated_poke.wakes)
     thread = thread->repeated_poke.next;
   if (thread != NULL) {
     thread->repeated_poke.wakes = false;
+    *patiently = thread->repeated_poke.pause < PATIENCE;
     lt_object_retain(&thread->object);
   }
   plat_mutex_unlock(&repeated_poke_guard);
@@ -76,11 +78,12 @@ static lt_Thread *next_to_wake(void) {
 
 /* This runs code of others, so no guard is held but that of the thread's sections. */
 static void wake_sections(void) {
-  lt_Thread *thread = next_to_wake();
+  bool patiently;
+  lt_Thread *thread = next_to_wake(&patiently);
   while (thread != NULL) {
-    lt_section_wake(thread);
+    lt_section_wake(thread, patiently);
     lt_object_release(&thread->object);
-    thread = next_to_wake();
+    thread = next_to_wake(&patiently);
   }
 }
 

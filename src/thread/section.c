@@ -12,6 +12,8 @@
 #include "src/thread/interrupt.h"
 #include "src/thread/observer.h"
 
+#define FARTHEST_CALLER 5 /* how many levels a line is looked for in */
+
 static const char record_metatable_key;
 
 /* What is asked for comes at the next instruction. */
@@ -46,8 +48,25 @@ static void push_record_metatable(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &record_metatable_key);
 }
 
+/* The line is that of the nearest function in Lua. */
+static void note_text(lua_State *L, lt_SectionText *text, const char *name) {
+  lua_Debug caller;
+  text->since = plat_now();
+  memcpy(text->name, name, lt_string_buffer_fit(name, strlen(name), LT_SECTION_BYTES - 1));
+  for (int level = 1; level < FARTHEST_CALLER && lua_getstack(L, level, &caller); level++) {
+    lua_getinfo(L, "Sl", &caller);
+    if (caller.currentline > 0) {
+      text->line = caller.currentline;
+      memcpy(text->source, caller.short_src, sizeof(text->source));
+      return;
+    }
+  }
+}
+
 /* Pushes one that has not been entered. */
 static lt_Section *push_new_record(lua_State *L, const char *name) {
+  lua_Debug top;
+  const void *frame = lua_getstack(L, 0, &top) ? top.i_ci : NULL;
   bool is_main = lua_pushthread(L);
   lt_Section *section = lua_newuserdatauv(L, sizeof(*section), !is_main);
   memset(section, 0, sizeof(*section));
@@ -57,10 +76,10 @@ static lt_Section *push_new_record(lua_State *L, const char *name) {
   else
     lua_setiuservalue(L, -2, 1);
   section->L = L;
-  section->needs_confirmation = !is_main;
+  section->in_main = is_main;
+  section->frame = frame;
   atomic_init(&section->is_deaf, false);
-  section->since = plat_now();
-  memcpy(section->name, name, lt_string_buffer_fit(name, strlen(name), LT_SECTION_BYTES - 1));
+  note_text(L, &section->text, name);
   push_record_metatable(L);
   lua_setmetatable(L, -2);
   return section;
@@ -89,7 +108,7 @@ bool lt_section_begin(lua_State *L, const char *name, lt_Wake wake, void *contex
   lua_toclose(L, -1);
   atomic_store(&section->is_deaf, is_held(L, thread));
   section->thread = thread;
-  section->slice = lt_observer->section_begins(L, thread, section->name);
+  section->slice = lt_observer->section_begins(L, thread, section->text.name);
   lt_section_enter(section);
   if (!lt_interrupted(thread) || atomic_load(&section->is_deaf))
     return false;

@@ -2,13 +2,15 @@
 ** A section ends as its C call does, but for one case: an error of which a coroutine dies closes no
 ** slots of its stack, and what the wake is called with may be freed then. The thread finds such a
 ** coroutine dead before it runs any Lua again, once the handler of a poke has set a hook on all
-** coroutines; and the handler looks whether it is dead already. So in a coroutine a wake may run only
-** after this confirmation. In the main coroutine it needs none.
+** coroutines; and the handler looks whether it is dead already. So a wake runs after the handler has
+** found the thread within the section. It does not run where the thread is in what the section has
+** called: there the interrupt is raised, and the section may go on. In the main coroutine, where no
+** error leaves a section open, a thread that has not heard the poke for a while is woken all the same.
 **
 ** Shared state: 'sections' of a thread. The list, and what a record says, is changed by the thread
 ** under the guard, but for 'woken', which others change, and 'is_deaf'; it is read by others under
-** the guard, and by the thread, also in its handler, without it. 'confirmed' is set by the handler
-** and cleared by the thread, under the guard. The guard is held while a wake runs, and no other
+** the guard, and by the thread, also in its handler, without it. 'place' is set by the handler, and
+** taken back by the thread, under the guard. The guard is held while a wake runs, and no other
 ** within it; so nobody leaves a section whose wake runs.
 **
 ** The thread enters its section, then looks whether it has been asked; who asks enters his request,
@@ -71,7 +73,7 @@ bool lt_section_leave(lt_Section *section) {
 void lt_sections_end_all(lt_Thread *thread) {
   plat_mutex_lock(&thread->sections.guard);
   uint64_t slice = end_up_to(thread, NULL);
-  atomic_store(&thread->sections.confirmed, false);
+  atomic_store(&thread->sections.place, LT_PLACE_UNKNOWN);
   plat_mutex_unlock(&thread->sections.guard);
   tell_end(thread, slice);
 }
@@ -79,7 +81,7 @@ void lt_sections_end_all(lt_Thread *thread) {
 /* Those who have died of an error are within all others: each section looks for them as it begins. */
 void lt_sections_settle_now(lt_Thread *thread) {
   plat_mutex_lock(&thread->sections.guard);
-  atomic_store(&thread->sections.confirmed, false);
+  atomic_store(&thread->sections.place, LT_PLACE_UNKNOWN);
   uint64_t slice = 0;
   const lt_Section *section = atomic_load(&thread->sections.innermost);
   while (section != NULL && lua_status(section->L) != LUA_OK) {
@@ -96,25 +98,33 @@ void lt_sections_settle_now(lt_Thread *thread) {
 */
 
 /* The hook is set on all coroutines, or will be when whoever sets hooks at the moment has done so. */
-PLAT_IN_HANDLER void lt_sections_confirm(lt_Thread *thread) {
+PLAT_IN_HANDLER void lt_sections_find_place(lt_Thread *thread) {
+  lua_Debug top;
   const lt_Section *section = atomic_load(&thread->sections.innermost);
-  if (section != NULL && lua_status(section->L) == LUA_OK)
-    atomic_store(&thread->sections.confirmed, true);
+  if (section == NULL)
+    return;
+  const void *frame = lua_getstack(section->L, 0, &top) ? top.i_ci : NULL;
+  bool is_within = frame == section->frame && lua_status(section->L) == LUA_OK;
+  atomic_store(&thread->sections.place, is_within ? LT_PLACE_WITHIN : LT_PLACE_ELSEWHERE);
 }
 
-static bool is_to_be_woken(const lt_Thread *thread, const lt_Section *section) {
-  if (section == NULL || section->wake == NULL || section->woken || !lt_interrupted(thread))
-    return false;
-  if (section->needs_confirmation && !atomic_load(&thread->sections.confirmed))
+static bool may_be_within(const lt_Thread *thread, const lt_Section *section, bool patiently) {
+  int place = atomic_load(&thread->sections.place);
+  return place == LT_PLACE_WITHIN || (place == LT_PLACE_UNKNOWN && section->in_main && !patiently);
+}
+
+static bool is_to_be_woken(const lt_Thread *thread, const lt_Section *section, bool patiently) {
+  if (section == NULL || section->wake == NULL || section->woken || !lt_interrupted(thread) ||
+      !may_be_within(thread, section, patiently))
     return false;
   return atomic_load(&thread->must_end) ||
          (atomic_load(&thread->shields) == 0 && !atomic_load(&section->is_deaf));
 }
 
-void lt_section_wake(lt_Thread *thread) {
+void lt_section_wake(lt_Thread *thread, bool patiently) {
   plat_mutex_lock(&thread->sections.guard);
   lt_Section *section = atomic_load(&thread->sections.innermost);
-  if (is_to_be_woken(thread, section)) {
+  if (is_to_be_woken(thread, section, patiently)) {
     section->woken = true;
     section->wake(section->context);
     atomic_store(&thread->sections.have_wake, false);
@@ -122,13 +132,11 @@ void lt_section_wake(lt_Thread *thread) {
   plat_mutex_unlock(&thread->sections.guard);
 }
 
-bool lt_section_show(lt_Thread *thread, char name[LT_SECTION_BYTES], plat_Time *since) {
+bool lt_section_show(lt_Thread *thread, lt_SectionText *text) {
   plat_mutex_lock(&thread->sections.guard);
   const lt_Section *section = atomic_load(&thread->sections.innermost);
-  if (section != NULL) {
-    memcpy(name, section->name, LT_SECTION_BYTES);
-    *since = section->since;
-  }
+  if (section != NULL)
+    *text = section->text;
   plat_mutex_unlock(&thread->sections.guard);
   return section != NULL;
 }

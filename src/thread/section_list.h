@@ -10,20 +10,28 @@
 
 typedef void (*lt_Wake)(void *context);
 
+/* What dumps tell of one. */
+typedef struct lt_SectionText {
+  plat_Time since;
+  char name[LT_SECTION_BYTES];
+  int line; /* that has called it; 0: none is known */
+  char source[LUA_IDSIZE];
+} lt_SectionText;
+
 /* The record of one. What the thread fills in it does before it enters. */
 typedef struct lt_Section {
   struct lt_Section *outer;
   lt_Thread *thread; /* NULL: it has not begun, or is over */
   lua_State *L;      /* the coroutine of its C call */
-  bool needs_confirmation;
+  const void *frame; /* of its C call; NULL: the host has begun it in none */
+  bool in_main;      /* L is the main coroutine */
   bool woken;
   bool refused;        /* only for the thread: it was not to begin */
   atomic_bool is_deaf; /* what is pending is held back, so it is only woken when it must end */
   lt_Wake wake;        /* NULL: the poke ends it */
   void *context;
-  plat_Time since;
+  lt_SectionText text;
   uint64_t slice; /* in a trace, see observer.h; 0: none */
-  char name[LT_SECTION_BYTES];
 } lt_Section;
 
 /* On the thread itself: it is the innermost from now on. */
@@ -39,7 +47,7 @@ bool lt_section_leave(lt_Section *section);
 void lt_sections_end_all(lt_Thread *thread);
 
 /* Within the handler of a poke, which has set the hook. */
-PLAT_IN_HANDLER void lt_sections_confirm(lt_Thread *thread);
+PLAT_IN_HANDLER void lt_sections_find_place(lt_Thread *thread);
 
 /*
 ** On the thread itself, as it runs Lua again, before the hook is taken away: sections whose coroutine
@@ -48,14 +56,18 @@ PLAT_IN_HANDLER void lt_sections_confirm(lt_Thread *thread);
 void lt_sections_settle_now(lt_Thread *thread);
 
 static inline void lt_sections_settle(lt_Thread *thread) {
-  if (atomic_load(&thread->sections.innermost) != NULL || atomic_load(&thread->sections.confirmed))
+  if (atomic_load(&thread->sections.innermost) != NULL ||
+      atomic_load(&thread->sections.place) != LT_PLACE_UNKNOWN)
     lt_sections_settle_now(thread);
 }
 
-/* On another OS thread, which holds no guard: wakes the innermost section if that is due. */
-void lt_section_wake(lt_Thread *thread);
+/*
+** On another OS thread, which holds no guard: wakes the innermost section if that is due. 'patiently':
+** the thread may yet hear the poke; else it may be that it blocks signals.
+*/
+void lt_section_wake(lt_Thread *thread, bool patiently);
 
-/* Of the innermost section, its name and since when it lasts; false: the thread is in none. */
-bool lt_section_show(lt_Thread *thread, char name[LT_SECTION_BYTES], plat_Time *since);
+/* What is told of the innermost section; false: the thread is in none. */
+bool lt_section_show(lt_Thread *thread, lt_SectionText *text);
 
 #endif

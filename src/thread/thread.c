@@ -31,7 +31,7 @@ lt_Thread *lt_thread_new(void) {
   plat_mutex_init(&thread->guard);
   plat_mutex_init(&thread->sections.guard);
   atomic_init(&thread->sections.innermost, NULL);
-  atomic_init(&thread->sections.confirmed, false);
+  atomic_init(&thread->sections.place, LT_PLACE_UNKNOWN);
   atomic_init(&thread->sections.have_wake, false);
   thread->pending = (plat_Event)PLAT_NO_EVENT;
   lt_traced_init(&thread->traced, &lt_thread_type);

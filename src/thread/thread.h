@@ -29,6 +29,13 @@ typedef struct lt_RepeatedPoke {
   bool wakes;    /* its blocking section is to be woken */
 } lt_RepeatedPoke;
 
+/* Where the handler of the last poke has found the thread; not known again once that runs Lua. */
+typedef enum lt_SectionPlace {
+  LT_PLACE_UNKNOWN,
+  LT_PLACE_WITHIN,   /* in its innermost section, which it leaves through the hook or the guard */
+  LT_PLACE_ELSEWHERE /* in what the section has called, or the coroutine of that has died */
+} lt_SectionPlace;
+
 /*
 ** The blocking sections that a thread is in, see section_list.c. What they are is under the guard; the
 ** thread alone enters and leaves them.
@@ -36,7 +43,7 @@ typedef struct lt_RepeatedPoke {
 typedef struct lt_Sections {
   plat_Mutex guard; /* held while a wake runs */
   _Atomic(struct lt_Section *) innermost;
-  atomic_bool confirmed; /* the innermost is not left, but through the hook or the guard */
+  atomic_int place;      /* an lt_SectionPlace */
   atomic_bool have_wake; /* the innermost has one that has not run */
 } lt_Sections;
 
@@ -138,13 +145,14 @@ void lt_thread_poke(lt_Thread *thread, plat_Poke poke, bool again);
 
 /*
 ** The same for an interrupt that has been entered. One that is held back breaks no system call, nor
-** does one in a blocking section that has a wake. Sequentially consistent: either this finds the
+** does one in a blocking section that has a wake, unless the thread is in what that has called. Sequentially consistent: either this finds the
 ** thread shielded, or it was asked before it became so, which it looks for then; and who has left
 ** a section looks whether he was asked.
 */
 static inline void lt_thread_poke_to_interrupt(lt_Thread *thread, bool again) {
-  bool held = (atomic_load(&thread->shields) > 0 || atomic_load(&thread->sections.have_wake)) &&
-              !atomic_load(&thread->must_end);
+  bool is_woken = atomic_load(&thread->sections.have_wake) &&
+                  atomic_load(&thread->sections.place) != LT_PLACE_ELSEWHERE;
+  bool held = (atomic_load(&thread->shields) > 0 || is_woken) && !atomic_load(&thread->must_end);
   lt_thread_poke(thread, held ? PLAT_POKE_LETS_GO_ON : PLAT_POKE_BREAKS, again);
 }
 

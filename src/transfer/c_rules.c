@@ -1,7 +1,7 @@
 /*
 ** Shared state: the list of those that are set for names, under the guard of this file, within which
 ** nothing of Lua is called. 'named_count' is their number, atomic: while there are none, nobody takes
-** the guard.
+** the guard. 'set_for_metatables': one was set for a metatable, in whatever state.
 */
 #include "src/transfer/c_rules.h"
 
@@ -31,6 +31,7 @@ static const char c_rules_key;
 static plat_Mutex named_guard = PLAT_MUTEX_INIT;
 static NamedRule *named_rules;
 static atomic_size_t named_count;
+static atomic_bool set_for_metatables;
 
 /*
 ** What is wrong with one
@@ -65,7 +66,7 @@ static NamedRule **find_place(const void *runtime, const char *name) {
   return place;
 }
 
-static const lthread_Transfer2 *find_named(const void *runtime, const char *name) {
+static const lthread_Transfer2 *find_rule_named(const void *runtime, const char *name) {
   plat_mutex_lock(&named_guard);
   const NamedRule *found = *find_place(runtime, name);
   const lthread_Transfer2 *rule = found == NULL ? NULL : found->rule;
@@ -128,7 +129,7 @@ static const lthread_Transfer2 *find_by_name(lua_State *L) {
     lua_pushvalue(L, -1);
     lua_rawget(L, LUA_REGISTRYINDEX);
     if (lua_rawequal(L, -1, -3))
-      rule = find_named(lt_c_rules_runtime_of(L), lua_tostring(L, -2));
+      rule = find_rule_named(lt_c_rules_runtime_of(L), lua_tostring(L, -2));
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -163,15 +164,16 @@ bool lt_c_rule_find(lua_State *L, int index, lt_CRule *rule) {
   *rule = (lt_CRule){NULL, NULL};
   if (!lua_getmetatable(L, index))
     return false;
-  rule->full = find_by_metatable(L);
+  if (atomic_load(&set_for_metatables))
+    rule->full = find_by_metatable(L);
   if (rule->full == NULL && atomic_load(&named_count) > 0)
     rule->full = find_by_name(L);
   if (rule->full == NULL)
+    rule->functions = (const lthread_Transfer *)find_in_field(L, LTHREAD_TRANSFER);
+  if (rule->full == NULL && rule->functions == NULL)
     rule->full = (const lthread_Transfer2 *)find_in_field(L, LTHREAD_TRANSFER2);
   if (rule->full != NULL)
     rule->functions = &rule->full->functions;
-  else
-    rule->functions = (const lthread_Transfer *)find_in_field(L, LTHREAD_TRANSFER);
   lua_pop(L, 1);
   return rule->functions != NULL;
 }
@@ -184,6 +186,7 @@ void lt_c_rule_set_for_metatable(lua_State *L, int metatable, const lthread_Tran
   lt_check_stack(L, 6);
   metatable = lua_absindex(L, metatable);
   lt_push_registered(L, &c_rules_key, "k");
+  atomic_store(&set_for_metatables, true);
   lua_pushvalue(L, metatable);
   if (rule == NULL)
     lua_pushnil(L);
