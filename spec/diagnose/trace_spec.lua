@@ -2,6 +2,7 @@
 local _thread = require "lthread"
 local futures = require "lthread.futures"
 local queue = require "lthread.queue"
+local threading = require "lthread.threading"
 local child = require "fixtures.child"
 local doors = require "support.doors"
 local threads = require "support.threads"
@@ -71,6 +72,20 @@ describe("a trace", function()
     assert.is_true(#traces.slices(trace, "MainThread", "wait: join") > 0)
     assert.equal("timed out", traces.slices(trace, "MainThread", "wait: lock")[1].args.outcome)
     lock:release()
+  end)
+
+  it("has the line of the script, and not that of a module of the library", function()
+    local go <const> = held()
+    local thread = threading.Thread { target = function() go:acquire() end, name = "waiter" }
+    local function join() thread:join(0.01) end
+    local trace = traced(function()
+      thread:start()
+      join()
+    end)
+    go:release()
+    thread:join()
+    local slice = traces.slices(trace, "MainThread", "wait: join")[1]
+    assert.matches("trace_spec%.lua:" .. line_of(join) .. "$", slice.args.at)
   end)
 
   it("names the thread that holds a lock", function()

@@ -153,6 +153,7 @@ const lt_Observer lt_diagnosis = {
     .thread_starts = lt_probing_thread_starts,
     .thread_begins = lt_probing_thread_begins,
     .thread_ends = lt_probing_thread_ends,
+    .thread_is_over = lt_probing_thread_is_over,
     .interrupted = lt_probing_interrupted,
     .section_begins = lt_probing_section_begins,
     .section_ends = lt_probing_section_ends,

@@ -1,6 +1,13 @@
 #include "src/diagnose/place.h"
 
 #include <stdio.h>
+#include <string.h>
+
+/* By their names those of our own modules in Lua are known. */
+static bool is_of_library(const lua_Debug *frame) {
+  static const char own[] = "@lthread/";
+  return strncmp(frame->source, own, sizeof(own) - 1) == 0;
+}
 
 void lt_place_in(lua_State *L, char *place) {
   lua_Debug frame;
@@ -8,8 +15,11 @@ void lt_place_in(lua_State *L, char *place) {
   for (int level = 0; lua_getstack(L, level, &frame); level++) {
     if (frame.i_ci == NULL || !lua_getinfo(L, "Sl", &frame) || frame.currentline <= 0)
       continue;
-    snprintf(place, LT_PLACE_BYTES, "%s:%d", frame.short_src, frame.currentline);
-    return;
+    bool is_own = is_of_library(&frame);
+    if (!is_own || *place == '\0')
+      snprintf(place, LT_PLACE_BYTES, "%s:%d", frame.short_src, frame.currentline);
+    if (!is_own)
+      return;
   }
 }
 

@@ -1,6 +1,6 @@
 /*
-** Where in its script a thread is, "script.lua:12": of the innermost function in Lua. Allocates
-** nothing and raises nothing.
+** Where in its script a thread is, "script.lua:12": of the innermost function in Lua that is
+** not of our own modules, or of these where there is no other. Allocates nothing and raises nothing.
 */
 #ifndef lt_place_h
 #define lt_place_h

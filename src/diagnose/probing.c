@@ -149,11 +149,17 @@ void lt_probing_thread_begins(lt_Thread *thread) {
   probed_thread = thread;
   if (!is_wanted_by(FOR_TRACE))
     return;
-  lt_trace_begin_thread(thread);
+  lt_trace_have_row(thread, true);
   let_arrow_arrive(thread, plat_now());
 }
 
+/* A row for it, if it has none because nothing has happened to it. */
 void lt_probing_thread_ends(lt_Thread *thread) {
+  if (is_wanted_by(FOR_TRACE))
+    lt_trace_have_row(thread, false);
+}
+
+void lt_probing_thread_is_over(lt_Thread *thread) {
   probed_thread = NULL;
   lt_trace_end_thread(thread);
 }

@@ -22,6 +22,7 @@ bool lt_probing_stop_trace(lt_Parker *parker, const lt_Runtime *runtime, int *er
 void lt_probing_thread_starts(lt_Thread *starter, const lt_Thread *thread);
 void lt_probing_thread_begins(lt_Thread *thread);
 void lt_probing_thread_ends(lt_Thread *thread);
+void lt_probing_thread_is_over(lt_Thread *thread);
 uint64_t lt_probing_section_begins(lua_State *L, lt_Thread *thread, const char *name);
 void lt_probing_section_ends(lt_Thread *thread, uint64_t begun);
 void lt_probing_interrupted(lt_Thread *thread, const lt_Class *class_object);

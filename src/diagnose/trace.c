@@ -152,12 +152,12 @@ void lt_trace_arrive(lt_Thread *thread, uint64_t number, plat_Time now) {
     lt_trace_note(thread, &event);
 }
 
-void lt_trace_begin_thread(lt_Thread *thread) {
-  (void)ring_of(thread, true);
+void lt_trace_have_row(lt_Thread *thread, bool is_new_thread) {
+  (void)ring_of(thread, is_new_thread);
 }
 
 void lt_trace_end_thread(lt_Thread *thread) {
-  lt_TraceRing *ring = lt_trace_runs() ? ring_of(thread, false) : thread->trace;
+  lt_TraceRing *ring = thread->trace;
   if (ring == NULL)
     return;
   lt_trace_ring_end(ring, plat_now());

@@ -52,8 +52,8 @@ uint64_t lt_trace_new_number(void);
 uint64_t lt_trace_arrow(lt_Thread *thread, const char *what, lt_TraceCategory category);
 void lt_trace_arrive(lt_Thread *thread, uint64_t number, plat_Time now);
 
-/* The thread begins; it is over. */
-void lt_trace_begin_thread(lt_Thread *thread);
+/* The thread has a row from now on; it is over. */
+void lt_trace_have_row(lt_Thread *thread, bool is_new_thread);
 void lt_trace_end_thread(lt_Thread *thread);
 
 #endif

@@ -35,7 +35,7 @@ static void end_runtime(lt_Thread *main) {
   lt_runtime_threads_leave(main->runtime, main, LT_DONE, NULL);
   lt_c_rules_forget(main->runtime);
   lt_workers_close(main->parker);
-  lt_observer->thread_ends(main);
+  lt_observer->thread_is_over(main);
   lt_object_release(&main->object);
 }
 

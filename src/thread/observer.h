@@ -14,10 +14,11 @@ typedef struct lt_Observer {
   */
   plat_Time (*attend)(lua_State *L, lt_Thread *thread, const lt_Wait *wait, plat_Time since);
 
-  /* The starter starts a thread; a thread begins, and ends, on itself. */
+  /* The starter starts a thread; a thread begins, ends, and has told so to those who join it. */
   void (*thread_starts)(lt_Thread *starter, const lt_Thread *thread);
   void (*thread_begins)(lt_Thread *thread);
   void (*thread_ends)(lt_Thread *thread);
+  void (*thread_is_over)(lt_Thread *thread);
 
   /* On the thread itself: it raises an exception of the class, or calls its on_interrupt with it. */
   void (*interrupted)(lt_Thread *thread, const lt_Class *class_object);

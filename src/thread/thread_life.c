@@ -196,8 +196,9 @@ static void finish(lt_Worker *worker, lt_Thread *thread) {
   lt_interrupt_descriptor_close(thread);
   lt_parker_end_polling(thread->parker);
   tell_host(thread, thread->runtime->options.on_thread_end);
-  lt_runtime_threads_leave(thread->runtime, thread, LT_DONE, worker);
   lt_observer->thread_ends(thread);
+  lt_runtime_threads_leave(thread->runtime, thread, LT_DONE, worker);
+  lt_observer->thread_is_over(thread);
   lt_object_release(&thread->object);
 }
 
