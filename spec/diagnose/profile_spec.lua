@@ -26,6 +26,13 @@ local function met(stacks, pattern)
   return count
 end
 
+-- How often the thread has gone to sleep; nil where the system does not tell.
+local function sleeps_of(ident)
+  local path = ("/proc/self/task/%d/status"):format(threads.info_of(ident).native_id)
+  local file <close> = io.open(path)
+  return file and tonumber(file:read("a"):match "voluntary_ctxt_switches:%s*(%d+)")
+end
+
 describe("a profile", function()
   it("counts what threads compute, by their functions, and what they wait for", function()
     local done <const> = _thread.Event()
@@ -62,13 +69,16 @@ describe("a profile", function()
     local lock <const> = threads.held()
     local waiter = threads.start(function() lock:acquire() end)
     threads.await_blocked(waiter.ident)
-    local stacks, samples
+    local stacks, samples, before, after
     assert.is_true(threads.eventually(function()
+      before = sleeps_of(waiter.ident)
       _thread.profile_start(1000)
       _thread.sleep(0.05)
       stacks, samples = stop()
-      return samples > 3
+      after = sleeps_of(waiter.ident)
+      return samples > 10
     end))
+    assert.is_true(before == nil or after - before < samples // 2)
     lock:release()
     waiter:join()
     assert.equal(samples, met(stacks, "%[waits for lock%]$"))

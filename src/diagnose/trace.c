@@ -156,11 +156,13 @@ void lt_trace_have_row(lt_Thread *thread, bool is_new_thread) {
   (void)ring_of(thread, is_new_thread);
 }
 
+/* A ring of a session that is over is left alone: in the child of a fork somebody may hold it. */
 void lt_trace_end_thread(lt_Thread *thread) {
   lt_TraceRing *ring = thread->trace;
   if (ring == NULL)
     return;
-  lt_trace_ring_end(ring, plat_now());
+  if (ring->session == atomic_load(&trace_session))
+    lt_trace_ring_end(ring, plat_now());
   lt_trace_ring_release(ring);
   thread->trace = NULL;
 }
