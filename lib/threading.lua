@@ -72,15 +72,15 @@ end
 
 local option_types = {
   name = "string", args = "table", kwargs = "table", daemon = "boolean", report = "boolean",
-  memory = "number",
+  memory = "number", seconds = "number",
 }
 
 local function check_options(class, options)
   for name, value in pairs(options) do
     if name ~= "target" and not option_types[name] then
       raise(_thread.TypeError, 3,
-        "%s has no option '%s' (target, args, kwargs, name, daemon, report, memory)", class.__name,
-        tostring(name))
+        "%s has no option '%s' (target, args, kwargs, name, daemon, report, memory, seconds)",
+        class.__name, tostring(name))
     end
     check_option(class, name, value, option_types[name] or type(value))
   end
@@ -101,7 +101,7 @@ function threading._make_thread(class, options)
     _handle = _thread._ThreadHandle(),
     _name = options.name or next_name(),
     _report = options.report ~= false,
-    _memory = options.memory,
+    _memory = options.memory, _seconds = options.seconds,
   }, class)
   local daemon = options.daemon
   if daemon == nil then daemon = threading.current_thread().daemon end
@@ -111,11 +111,11 @@ function threading._make_thread(class, options)
 end
 
 --- A thread, which runs `target(args[1], ..., args[n] [, kwargs])` once it is started.
--- Thread{target=, args=, kwargs=, name=, daemon=, report=, memory=}. The object is the same in all
--- threads; what is assigned to its fields is seen by all. `daemon` is that of the thread that makes
--- it by default: the end of the main state waits for those that are none. With `report = false`
--- what it dies of is not printed; `result` raises it in any case. `memory` is how many bytes its
--- state may have at most. Follows threading.Thread.
+-- Thread{target=, args=, kwargs=, name=, daemon=, report=, memory=, seconds=}. The object is the
+-- same in all threads; what is assigned to its fields is seen by all. `daemon` is that of the
+-- thread that makes it by default: the end of the main state waits for those that are none. With
+-- `report = false` what it dies of is not printed; `result` raises it in any case. `memory` is how
+-- many bytes its state may have at most, `seconds` how long it may run. Follows threading.Thread.
 -- @class Thread
 local Thread = make_class("Thread", nil, threading._make_thread)
 threading.Thread = Thread
@@ -197,7 +197,8 @@ function Thread:start()
   _thread.shield(lock.with, lock, function()
     _thread.start_joinable_thread(threading._bootstrap, {
       handle = self._handle, daemon = self._daemon, name = self._name, report = self._report,
-      memory = _thread.rawget(self, "_memory"), args = { self, calls[self], n = 2 },
+      memory = _thread.rawget(self, "_memory"), seconds = _thread.rawget(self, "_seconds"),
+      args = { self, calls[self], n = 2 },
     })
     known.threads[self._handle.ident] = self
   end)

@@ -82,12 +82,22 @@ static size_t opt_memory(lua_State *L, const lt_Thread *self, int arg) {
   return (uint64_t)bytes < SIZE_MAX ? (size_t)bytes : SIZE_MAX;
 }
 
+/* The option 'seconds'; 0: there is none. */
+static plat_Time opt_seconds(lua_State *L, int arg) {
+  if (lua_isnoneornil(L, arg))
+    return 0;
+  plat_Time span = lt_check_span(L, arg);
+  if (span <= 0)
+    lt_arg_error(L, &lt_ValueError, arg, "seconds must be positive, got %f", lua_tonumber(L, arg));
+  return span;
+}
+
 /*
-** start_new_thread(f, args [, kwargs [, {globals=, memory=}]]) -> ident
+** start_new_thread(f, args [, kwargs [, {globals=, memory=, seconds=}]]) -> ident
 ** Calls f(args[1], ..., args[n] [, kwargs]) in a new thread, a daemon, with a state of its own.
 ** n is args.n or #args. f, the arguments and the globals that they name are copied; with
-** 'globals' none, if it is false, or those of a list of names. 'memory' is as for
-** start_joinable_thread. Returns the ident of the thread. Raises TypeError for wrong arguments and
+** 'globals' none, if it is false, or those of a list of names. 'memory' and
+** 'seconds' are as for start_joinable_thread. Returns the ident of the thread. Raises TypeError for wrong arguments and
 ** what can't be transferred, ValueError for a wrong limit, RuntimeError "can't start new thread".
 ** Also start_new. Follows _thread.start_new_thread.
 */
@@ -97,16 +107,18 @@ static int start_new_thread(lua_State *L) {
   lt_check_type(L, 2, LUA_TTABLE);
   if (!lua_isnoneornil(L, 3))
     lt_check_type(L, 3, LUA_TTABLE);
-  static const char *const names[] = {"globals", "memory", NULL};
-  enum { GLOBALS = 4, MEMORY };
+  static const char *const names[] = {"globals", "memory", "seconds", NULL};
+  enum { GLOBALS = 4, MEMORY, SECONDS };
   if (!lua_isnoneornil(L, GLOBALS)) {
     lua_settop(L, GLOBALS);
     lt_check_type(L, GLOBALS, LUA_TTABLE);
     lt_spread_keywords(L, GLOBALS, names);
   }
-  lua_settop(L, MEMORY + LT_KEYWORD_VALUES);
-  lt_ThreadStart start = {
-      .daemon = true, .memory = opt_memory(L, self, MEMORY), .globals = lt_opt_globals(L, GLOBALS)};
+  lua_settop(L, SECONDS + LT_KEYWORD_VALUES);
+  lt_ThreadStart start = {.daemon = true,
+                          .time = opt_seconds(L, SECONDS),
+                          .memory = opt_memory(L, self, MEMORY),
+                          .globals = lt_opt_globals(L, GLOBALS)};
   start.thread = push_new_thread(L);
   start.argument_count = push_call(L, 1, 2, 3);
   lt_thread_start(L, self, &start);
@@ -117,27 +129,29 @@ static int start_new_thread(lua_State *L) {
 /*
 ** start_joinable_thread(f [, handle [, daemon = true]]) -> handle
 ** start_joinable_thread(f, {args=, kwargs=, handle=, daemon=, name=, globals=, report=,
-** affinity=, memory=}) -> handle
+** affinity=, memory=, seconds=}) -> handle
 ** As start_new_thread, but returns a handle to join the thread with. 'handle' is an unstarted
 ** one to be used for it. A thread that is not a daemon is waited for when the main state closes.
 ** 'name' is what the thread is called; with 'report' as false, the excepthook is not called with what
 ** it dies of. 'memory' is how many bytes its state may have at most; what does not fit raises "not
 ** enough memory" in it. By default that is the limit of the thread that starts it, which is never
-** exceeded. Raises as start_new_thread, and RuntimeError "thread already started". Follows
+** exceeded. 'seconds' is how long it may run, waits included: then TimeLimitError is raised in it,
+** again and again until it ends; it has never more time than who starts it. Raises as start_new_thread, and RuntimeError "thread already started". Follows
 ** _thread.start_joinable_thread.
 */
 static int start_joinable_thread(lua_State *L) {
-  static const char *const names[] = {"handle",  "daemon", "args",     "kwargs", "name",
-                                      "globals", "report", "affinity", "memory", NULL};
-  enum { F = 1, HANDLE, DAEMON, ARGS, KWARGS, NAME, GLOBALS, REPORT, AFFINITY, MEMORY };
+  static const char *const names[] = {"handle", "daemon",   "args",   "kwargs",  "name", "globals",
+                                      "report", "affinity", "memory", "seconds", NULL};
+  enum { F = 1, HANDLE, DAEMON, ARGS, KWARGS, NAME, GLOBALS, REPORT, AFFINITY, MEMORY, SECONDS };
   plat_Processors processors;
   lt_Thread *self = lt_self(L);
   lt_check_callable(L, F);
   check_options(L, HANDLE);
   lt_spread_keywords(L, HANDLE, names);
-  lua_settop(L, MEMORY + LT_KEYWORD_VALUES);
+  lua_settop(L, SECONDS + LT_KEYWORD_VALUES);
   lt_ThreadStart start = {.daemon = lt_opt_flag(L, DAEMON, true),
                           .is_quiet = !lt_opt_flag(L, REPORT, true),
+                          .time = opt_seconds(L, SECONDS),
                           .memory = opt_memory(L, self, MEMORY)};
   if (!lua_isnil(L, NAME))
     start.name = lt_check_string(L, NAME, NULL);

@@ -30,6 +30,7 @@
 ---@field TimeoutError lthread.ExceptionClass
 ---@field SystemExit lthread.ExceptionClass Ends a thread silently.
 ---@field KeyboardInterrupt lthread.ExceptionClass
+---@field TimeLimitError lthread.ExceptionClass No Exception: the thread's `seconds` are over.
 ---@field TIMEOUT_MAX number The longest timeout.
 ---@field _VERSION string
 local _thread = {}
@@ -66,12 +67,13 @@ function exception_class:subclass(name) end
 ---@field report? boolean Whether the exception hook is called with what it dies of. True by default.
 ---@field affinity? integer[] The processors that it may run on.
 ---@field memory? integer How many bytes its state may have. By default, and at most, that of the starter.
+---@field seconds? number How long it may run, waits included. At most as long as the starter.
 
 ---Calls `f(args[1], ..., args[n] [, kwargs])` in a new daemon thread. Python: `_thread.start_new_thread`.
 ---@param f function
 ---@param args any[]
 ---@param kwargs? table
----@param options? { globals: false|string[], memory: integer }
+---@param options? { globals?: false|string[], memory?: integer, seconds?: number }
 ---@return integer ident
 function _thread.start_new_thread(f, args, kwargs, options) end
 

@@ -166,6 +166,7 @@ local function lthread(defines, libraries, ...)
                "src/thread/stock_libraries.c",
                "src/thread/thread.c",
                "src/thread/thread_life.c",
+               "src/thread/time_limit.c",
                "src/thread/wait.c",
                "src/thread/watch.c",
                "src/thread/worker.c",

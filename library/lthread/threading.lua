@@ -25,6 +25,7 @@ local threading = {}
 ---@field daemon? boolean That of the thread that makes it by default.
 ---@field report? boolean Whether what it dies of is printed. True by default.
 ---@field memory? integer How many bytes its state may have.
+---@field seconds? number How long it may run, waits included.
 
 ---@class lthread.ThreadClass
 ---@overload fun(options?: lthread.ThreadOptions): lthread.Thread

@@ -13,6 +13,7 @@ describe("the exception classes", function()
       Exception = "BaseException",
       SystemExit = "BaseException",
       KeyboardInterrupt = "BaseException",
+      TimeLimitError = "BaseException",
       RuntimeError = "Exception",
       ValueError = "Exception",
       TypeError = "Exception",

@@ -28,12 +28,13 @@ LT_CLASS(lt_TimeoutError, "TimeoutError", &lt_Exception, NULL);
 LT_CLASS(lt_NotSupportedError, "NotSupportedError", &lt_RuntimeError, NULL);
 LT_CLASS(lt_SystemExit, "SystemExit", &lt_BaseException, NULL);
 LT_CLASS(lt_KeyboardInterrupt, "KeyboardInterrupt", &lt_BaseException, NULL);
+LT_CLASS(lt_TimeLimitError, "TimeLimitError", &lt_BaseException, NULL);
 
 void lt_exception_classes(lua_State *L) {
   static lt_Class *const classes[] = {
-      &lt_BaseException, &lt_Exception,         &lt_RuntimeError,  &lt_ValueError,
-      &lt_TypeError,     &lt_OverflowError,     &lt_TimeoutError,  &lt_NotSupportedError,
-      &lt_SystemExit,    &lt_KeyboardInterrupt, &lt_AttributeError};
+      &lt_BaseException, &lt_Exception,         &lt_RuntimeError,   &lt_ValueError,
+      &lt_TypeError,     &lt_OverflowError,     &lt_TimeoutError,   &lt_NotSupportedError,
+      &lt_SystemExit,    &lt_KeyboardInterrupt, &lt_AttributeError, &lt_TimeLimitError};
   for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
     lt_object_push(L, &classes[i]->object);
     lua_setfield(L, -2, classes[i]->name);

@@ -27,7 +27,7 @@ extern lt_Type lt_class_type;
 
 extern lt_Class lt_BaseException, lt_Exception, lt_RuntimeError, lt_ValueError, lt_TypeError,
     lt_AttributeError, lt_OverflowError, lt_TimeoutError, lt_NotSupportedError, lt_SystemExit,
-    lt_KeyboardInterrupt;
+    lt_KeyboardInterrupt, lt_TimeLimitError;
 
 /* Sets the built-in exception classes as fields of the table on the top. */
 void lt_exception_classes(lua_State *L);

@@ -10,6 +10,7 @@
 #include "src/thread/home.h"
 #include "src/thread/observer.h"
 #include "src/thread/repeated_poke.h"
+#include "src/thread/time_limit.h"
 #include "src/thread/worker.h"
 #include "src/transfer/c_rules.h"
 
@@ -23,6 +24,7 @@ static void in_child(void) {
   lt_lent_strings_after_fork();
   lt_queue_signals_after_fork();
   lt_repeated_pokes_after_fork();
+  lt_time_limits_after_fork();
   lt_c_rules_after_fork();
   lt_bias_slots_after_fork();
   lt_workers_after_fork();

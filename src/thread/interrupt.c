@@ -3,8 +3,8 @@
 ** that very thread, which sets a hook on its coroutines, as lua.c does for Ctrl-C; the hook
 ** raises. While nobody asks there is no hook.
 **
-** Shared state: 'accepts', 'exit_requested' and 'requests' of a thread, under its guard. So is the
-** urgency of its parker: it is never calm while there is a request.
+** Shared state: 'accepts', 'exit_requested', 'time_requested' and 'requests' of a thread, under its
+** guard. So is the urgency of its parker: it is never calm while there is a request.
 */
 #include "src/thread/interrupt.h"
 
@@ -115,6 +115,26 @@ void lt_interrupt_to_exit(lt_Thread *thread, bool must_end) {
     lt_repeated_poke_begin(thread);
 }
 
+void lt_interrupt_for_time(lt_Thread *thread, bool must_end) {
+  plat_mutex_lock(&thread->guard);
+  if (thread->accepts || must_end) {
+    thread->time_requested = true;
+    if (must_end) {
+      atomic_store(&thread->out_of_time, true);
+      atomic_store(&thread->must_end, true);
+    }
+    interrupt_ask(thread, must_end ? LT_MUST_END : LT_INTERRUPT, true);
+  }
+  plat_mutex_unlock(&thread->guard);
+  if (atomic_load(&thread->sections.innermost) != NULL)
+    lt_repeated_poke_begin(thread);
+}
+
+void lt_interrupt_end_of_time(lt_Thread *thread) {
+  if (atomic_exchange(&thread->out_of_time, false))
+    atomic_store(&thread->must_end, false);
+}
+
 /*
 ** Hooks
 */
@@ -215,40 +235,54 @@ void lt_interrupt_replace_sethook(lua_State *L) {
 ** Delivering
 */
 
-/* Takes the next one; false: there is none. The exit comes without a request. */
-static bool take_request(lt_Thread *thread, lt_InterruptRequest **request) {
+/* What is raised next. */
+typedef struct Asked {
+  lt_Class *class_object;
+  lt_InterruptRequest
+      *request; /* NULL: it came without one, for the exit or by the limit of time */
+} Asked;
+
+/* Takes it; false: there is none. */
+static bool take_request(lt_Thread *thread, Asked *asked) {
+  *asked = (Asked){NULL, NULL};
   plat_mutex_lock(&thread->guard);
-  bool found = thread->exit_requested || thread->requests != NULL;
-  *request = NULL;
   if (thread->exit_requested) {
     thread->exit_requested = false;
+    asked->class_object = &lt_SystemExit;
+  } else if (thread->time_requested) {
+    thread->time_requested = false;
+    asked->class_object = &lt_TimeLimitError;
   } else if (thread->requests != NULL) {
-    *request = thread->requests;
-    thread->requests = (*request)->next;
+    asked->request = thread->requests;
+    asked->class_object = asked->request->class_object;
+    thread->requests = asked->request->next;
   }
-  if (thread->requests == NULL)
+  if (thread->requests == NULL && !thread->time_requested)
     calm_down(thread);
   plat_mutex_unlock(&thread->guard);
-  return found;
+  return asked->class_object != NULL;
 }
 
-/* Arguments: the request, or NULL for the exit; the stack level that is interrupted. */
+/* Arguments: what is asked for; the stack level that is interrupted. */
 static int make_exception(lua_State *L) {
-  const lt_InterruptRequest *request = lua_touserdata(L, 1);
+  const Asked *asked = lua_touserdata(L, 1);
   int level = (int)lua_tointeger(L, 2);
-  if (request != NULL && request->message != NULL)
-    return lt_unpack(L, request->message, LT_KEEP_GLOBALS);
-  lt_exception_push(L, request == NULL ? &lt_SystemExit : request->class_object, "", level);
+  if (asked->request != NULL && asked->request->message != NULL)
+    return lt_unpack(L, asked->request->message, LT_KEEP_GLOBALS);
+  bool is_limit = asked->request == NULL && asked->class_object == &lt_TimeLimitError;
+  lt_exception_push(L, asked->class_object, is_limit ? "the thread's time is over" : "", level);
   return 1;
 }
 
-static void put_back(lt_Thread *thread, lt_InterruptRequest *request) {
+static void put_back(lt_Thread *thread, const Asked *asked) {
   plat_mutex_lock(&thread->guard);
-  if (request == NULL) {
+  if (asked->request != NULL) {
+    asked->request->next = thread->requests;
+    thread->requests = asked->request;
+  } else if (asked->class_object == &lt_SystemExit) {
     thread->exit_requested = true;
   } else {
-    request->next = thread->requests;
-    thread->requests = request;
+    thread->time_requested = true;
   }
   interrupt_ask(thread, LT_INTERRUPT, false);
   plat_mutex_unlock(&thread->guard);
@@ -275,17 +309,16 @@ static bool call_on_interrupt(lua_State *L, lt_Thread *thread, bool is_exit) {
 ** on_interrupt has taken it. In a thread that has not called its function yet the request stays: a
 ** module that is loaded for the function may have taken the exception for an error of its own.
 */
-static void raise_request(lua_State *L, lt_Thread *thread, lt_InterruptRequest *request,
-                          int level) {
-  bool is_exit = request == NULL;
-  lt_observer->interrupted(thread, is_exit ? &lt_SystemExit : request->class_object);
+static void raise_request(lua_State *L, lt_Thread *thread, Asked *asked, int level) {
+  bool is_exit = asked->request == NULL && asked->class_object == &lt_SystemExit;
+  lt_observer->interrupted(thread, asked->class_object);
   lua_pushinteger(L, level + 1);
-  int status = lt_protected_call(L, make_exception, request, 1, 1);
+  int status = lt_protected_call(L, make_exception, asked, 1, 1);
   bool is_starting = atomic_load(&thread->status) == LT_STARTING;
   if (is_starting || status == LUA_ERRMEM || (status != LUA_OK && is_overflow(L, status)))
-    put_back(thread, request);
-  else if (request != NULL)
-    free_request(request);
+    put_back(thread, asked);
+  else if (asked->request != NULL)
+    free_request(asked->request);
   if (status == LUA_OK) {
     lt_context_base(L)->raised = lua_topointer(L, -1);
     if (!atomic_load(&thread->must_end) && lt_on_interrupt_is_set(thread) &&
@@ -315,16 +348,16 @@ static bool is_held_back(lua_State *L, lt_Thread *thread) {
 }
 
 bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level) {
-  lt_InterruptRequest *request;
+  Asked asked = {atomic_load(&thread->out_of_time) ? &lt_TimeLimitError : &lt_SystemExit, NULL};
   atomic_store(&thread->heard, true);
   lt_check_stack(L, 6);
   if (is_held_back(L, thread))
     return true;
   if (atomic_load(&thread->must_end))
-    raise_request(L, thread, NULL, level);
-  while (take_request(thread, &request)) {
+    raise_request(L, thread, &asked, level);
+  while (take_request(thread, &asked)) {
     lt_interrupt_disarm(L, thread);
-    raise_request(L, thread, request, level);
+    raise_request(L, thread, &asked, level);
   }
   lt_interrupt_disarm(L, thread);
   return false;
@@ -369,6 +402,7 @@ void lt_interrupt_forget(lt_Thread *thread, bool for_good) {
   lt_InterruptRequest *request = thread->requests;
   thread->requests = NULL;
   thread->exit_requested = false;
+  thread->time_requested = false;
   if (for_good)
     thread->accepts = false;
   calm_down(thread);
@@ -388,7 +422,7 @@ void lt_interrupt_clear(lua_State *L, lt_Thread *thread, bool for_good) {
 
 void lt_interrupt_finish(lua_State *L, lt_Thread *thread) {
   plat_mutex_lock(&thread->guard);
-  bool pending = thread->exit_requested || thread->requests != NULL;
+  bool pending = thread->exit_requested || thread->time_requested || thread->requests != NULL;
   thread->accepts = pending;
   plat_mutex_unlock(&thread->guard);
   if (pending && !lt_interrupt_deliver(L, thread, 0))

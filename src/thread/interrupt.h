@@ -1,7 +1,7 @@
 /*
 ** Interrupts: making a thread raise an exception, wherever it is.
 **
-** Requests are delivered one at a time: SystemExit first, then KeyboardInterrupt, then all others,
+** Requests are delivered one at a time: SystemExit first, then TimeLimitError, KeyboardInterrupt, all others,
 ** each in the order in which they came. A class that is pending already is not entered again,
 ** exception objects always are.
 */
@@ -40,6 +40,13 @@ bool lt_interrupt(lt_Thread *thread, lt_Class *class_object, lt_Message *message
 ** while the excepthook runs or the state is being closed.
 */
 void lt_interrupt_to_exit(lt_Thread *thread, bool must_end);
+
+/*
+** The thread's time is over: asks for TimeLimitError, with 'must_end' before every instruction, also
+** when its function has ended. The second, on the thread itself: not any more.
+*/
+void lt_interrupt_for_time(lt_Thread *thread, bool must_end);
+void lt_interrupt_end_of_time(lt_Thread *thread);
 
 /*
 ** Raises what the calling thread has been asked to raise. Returns false if that is nothing, and

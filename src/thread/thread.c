@@ -24,6 +24,7 @@ lt_Thread *lt_thread_new(void) {
   atomic_init(&thread->status, LT_UNSTARTED);
   atomic_init(&thread->ident, 0);
   atomic_init(&thread->must_end, false);
+  atomic_init(&thread->out_of_time, false);
   atomic_init(&thread->exit_taken, LT_NOT_TAKEN);
   atomic_init(&thread->heard, false);
   atomic_init(&thread->shields, 0);

@@ -36,6 +36,19 @@ typedef enum lt_SectionPlace {
   LT_PLACE_ELSEWHERE /* in what the section has called, or the coroutine of that has died */
 } lt_SectionPlace;
 
+/* What time_limit.c knows of a thread. */
+typedef struct lt_TimeLimit {
+  plat_Time length;         /* of its own; 0: none */
+  plat_Time deadline;       /* 0: none; before it begins, that of its starter */
+  bool is_set;              /* it is counted */
+  struct lt_Thread *next;   /* in the list */
+  struct lt_Thread **place; /* what refers to it there; NULL: it is in no list */
+  plat_Time due;            /* when it is asked next */
+  bool is_over;             /* it has been asked */
+  bool is_ending;           /* its function has ended */
+  unsigned heard;           /* of the requests */
+} lt_TimeLimit;
+
 /*
 ** The blocking sections that a thread is in, see section_list.c. What they are is under the guard; the
 ** thread alone enters and leaves them.
@@ -77,12 +90,14 @@ struct lt_Thread {
   bool is_quiet;               /* the excepthook is not called with what it dies of */
   plat_Processors *processors; /* that it is to run on; NULL: any */
   lt_MemoryLimit memory;       /* of its state; set before it starts */
-  lt_Runtime *runtime;         /* a reference, from its start on */
+  lt_TimeLimit time_limit;
+  lt_Runtime *runtime; /* a reference, from its start on */
   lt_Parker *parker;
-  unsigned slot;         /* in the biased locks; of its own once it runs */
-  atomic_bool must_end;  /* SystemExit is raised again and again */
-  atomic_int exit_taken; /* by its on_interrupt: an lt_ExitTaken */
-  atomic_bool heard;     /* the last interrupt has reached the thread, wherever it will be raised */
+  unsigned slot;           /* in the biased locks; of its own once it runs */
+  atomic_bool must_end;    /* what ends it is raised again and again */
+  atomic_bool out_of_time; /* that is TimeLimitError, else SystemExit */
+  atomic_int exit_taken;   /* by its on_interrupt: an lt_ExitTaken */
+  atomic_bool heard; /* the last interrupt has reached the thread, wherever it will be raised */
   atomic_uint
       shields; /* how many hold interrupts back, see interrupt.h; its own thread writes it */
   lt_RepeatedPoke repeated_poke;
@@ -111,6 +126,7 @@ struct lt_Thread {
   plat_Mutex guard;                     /* of what follows */
   bool accepts;                         /* interrupts are still delivered */
   bool exit_requested;                  /* by the runtime, that is being closed */
+  bool time_requested;                  /* TimeLimitError, by its limit */
   struct lt_InterruptRequest *requests; /* interrupts to be delivered, see interrupt.c */
   struct lt_DumpQuestion *questions;    /* to be answered, see dump.c */
   plat_Event pending;                   /* see interrupt_descriptor.h */

@@ -30,6 +30,7 @@
 #include "src/thread/runtime_threads.h"
 #include "src/thread/section_list.h"
 #include "src/thread/shutdown.h"
+#include "src/thread/time_limit.h"
 #include "src/thread/wait.h"
 #include "src/thread/worker.h"
 
@@ -99,7 +100,8 @@ static void keep_result(lua_State *L, lt_Thread *thread, int count, bool failed)
 }
 
 static bool ends_silently(lua_State *L, lt_Thread *thread) {
-  return atomic_load(&thread->must_end) || lt_is_subclass(lt_class_of(L, -1), &lt_SystemExit);
+  bool must_exit = atomic_load(&thread->must_end) && !atomic_load(&thread->out_of_time);
+  return must_exit || lt_is_subclass(lt_class_of(L, -1), &lt_SystemExit);
 }
 
 static void report_error(lua_State *L, lt_Thread *thread) {
@@ -138,6 +140,7 @@ static void run_state(lua_State *L, lt_Thread *thread) {
   if (status != LUA_OK)
     prefer_interrupt(L, thread);
   atomic_store(&thread->status, LT_STOPPING);
+  lt_time_limit_function_ended(thread);
   lt_interrupt_clear(L, thread, true);
   if (status != LUA_OK)
     report_error(L, thread);
@@ -191,6 +194,7 @@ static void tell_host(const lt_Thread *thread, void (*event)(void *context)) {
 
 /* Who has joined the thread may start the next one at once, so leaving offers the worker. */
 static void finish(lt_Worker *worker, lt_Thread *thread) {
+  lt_time_limit_end(thread);
   lt_home_leave(thread);
   lt_interrupt_forget(thread, true);
   lt_interrupt_descriptor_close(thread);
@@ -223,6 +227,7 @@ static void run_thread(lt_Worker *worker, void **kept, void *argument) {
     lt_thread_enter_state(thread, context);
     if (thread->memory.most != 0)
       lt_memory_limit_begin(&thread->memory, L, thread->coroutines);
+    lt_time_limit_begin(thread);
     run_state(L, thread);
     if (lt_state_close(fresh))
       *kept = fresh;
@@ -305,6 +310,7 @@ static void make_unstarted(lua_State *L, lt_Thread *thread) {
   thread->libraries = NULL;
   free(thread->processors);
   thread->processors = NULL;
+  lt_time_limit_end(thread);
   lt_interrupt_clear(L, thread, true);
   thread->runtime = NULL;
   atomic_store(&thread->ident, 0);
@@ -364,11 +370,14 @@ void lt_thread_start(lua_State *L, lt_Thread *self, const lt_ThreadStart *start)
   thread->memory.most = start->memory != 0 ? start->memory : self->memory.most;
   if (start->name != NULL)
     lt_thread_set_name(thread, start->name);
+  int error = lt_time_limit_set(thread, start->time, self);
+  if (error != 0)
+    start_failed(L, thread, error);
   if (!lt_runtime_threads_enter(self->runtime, thread))
     refuse_start(L, self, thread);
   lt_object_retain(&thread->object);
   lt_observer->thread_starts(self, thread);
-  int error =
+  error =
       lt_worker_start(atomic_load(&self->runtime->stack_size), &thread_keep, run_thread, thread);
   if (error != 0) {
     lt_runtime_threads_leave(self->runtime, thread, LT_STARTING, NULL);

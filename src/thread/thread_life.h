@@ -20,6 +20,7 @@ typedef struct lt_ThreadStart {
   bool is_quiet;                     /* the excepthook is not called */
   const char *name;                  /* NULL: a name is made */
   const plat_Processors *processors; /* NULL: any */
+  plat_Time time;                    /* its limit; 0: none of its own */
   size_t memory;                     /* its limit in bytes; 0: the same as that of 'self' */
   int globals; /* where on the stack the choice is which go along, see message.h */
 } lt_ThreadStart;
