@@ -91,6 +91,15 @@ typedef struct lthread_Options {
   ** code is left alone. 0: two; negative: none, they are asked to end and left.
   */
   double grace_period;
+
+  /*
+  ** Bytes that the state of each thread but the main one may have, and those of all of them together;
+  ** 0: as many as there are. What does not fit raises "not enough memory" in that thread. Scripts may
+  ** give threads less, and not more. Messages and shared tables are not counted. A thread has up to 64
+  ** KiB of what all have together in reserve.
+  */
+  size_t memory_limit;
+  size_t total_memory_limit;
 } lthread_Options;
 
 /*

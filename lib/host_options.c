@@ -45,5 +45,7 @@ lt_RuntimeOptions lt_check_host_options(lua_State *L, const lthread_Options *giv
   return (lt_RuntimeOptions){.on_thread_start = known.on_thread_start,
                              .on_thread_end = known.on_thread_end,
                              .context = known.context,
-                             .grace = check_grace(L, known.grace_period)};
+                             .grace = check_grace(L, known.grace_period),
+                             .memory = known.memory_limit,
+                             .total_memory = known.total_memory_limit};
 }

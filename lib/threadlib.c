@@ -74,11 +74,10 @@ static size_t opt_memory(lua_State *L, const lt_Thread *self, int arg) {
   if (bytes <= 0)
     lt_arg_error(L, &lt_ValueError, arg, "memory must be positive, got %I bytes", bytes);
   if (self->memory.most != 0 && (uint64_t)bytes > self->memory.most)
-    lt_arg_error(
-        L, &lt_ValueError, arg,
-        "memory is %I bytes, but the thread that starts this one has a limit of %I itself; "
-        "ask for no more, or leave it out for the same",
-        bytes, (lua_Integer)self->memory.most);
+    lt_arg_error(L, &lt_ValueError, arg,
+                 "memory is %I bytes, but the thread that starts this one may give no more than "
+                 "%I; leave it out for that",
+                 bytes, (lua_Integer)self->memory.most);
   return (uint64_t)bytes < SIZE_MAX ? (size_t)bytes : SIZE_MAX;
 }
 

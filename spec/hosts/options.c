@@ -129,6 +129,43 @@ static void watch_threads(lua_State *L) {
   printf("%d began, %d ended\n", atomic_load(&began), atomic_load(&ended));
 }
 
+/* Each thread tells how many KB it had when no more fitted. */
+#define FILL                                                                                       \
+  "local start = require 'lthread'.start_joinable_thread "                                         \
+  "local function fill(wait, hold) local list = {} "                                               \
+  "local _, e = pcall(function() for i = 1, 1e7 do list[i] = ('x'):rep(1000) .. i end end) "       \
+  "assert(e == 'not enough memory') local kb = collectgarbage 'count' "                            \
+  "if wait then wait:release() hold:acquire() end return kb end "
+
+static void limit_each(lua_State *L) {
+  lthread_Options options = {.size = sizeof(options)};
+  options.memory_limit = (size_t)2 << 20;
+  try_to_open(L, &options);
+  run_code(L, FILL "local kb = start(fill):result() print(kb > 1500 and kb <= 2048) "
+                   "kb = start(fill, {memory = 1 << 20}):result() print(kb > 700 and kb <= 1024) "
+                   "print(pcall(start, fill, {memory = 3 << 20})) "
+                   "print(#('x'):rep(4 << 20) == 4 << 20)");
+}
+
+/* One after the other has all of it; two at a time share it. */
+static void limit_all(lua_State *L) {
+  lthread_Options options = {.size = sizeof(options)};
+  options.total_memory_limit = (size_t)4 << 20;
+  try_to_open(L, &options);
+  run_code(
+      L, FILL
+      "for _ = 1, 20 do local kb = start(fill):result() assert(kb > 3500 and kb <= 4096) end "
+      "local lock = require 'lthread'.allocate_lock local wait, hold = lock(), lock() "
+      "wait:acquire() hold:acquire() local first = start(fill, {args = {wait, hold}}) "
+      "wait:acquire() print(pcall(function() return start(fill, {report = false}):result() end)) "
+      "hold:release() local kb = first:result() print(kb > 3500 and kb <= 4096) "
+      "local half = start(fill, {args = {wait, hold}, memory = 2 << 20}) wait:acquire() "
+      "kb = start(fill):result() print(kb > 1500 and kb <= 2200) hold:release() half:join() "
+      "local all = {} for i = 1, 40 do all[i] = start(fill, {report = false}) end "
+      "for i = 1, 40 do all[i]:join() end "
+      "kb = start(fill):result() print(kb > 3500 and kb <= 4096)");
+}
+
 /* It does not come back, whatever breaks the waits off. */
 static int wait_in_c(lua_State *L) {
   const struct timespec long_time = {5, 0};
@@ -163,9 +200,10 @@ static void end_by_default(lua_State *L) {
 static const struct {
   const char *name;
   void (*play)(lua_State *L);
-} scenes[] = {{"version", show_version}, {"later", refuse_version},  {"twice", open_twice},
-              {"size", change_size},     {"threads", watch_threads}, {"short", end_soon},
-              {"none", end_at_once},     {"default", end_by_default}};
+} scenes[] = {{"version", show_version}, {"later", refuse_version},   {"twice", open_twice},
+              {"size", change_size},     {"threads", watch_threads},  {"short", end_soon},
+              {"none", end_at_once},     {"default", end_by_default}, {"each", limit_each},
+              {"all", limit_all}};
 
 /* Says whether the threads have had less than the two seconds that they have by default. */
 static void close_host(lua_State *L) {

@@ -31,6 +31,16 @@ describe("lthread_open", function()
       run("options", "threads"))
   end)
 
+  it("limits the memory of each thread but the main one", function()
+    assert.matches("^open: yes\ntrue\ntrue\nfalse\t[^\n]*ValueError: [^\n]*no more than 2097152;"
+      .. "[^\n]*\ntrue\nclosed soon\nstatus 0\n$", run("options", "each"))
+  end)
+
+  it("limits the memory of all threads together, which those give back that end", function()
+    assert.equal("open: yes\nfalse\tnot enough memory\ntrue\ntrue\ntrue\nclosed soon\nstatus 0\n",
+      run("options", "all"))
+  end)
+
   for grace, closed in pairs { none = "soon", short = "soon", default = "late" } do
     it("gives threads that stay in C no more time than they have: " .. grace, function()
       assert.equal("open: yes\nclosed " .. closed .. "\nstatus 0\n", run("options", grace))

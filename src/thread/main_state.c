@@ -93,6 +93,9 @@ static bool enter_new_runtime(lt_Thread *main, const lt_RuntimeOptions *options)
     return false;
   }
   runtime->options = *options;
+  atomic_store(&runtime->memory_left, options->total_memory);
+  main->memory.most = options->memory; /* for the threads that it starts */
+  main->memory.left = options->total_memory == 0 ? NULL : &runtime->memory_left;
   runtime->globals = &globals->traced.object;
   runtime->registry = &registry->traced.object;
   strcpy(main->name, "MainThread");

@@ -11,6 +11,7 @@ lt_Runtime *lt_runtime_new(void) {
   atomic_init(&runtime->references, 0); /* its threads have them */
   atomic_init(&runtime->stack_size, 0);
   atomic_init(&runtime->deadlocked, false);
+  atomic_init(&runtime->memory_left, 0);
   plat_mutex_init(&runtime->guard);
   runtime->is_first = atomic_fetch_add(&open_runtimes, 1) == 0;
   return runtime;

@@ -28,6 +28,7 @@ struct lt_Runtime {
   bool is_forked; /* in the child of a fork: threads that are not there may hold locks */
   uint64_t main_ident;
   lt_RuntimeOptions options;  /* never change */
+  atomic_size_t memory_left;  /* of options.total_memory, see memory_limit.h */
   atomic_size_t stack_size;   /* bytes, 0: the default */
   atomic_bool deadlocked;     /* its deadlock has been reported */
   plat_Mutex guard;           /* of what follows; a thread's guard may be taken within it */

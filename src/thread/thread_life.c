@@ -225,12 +225,12 @@ static void run_thread(lt_Worker *worker, void **kept, void *argument) {
     lt_Context *context;
     lua_State *L = lt_state_take(fresh, &context);
     lt_thread_enter_state(thread, context);
-    if (thread->memory.most != 0)
-      lt_memory_limit_begin(&thread->memory, L, thread->coroutines);
+    lt_memory_limit_begin(&thread->memory, L, thread->coroutines);
     lt_time_limit_begin(thread);
     run_state(L, thread);
     if (lt_state_close(fresh))
       *kept = fresh;
+    lt_memory_limit_end(&thread->memory);
   }
   finish(worker, thread);
 }
@@ -368,6 +368,7 @@ void lt_thread_start(lua_State *L, lt_Thread *self, const lt_ThreadStart *start)
   thread->is_quiet = start->is_quiet;
   thread->processors = processors;
   thread->memory.most = start->memory != 0 ? start->memory : self->memory.most;
+  thread->memory.left = self->memory.left;
   if (start->name != NULL)
     lt_thread_set_name(thread, start->name);
   int error = lt_time_limit_set(thread, start->time, self);
