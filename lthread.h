@@ -191,12 +191,13 @@ typedef struct lthread_Section {
 ** then. 'name' is copied; dumps show 39 bytes of it.
 **
 ** wake(context) is called when the thread is interrupted in the section: at most once, on another OS
-** thread, never in a signal handler. Where the thread is in Lua code that the section has called, the
-** interrupt is raised there instead. It makes what blocks return soon (sqlite3_interrupt,
-** curl_multi_wakeup, uv_async_send), can't use Lua, and must not wait for the thread. It has returned
-** when lthread_blocking_end does, or the section has ended otherwise. System calls that the system can
-** restart are not broken before it has been called. With NULL a signal breaks them (EINTR), again and
-** again until the section is over; on Windows it does so where CancelSynchronousIo can.
+** thread, never in a signal handler. Where the thread is in what the section has called through Lua,
+** only if the interrupt has not been raised there soon. It makes what blocks return soon
+** (sqlite3_interrupt, curl_multi_wakeup, uv_async_send), can't use Lua, and must not wait for the
+** thread. It has returned when lthread_blocking_end does, or the section has ended otherwise. System
+** calls that the system can restart are not broken before it has been called. With NULL a signal
+** breaks them (EINTR), again and again until the section is over; on Windows it does so where
+** CancelSynchronousIo can.
 **
 ** Where interrupts are held back by shield, neither comes, until the runtime ends.
 */

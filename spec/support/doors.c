@@ -211,14 +211,21 @@ static int listen(lua_State *L) {
   return 1;
 }
 
-/* around(door, f) -> an integer: calls f in a section */
+/* stay_for_wakes(door): waits until the door is woken, in no section of its own. */
+static int stay_for_wakes(lua_State *L) {
+  wait_at(check_door(L, 1));
+  return 0;
+}
+
+/* around(door, f) -> an integer: calls f(door) in a section */
 static int around(lua_State *L) {
   Door *door = check_door(L, 1);
   lthread_Section section;
   lua_settop(L, 2);
   int refused = lthread_blocking_begin(L, &section, "around", wake_door, door);
   lua_pushvalue(L, 2);
-  lua_call(L, 0, 0);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 0);
   lua_pushinteger(L, refused + 2 * lthread_blocking_end(L, &section));
   return 1;
 }
@@ -299,6 +306,7 @@ int luaopen_support_doors(lua_State *L) {
                                        {"be_asked", be_asked},
                                        {"listen", listen},
                                        {"around", around},
+                                       {"stay_for_wakes", stay_for_wakes},
                                        {"open", set_open},
                                        {"hold_wakes", hold_wakes},
                                        {"be_gone", be_gone},

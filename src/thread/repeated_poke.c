@@ -12,7 +12,7 @@
 /* The first repetition comes so soon, each next one after twice the time. */
 #define FIRST_PAUSE (PLAT_SECOND / 1000)
 #define REPETITIONS 9
-#define PATIENCE (FIRST_PAUSE << 4) /* longer pauses tell that the poke is not heard at all */
+#define PATIENCE (FIRST_PAUSE << 3) /* longer pauses tell that the interrupt is not heard soon */
 #define LONGEST_PAUSE (FIRST_PAUSE << (REPETITIONS - 1))
 
 /*

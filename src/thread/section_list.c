@@ -3,9 +3,10 @@
 ** slots of its stack, and what the wake is called with may be freed then. The thread finds such a
 ** coroutine dead before it runs any Lua again, once the handler of a poke has set a hook on all
 ** coroutines; and the handler looks whether it is dead already. So a wake runs after the handler has
-** found the thread within the section. It does not run where the thread is in what the section has
-** called: there the interrupt is raised, and the section may go on. In the main coroutine, where no
-** error leaves a section open, a thread that has not heard the poke for a while is woken all the same.
+** found the thread within the section. Where it is in what the section has called, the interrupt is
+** mostly raised there, and the section goes on; that is woken only if the interrupt is not heard for
+** a while, for what blocks may be called through Lua, too. In the main coroutine, where no error
+** leaves a section open, so is the section of a thread that does not hear the poke at all.
 **
 ** Shared state: 'sections' of a thread. The list, and what a record says, is changed by the thread
 ** under the guard, but for 'woken', which others change, and 'is_deaf'; it is read by others under
@@ -104,13 +105,14 @@ PLAT_IN_HANDLER void lt_sections_find_place(lt_Thread *thread) {
   if (section == NULL)
     return;
   const void *frame = lua_getstack(section->L, 0, &top) ? top.i_ci : NULL;
-  bool is_within = frame == section->frame && lua_status(section->L) == LUA_OK;
-  atomic_store(&thread->sections.place, is_within ? LT_PLACE_WITHIN : LT_PLACE_ELSEWHERE);
+  int place = frame == section->frame ? LT_PLACE_WITHIN : LT_PLACE_BEYOND;
+  atomic_store(&thread->sections.place, lua_status(section->L) == LUA_OK ? place : LT_PLACE_GONE);
 }
 
 static bool may_be_within(const lt_Thread *thread, const lt_Section *section, bool patiently) {
   int place = atomic_load(&thread->sections.place);
-  return place == LT_PLACE_WITHIN || (place == LT_PLACE_UNKNOWN && section->in_main && !patiently);
+  return place == LT_PLACE_WITHIN || (place == LT_PLACE_BEYOND && !patiently) ||
+         (place == LT_PLACE_UNKNOWN && section->in_main && !patiently);
 }
 
 static bool is_to_be_woken(const lt_Thread *thread, const lt_Section *section, bool patiently) {

@@ -63,7 +63,8 @@ static inline void lt_sections_settle(lt_Thread *thread) {
 
 /*
 ** On another OS thread, which holds no guard: wakes the innermost section if that is due. 'patiently':
-** the thread may yet hear the poke; else it may be that it blocks signals.
+** the thread may yet hear the interrupt; else it may be that it blocks signals, or blocks in what the
+** section has called.
 */
 void lt_section_wake(lt_Thread *thread, bool patiently);
 

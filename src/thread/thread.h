@@ -32,8 +32,9 @@ typedef struct lt_RepeatedPoke {
 /* Where the handler of the last poke has found the thread; not known again once that runs Lua. */
 typedef enum lt_SectionPlace {
   LT_PLACE_UNKNOWN,
-  LT_PLACE_WITHIN,   /* in its innermost section, which it leaves through the hook or the guard */
-  LT_PLACE_ELSEWHERE /* in what the section has called, or the coroutine of that has died */
+  LT_PLACE_WITHIN, /* in its innermost section, which it leaves through the hook or the guard */
+  LT_PLACE_BEYOND, /* in what the section has called, or in what that has */
+  LT_PLACE_GONE    /* the coroutine of the section has died */
 } lt_SectionPlace;
 
 /* What time_limit.c knows of a thread. */
@@ -166,8 +167,9 @@ void lt_thread_poke(lt_Thread *thread, plat_Poke poke, bool again);
 ** a section looks whether he was asked.
 */
 static inline void lt_thread_poke_to_interrupt(lt_Thread *thread, bool again) {
+  int place = atomic_load(&thread->sections.place);
   bool is_woken = atomic_load(&thread->sections.have_wake) &&
-                  atomic_load(&thread->sections.place) != LT_PLACE_ELSEWHERE;
+                  (place == LT_PLACE_UNKNOWN || place == LT_PLACE_WITHIN);
   bool held = (atomic_load(&thread->shields) > 0 || is_woken) && !atomic_load(&thread->must_end);
   lt_thread_poke(thread, held ? PLAT_POKE_LETS_GO_ON : PLAT_POKE_BREAKS, again);
 }
