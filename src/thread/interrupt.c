@@ -347,14 +347,21 @@ static bool is_held_back(lua_State *L, lt_Thread *thread) {
   return lt_interrupt_is_held(L, thread);
 }
 
+/* Once 'must_end' is seen to be set: what is out of time was so before. */
+static Asked what_must_be_raised(const lt_Thread *thread) {
+  return (Asked){atomic_load(&thread->out_of_time) ? &lt_TimeLimitError : &lt_SystemExit, NULL};
+}
+
 bool lt_interrupt_deliver(lua_State *L, lt_Thread *thread, int level) {
-  Asked asked = {atomic_load(&thread->out_of_time) ? &lt_TimeLimitError : &lt_SystemExit, NULL};
+  Asked asked;
   atomic_store(&thread->heard, true);
   lt_check_stack(L, 6);
   if (is_held_back(L, thread))
     return true;
-  if (atomic_load(&thread->must_end))
+  if (atomic_load(&thread->must_end)) {
+    asked = what_must_be_raised(thread);
     raise_request(L, thread, &asked, level);
+  }
   while (take_request(thread, &asked)) {
     lt_interrupt_disarm(L, thread);
     raise_request(L, thread, &asked, level);
